@@ -1,0 +1,151 @@
+//! Column and table definitions that mean the same on every database.
+
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{ConnectionTrait, DbBackend},
+};
+
+/// Definitions for the database behind a [`SchemaManager`].
+#[derive(Clone, Copy)]
+pub struct Columns(DbBackend);
+
+#[allow(
+    clippy::unused_self,
+    reason = "a table reads better when all of its columns are made alike"
+)]
+impl Columns {
+    /// The definitions that fit the manager's database.
+    pub fn of(manager: &SchemaManager<'_>) -> Self {
+        Self(manager.get_connection().get_database_backend())
+    }
+
+    /// A new table. MySQL's default collation takes "é" for "e" and ignores case: text here is
+    /// compared byte by byte, as SQLite and PostgreSQL do, and folded by the program where it should be.
+    pub fn table(self, name: &'static str) -> TableCreateStatement {
+        let mut table = Table::create();
+        table.table(name);
+        if self.0 == DbBackend::MySql {
+            table
+                .engine("InnoDB")
+                .character_set("utf8mb4")
+                .collate("utf8mb4_bin");
+        }
+        table
+    }
+
+    /// The 64-bit primary key. Ids are never used twice.
+    pub fn id(self) -> ColumnDef {
+        ColumnDef::new("id")
+            .big_integer()
+            .not_null()
+            .auto_increment()
+            .primary_key()
+            .take()
+    }
+
+    /// A 64-bit whole number.
+    pub fn number(self, name: &'static str) -> ColumnDef {
+        ColumnDef::new(name).big_integer().not_null().take()
+    }
+
+    /// A 64-bit whole number that may be missing.
+    pub fn number_or_null(self, name: &'static str) -> ColumnDef {
+        ColumnDef::new(name).big_integer().null().take()
+    }
+
+    /// Text of at most `length` characters.
+    pub fn string(self, name: &'static str, length: u32) -> ColumnDef {
+        self.bytewise(ColumnDef::new(name).string_len(length))
+            .not_null()
+            .take()
+    }
+
+    /// Text of at most `length` characters that may be missing.
+    pub fn string_or_null(self, name: &'static str, length: u32) -> ColumnDef {
+        self.bytewise(ColumnDef::new(name).string_len(length))
+            .null()
+            .take()
+    }
+
+    /// Long text, of up to 16 MiB (MySQL's `TEXT` ends at 64 KiB).
+    pub fn text(self, name: &'static str) -> ColumnDef {
+        let mut column = ColumnDef::new(name);
+        match self.0 {
+            DbBackend::MySql => column.custom("MEDIUMTEXT"),
+            _ => column.text(),
+        };
+        self.bytewise(&mut column).take()
+    }
+
+    /// Yes or no, `no` by default.
+    pub fn flag(self, name: &'static str) -> ColumnDef {
+        ColumnDef::new(name)
+            .boolean()
+            .not_null()
+            .default(false)
+            .take()
+    }
+
+    /// A moment in UTC, to the microsecond. MySQL's `TIMESTAMP` ends in 2038 and both of its types
+    /// keep whole seconds unless told otherwise.
+    pub fn time(self, name: &'static str) -> ColumnDef {
+        let mut column = ColumnDef::new(name);
+        match self.0 {
+            DbBackend::MySql => column.custom("DATETIME(6)"),
+            _ => column.timestamp_with_time_zone(),
+        };
+        column.not_null().take()
+    }
+
+    /// PostgreSQL sorts by the locale of its cluster unless told otherwise.
+    fn bytewise(self, column: &mut ColumnDef) -> &mut ColumnDef {
+        if self.0 == DbBackend::Postgres {
+            column.extra("COLLATE \"C\"")
+        } else {
+            column
+        }
+    }
+}
+
+/// A named unique index on one table. SQLite names the columns in its errors and the other two the
+/// index, so that an index is named after its columns: `uq_<table>_<column>`.
+pub fn unique(
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> IndexCreateStatement {
+    index(name, table, columns).unique().take()
+}
+
+/// A named index on one table.
+pub fn index(
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> IndexCreateStatement {
+    let mut index = Index::create().name(name).table(table).take();
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+/// A named foreign key to another table's `id`. Rows that are referred to cannot be deleted.
+pub fn references(
+    name: &'static str,
+    table: &'static str,
+    column: &'static str,
+    other: &'static str,
+) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .name(name)
+        .from(table, column)
+        .to(other, "id")
+        .on_delete(ForeignKeyAction::Restrict)
+        .take()
+}
+
+/// A named rule that every row has to obey.
+pub fn check(name: &'static str, rule: &'static str) -> Check {
+    Check::named(name, Expr::cust(rule))
+}

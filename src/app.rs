@@ -1,0 +1,80 @@
+//! The wiring table: routes, initializers, tasks.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use loco_rs::{
+    Result,
+    app::{AppContext, Hooks, Initializer},
+    bgworker::Queue,
+    boot::{BootResult, StartMode, create_app},
+    config::Config,
+    controller::AppRoutes,
+    environment::Environment,
+    task::Tasks,
+};
+use migration::Migrator;
+
+use crate::{controllers, initializers, models::connection, settings::Settings, tasks};
+
+/// The store.
+#[derive(Clone, Copy, Debug)]
+pub struct App;
+
+#[async_trait]
+impl Hooks for App {
+    fn app_name() -> &'static str {
+        env!("CARGO_CRATE_NAME")
+    }
+
+    fn app_version() -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    async fn boot(
+        mode: StartMode,
+        environment: &Environment,
+        config: Config,
+    ) -> Result<BootResult> {
+        create_app::<Self, Migrator>(mode, environment, config).await
+    }
+
+    async fn after_context(mut ctx: AppContext) -> Result<AppContext> {
+        Settings::load(&ctx)?;
+        let db = connection::connect(&ctx.config.database).await?;
+        std::mem::replace(&mut ctx.db, db).close().await?;
+        Ok(ctx)
+    }
+
+    async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+        Ok(vec![
+            Box::new(initializers::problem_details::ProblemDetails),
+            Box::new(initializers::welcome::Welcome),
+            Box::new(initializers::first_admin::FirstAdmin),
+            Box::new(initializers::demo::Demo),
+        ])
+    }
+
+    fn routes(_: &AppContext) -> AppRoutes {
+        AppRoutes::with_default_routes().add_route(controllers::routes())
+    }
+
+    async fn connect_workers(_: &AppContext, _: &Queue) -> Result<()> {
+        Ok(())
+    }
+
+    fn register_tasks(tasks: &mut Tasks) {
+        tasks.register(tasks::admin_create::AdminCreate);
+        tasks.register(tasks::products_export::ProductsExport);
+        tasks.register(tasks::products_import::ProductsImport);
+        // tasks-inject (do not remove)
+    }
+
+    async fn truncate(ctx: &AppContext) -> Result<()> {
+        Ok(initializers::demo::empty(&ctx.db).await?)
+    }
+
+    async fn seed(ctx: &AppContext, _: &Path) -> Result<()> {
+        initializers::demo::fill(ctx).await
+    }
+}

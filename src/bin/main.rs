@@ -1,0 +1,10 @@
+//! The server and its commands: `boxcar-cli --help`.
+
+use boxcar::app::App;
+use loco_rs::cli;
+use migration::Migrator;
+
+#[tokio::main]
+async fn main() -> loco_rs::Result<()> {
+    cli::main::<App, Migrator>().await
+}

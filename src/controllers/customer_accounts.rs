@@ -1,0 +1,138 @@
+//! Customer accounts, for administrators.
+
+use axum::{Json as Answer, extract::State, http::Uri};
+use loco_rs::app::AppContext;
+use utoipa_axum::routes;
+
+use super::{
+    Endpoint,
+    extract::{Admin, Json, Path, Query},
+    location,
+};
+use crate::{
+    models::{
+        customer_accounts::{Changes, Filter, Key, Model, Registration},
+        listing::Listing,
+    },
+    transaction,
+    views::{
+        answer::{Created, NoContent},
+        customer_accounts::{
+            Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
+            CustomerAccountFilter, CustomerAccountPatch,
+        },
+        page::{Page, PageParameters},
+        problem::Problem,
+    },
+};
+
+const TAG: &str = "Customer accounts";
+
+/// The endpoints of customer accounts.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        routes!(list_customer_accounts, create_customer_account),
+        routes!(
+            show_customer_account,
+            replace_customer_account,
+            change_customer_account,
+            delete_customer_account
+        ),
+    ]
+}
+
+/// List customer accounts
+#[utoipa::path(get, path = "/customer-accounts", tag = TAG, params(PageParameters, CustomerAccountFilter),
+    responses((status = 200, body = Page<CustomerAccount>)))]
+async fn list_customer_accounts(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    uri: Uri,
+    Query(listing): Query<Listing<Filter, Key>>,
+) -> Result<Page<CustomerAccount>, Problem> {
+    let page = Model::list(&ctx.db, &listing).await?;
+    Ok(Page::new(page.map(CustomerAccount::from), &listing, &uri))
+}
+
+/// Make an account for a customer
+#[utoipa::path(post, path = "/customer-accounts", tag = TAG, request_body = CustomerAccountBody,
+    responses((status = 201, body = CustomerAccount)))]
+async fn create_customer_account(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Json(registration): Json<Registration>,
+) -> Result<Created<CustomerAccount>, Problem> {
+    let registration = registration.hashed(&ctx.db).await?;
+    let account = transaction!(&ctx.db, |txn| Model::create(txn, &registration).await)?;
+    Ok(Created {
+        location: location("customer-accounts", account.0.id),
+        body: account.into(),
+    })
+}
+
+/// Show a customer account
+#[utoipa::path(get, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
+    responses((status = 200, body = CustomerAccount)))]
+async fn show_customer_account(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+) -> Result<Answer<CustomerAccount>, Problem> {
+    Ok(Answer(Model::find(&ctx.db, id).await?.into()))
+}
+
+/// Replace an account's name and password
+///
+/// Ends the tokens that are out.
+#[utoipa::path(put, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
+    request_body = CredentialsBody, responses((status = 200, body = CustomerAccount)))]
+async fn replace_customer_account(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Json(credentials): Json<Credentials>,
+) -> Result<Answer<CustomerAccount>, Problem> {
+    change(&ctx, id, credentials.into()).await
+}
+
+/// Change an account's name, password or role
+///
+/// Only the fields that are sent change (RFC 7396). A new password or role ends the tokens that are out.
+#[utoipa::path(patch, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
+    request_body = CustomerAccountPatch, responses((status = 200, body = CustomerAccount)))]
+async fn change_customer_account(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Json(changes): Json<Changes>,
+) -> Result<Answer<CustomerAccount>, Problem> {
+    change(&ctx, id, changes).await
+}
+
+/// Delete a customer account
+///
+/// Ends the tokens that are out. The customer stays.
+#[utoipa::path(delete, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
+    responses((status = 204)))]
+async fn delete_customer_account(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+) -> Result<NoContent, Problem> {
+    transaction!(&ctx.db, |txn| Model::find(txn, id)
+        .await?
+        .0
+        .delete(txn)
+        .await)?;
+    Ok(NoContent)
+}
+
+async fn change(
+    ctx: &AppContext,
+    id: i64,
+    changes: Changes,
+) -> Result<Answer<CustomerAccount>, Problem> {
+    let changes = changes.hashed(&ctx.db, id).await?;
+    let account = transaction!(&ctx.db, |txn| Model::change(txn, id, &changes).await)?;
+    Ok(Answer(account.into()))
+}

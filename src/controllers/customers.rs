@@ -1,0 +1,130 @@
+//! Customers, for administrators.
+
+use axum::{Json as Answer, extract::State, http::Uri};
+use loco_rs::app::AppContext;
+use utoipa_axum::routes;
+
+use super::{
+    Endpoint,
+    extract::{Admin, Json, Path, Query},
+    location,
+};
+use crate::{
+    models::{
+        customers::{Changes, Details, Filter, Key, Model},
+        listing::Listing,
+    },
+    transaction,
+    views::{
+        answer::{Created, NoContent},
+        customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
+        page::{Page, PageParameters},
+        problem::Problem,
+    },
+};
+
+const TAG: &str = "Customers";
+
+/// The endpoints of customers.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        routes!(list_customers, create_customer),
+        routes!(
+            show_customer,
+            replace_customer,
+            change_customer,
+            delete_customer
+        ),
+    ]
+}
+
+/// List customers
+#[utoipa::path(get, path = "/customers", tag = TAG, params(PageParameters, CustomerFilter),
+    responses((status = 200, body = Page<Customer>)))]
+async fn list_customers(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    uri: Uri,
+    Query(listing): Query<Listing<Filter, Key>>,
+) -> Result<Page<Customer>, Problem> {
+    let page = Model::list(&ctx.db, &listing).await?;
+    Ok(Page::new(page.map(Customer::from), &listing, &uri))
+}
+
+/// Add a customer
+#[utoipa::path(post, path = "/customers", tag = TAG, request_body = CustomerBody,
+    responses((status = 201, body = Customer)))]
+async fn create_customer(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Json(details): Json<Details>,
+) -> Result<Created<Customer>, Problem> {
+    let customer = transaction!(&ctx.db, |txn| Model::create(txn, &details).await)?;
+    Ok(Created {
+        location: location("customers", customer.id),
+        body: customer.into(),
+    })
+}
+
+/// Show a customer
+#[utoipa::path(get, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)),
+    responses((status = 200, body = Customer)))]
+async fn show_customer(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+) -> Result<Answer<Customer>, Problem> {
+    Ok(Answer(Model::find(&ctx.db, id).await?.into()))
+}
+
+/// Replace a customer
+///
+/// Every field is replaced; one that may be missing and is, is cleared.
+#[utoipa::path(put, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), request_body = CustomerBody,
+    responses((status = 200, body = Customer)))]
+async fn replace_customer(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Json(details): Json<Details>,
+) -> Result<Answer<Customer>, Problem> {
+    let customer = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
+        .await?
+        .replace(txn, &details)
+        .await)?;
+    Ok(Answer(customer.into()))
+}
+
+/// Change a customer
+///
+/// Only the fields that are sent change (RFC 7396).
+#[utoipa::path(patch, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), request_body = CustomerPatch,
+    responses((status = 200, body = Customer)))]
+async fn change_customer(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Json(changes): Json<Changes>,
+) -> Result<Answer<Customer>, Problem> {
+    let customer = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
+        .await?
+        .change(txn, &changes)
+        .await)?;
+    Ok(Answer(customer.into()))
+}
+
+/// Delete a customer
+///
+/// Their account goes too. Where there are orders, the personal data is erased and the orders stay.
+#[utoipa::path(delete, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), responses((status = 204)))]
+async fn delete_customer(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+) -> Result<NoContent, Problem> {
+    transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
+        .await?
+        .delete(txn)
+        .await)?;
+    Ok(NoContent)
+}

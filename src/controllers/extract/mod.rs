@@ -1,0 +1,13 @@
+//! What handlers take: who is calling, and what they sent. Every rejection is a problem.
+
+mod caller;
+mod json;
+mod path;
+mod query;
+
+pub use self::{
+    caller::{Account, Admin},
+    json::Json,
+    path::Path,
+    query::Query,
+};

@@ -1,0 +1,20 @@
+//! Query parameters.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use crate::views::{
+    fields::{FromFields, from_query},
+    problem::Problem,
+};
+
+/// The parameters of the query string. Those that are not known are refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: FromFields, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(from_query(parts.uri.query().unwrap_or_default())?))
+    }
+}

@@ -1,0 +1,52 @@
+//! Handlers, one file per resource: its `endpoints()` first. What they have in common:
+//!
+//! * routes and documents are one list, so that they cannot differ ([`endpoints`]);
+//! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
+//! * a handler reads, says one verb to a model, and shows a view.
+
+use loco_rs::{app::AppContext, controller::Routes};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+pub mod auth;
+pub mod customer_accounts;
+pub mod customers;
+pub mod extract;
+pub mod orders;
+pub mod products;
+
+/// Where the API begins.
+pub const BASE: &str = "/api/v1";
+
+/// The methods of one path, with their documents.
+pub type Endpoint = UtoipaMethodRouter<AppContext>;
+
+/// All endpoints of the API, below [`BASE`].
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    [
+        auth::endpoints(),
+        customers::endpoints(),
+        customer_accounts::endpoints(),
+        products::endpoints(),
+        orders::endpoints(),
+    ]
+    .concat()
+}
+
+/// The same endpoints, as Loco takes them.
+#[must_use]
+pub fn routes() -> Routes {
+    endpoints()
+        .into_iter()
+        .fold(Routes::at(BASE), |routes, (_, paths, methods)| {
+            paths
+                .paths
+                .keys()
+                .fold(routes, |routes, path| routes.add(path, methods.clone()))
+        })
+}
+
+/// The path of a resource, for the `Location` of a new one.
+fn location(resource: &str, id: i64) -> String {
+    format!("{BASE}/{resource}/{id}")
+}

@@ -1,0 +1,121 @@
+//! Orders: customers place and see their own, administrators everybody's.
+
+use axum::{Json as Answer, extract::State, http::Uri};
+use loco_rs::app::AppContext;
+use utoipa_axum::routes;
+
+use super::{
+    Endpoint,
+    extract::{Account, Json, Path, Query},
+    location,
+};
+use crate::{
+    models::{
+        Error,
+        error::BrokenRule,
+        listing::Listing,
+        orders::{Filter, Key, Model, NewOrder},
+    },
+    settings::Settings,
+    transaction,
+    views::{
+        answer::Created,
+        orders::{Order, OrderBody, OrderFilter, Placement},
+        page::{Page, PageParameters},
+        problem::Problem,
+    },
+};
+
+const TAG: &str = "Orders";
+
+/// The endpoints of orders.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![routes!(list_orders, place_order), routes!(show_order)]
+}
+
+/// List orders
+///
+/// The newest first. Customers see their own.
+#[utoipa::path(get, path = "/orders", tag = TAG, params(PageParameters, OrderFilter),
+    responses((status = 200, body = Page<Order>)))]
+async fn list_orders(
+    account: Account,
+    State(ctx): State<AppContext>,
+    uri: Uri,
+    Query(listing): Query<Listing<Filter, Key>>,
+) -> Result<Page<Order>, Problem> {
+    if listing.filter.customer_id.is_some() {
+        for_administrators(&account)?;
+    }
+    let page = Model::list_for(&ctx.db, account.scope(), &listing).await?;
+    Ok(Page::new(page.map(Order::from), &listing, &uri))
+}
+
+/// Place an order
+///
+/// All of its lines or none: when there are not enough pieces of one product, nothing is ordered.
+#[utoipa::path(post, path = "/orders", tag = TAG, request_body = OrderBody,
+    responses((status = 201, body = Order)))]
+async fn place_order(
+    account: Account,
+    State(ctx): State<AppContext>,
+    Json(placement): Json<Placement>,
+) -> Result<Created<Order>, Problem> {
+    let order = NewOrder {
+        customer_id: orderer(&account, placement.customer_id)?,
+        lines: placement.lines,
+        shipping_address: placement.shipping_address,
+        note: placement.note,
+    };
+    let settings = Settings::of(&ctx)?;
+    let actor = account.actor();
+    let order = transaction!(&ctx.db, |txn| Model::place(
+        txn,
+        &order,
+        &settings.store.currency,
+        &actor
+    )
+    .await)?;
+    let order = Order::from(order);
+    Ok(Created {
+        location: location("orders", order.id()),
+        body: order,
+    })
+}
+
+/// Show an order
+///
+/// Customers see their own; others are not found.
+#[utoipa::path(get, path = "/orders/{id}", tag = TAG, params(("id" = i64, Path)),
+    responses((status = 200, body = Order)))]
+async fn show_order(
+    account: Account,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+) -> Result<Answer<Order>, Problem> {
+    Ok(Answer(
+        Model::find_for(&ctx.db, account.scope(), id).await?.into(),
+    ))
+}
+
+/// For whom the order is: oneself, unless an administrator says otherwise.
+fn orderer(account: &Account, named: Option<i64>) -> Result<i64, Problem> {
+    if named.is_some() {
+        for_administrators(account)?;
+    }
+    named
+        .or(account.0.customer_id)
+        .ok_or_else(|| broken("required", "is required: you are no customer yourself"))
+}
+
+fn for_administrators(account: &Account) -> Result<(), Problem> {
+    if account.is_admin() {
+        Ok(())
+    } else {
+        Err(broken("forbidden", "is for administrators"))
+    }
+}
+
+fn broken(code: &'static str, message: &str) -> Problem {
+    Error::Invalid(vec![BrokenRule::at("/customer_id", code, message)]).into()
+}

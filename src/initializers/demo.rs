@@ -1,0 +1,239 @@
+//! The demo store: a catalogue, customers with accounts, and a few orders, from `src/fixtures/`.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use loco_rs::{
+    Error, Result,
+    app::{AppContext, Initializer},
+};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, EntityTrait, PaginatorTrait};
+
+use crate::{
+    models::{
+        self, Actor, customer_accounts,
+        customer_accounts::{Hashed, Registration},
+        customers, idempotency_keys, order_events, order_items,
+        orders::{self, Line, NewOrder, Scope, Status},
+        products, stock_movements,
+        types::{Id, Note, Password, Quantity, Role, ShippingAddress, Sku, Username},
+    },
+    settings::Settings,
+    transaction,
+    views::{
+        fields::{Fields, FromFields},
+        rows::Rows,
+    },
+};
+
+/// Fills an empty store.
+#[derive(Clone, Copy, Debug)]
+pub struct Demo;
+
+#[async_trait]
+impl Initializer for Demo {
+    fn name(&self) -> String {
+        "demo".to_owned()
+    }
+
+    async fn before_run(&self, ctx: &AppContext) -> Result<()> {
+        if !Settings::of(ctx)?.demo.seed {
+            return Ok(());
+        }
+        let products = products::Entity::find().count(&ctx.db).await?;
+        let customers = customers::Entity::find().count(&ctx.db).await?;
+        if products + customers == 0 {
+            fill(ctx).await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Fills the store, all of it or nothing, and prints the accounts' passwords.
+///
+/// # Errors
+/// When the fixtures do not fit what is in the store.
+pub async fn fill(ctx: &AppContext) -> Result<()> {
+    let products: Vec<products::Row> =
+        fixture("products.csv", include_str!("../fixtures/products.csv"))?;
+    let people: Vec<Person> = fixture("customers.csv", include_str!("../fixtures/customers.csv"))?;
+    let lines: Vec<OrderLine> = fixture("orders.csv", include_str!("../fixtures/orders.csv"))?;
+    let currency = Settings::of(ctx)?.store.currency.clone();
+    let mut accounts = BTreeMap::new();
+    let mut shown = Vec::new();
+    for person in &people {
+        let Some(username) = person.username.clone() else {
+            continue;
+        };
+        let password = Password::generated();
+        shown.push((username.as_str().to_owned(), password.reveal().to_owned()));
+        let registration = Registration {
+            customer_id: None,
+            username,
+            password,
+            role: Role::Customer,
+        };
+        let account = registration.hashed(&ctx.db).await?;
+        accounts.insert(person.details.email.as_str(), account);
+    }
+    transaction!(&ctx.db, |txn| {
+        products::Model::import(txn, &products, &Actor::system()).await?;
+        let people = add_people(txn, &people, &accounts).await?;
+        place_orders(txn, &people, &lines, &currency).await
+    })?;
+    println!(
+        "The store was empty and holds the demo now: {} products, {} customers.",
+        products.len(),
+        people.len()
+    );
+    println!("Customers log in as follows; the passwords are shown this once:");
+    for (username, password) in shown {
+        println!("  {username:<24} {password}");
+    }
+    println!();
+    Ok(())
+}
+
+/// Empties the store, but for its administrators.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn empty(db: &DatabaseConnection) -> Result<(), sea_orm::DbErr> {
+    use sea_orm::{ColumnTrait, QueryFilter};
+    idempotency_keys::Entity::delete_many().exec(db).await?;
+    stock_movements::Entity::delete_many().exec(db).await?;
+    order_events::Entity::delete_many().exec(db).await?;
+    order_items::Entity::delete_many().exec(db).await?;
+    orders::Entity::delete_many().exec(db).await?;
+    products::Entity::delete_many().exec(db).await?;
+    customer_accounts::Entity::delete_many()
+        .filter(customer_accounts::Column::CustomerId.is_not_null())
+        .exec(db)
+        .await?;
+    customers::Entity::delete_many().exec(db).await?;
+    Ok(())
+}
+
+struct Person {
+    details: customers::Details,
+    username: Option<Username>,
+}
+
+struct OrderLine {
+    order: i64,
+    email: String,
+    sku: String,
+    quantity: Quantity,
+    status: Status,
+    note: Option<Note>,
+    shipping_address: Option<ShippingAddress>,
+}
+
+async fn add_people<'a>(
+    txn: &DatabaseTransaction,
+    people: &'a [Person],
+    accounts: &BTreeMap<&'a str, Hashed<Registration>>,
+) -> models::Result<BTreeMap<&'a str, (i64, Actor)>> {
+    let mut added = BTreeMap::new();
+    for person in people {
+        let email = person.details.email.as_str();
+        let customer = customers::Model::create(txn, &person.details).await?;
+        let actor = match accounts.get(email) {
+            Some(account) => {
+                let account = account.clone().for_customer(customer.id);
+                customer_accounts::Model::create(txn, &account)
+                    .await?
+                    .0
+                    .actor()
+            }
+            None => Actor::system(),
+        };
+        added.insert(email, (customer.id, actor));
+    }
+    Ok(added)
+}
+
+async fn place_orders(
+    txn: &DatabaseTransaction,
+    people: &BTreeMap<&str, (i64, Actor)>,
+    lines: &[OrderLine],
+    currency: &str,
+) -> models::Result<()> {
+    for lines in lines.chunk_by(|line, next| line.order == next.order) {
+        let first = &lines[0];
+        let (customer_id, actor) = people
+            .get(first.email.as_str())
+            .ok_or(models::Error::NotFound)?;
+        let mut order = NewOrder {
+            customer_id: *customer_id,
+            lines: Vec::new(),
+            shipping_address: first.shipping_address.clone(),
+            note: first.note.clone(),
+        };
+        for line in lines {
+            let product = products::Model::find_by_sku(txn, &line.sku).await?;
+            order.lines.push(Line {
+                product_id: product.id,
+                quantity: line.quantity,
+            });
+        }
+        let order = orders::Model::place(txn, &order, currency, actor)
+            .await?
+            .order;
+        for status in way_to(first.status) {
+            orders::Model::advance(txn, Scope::All, order.id, *status, None, &Actor::system())
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an order that was placed goes through.
+const fn way_to(status: Status) -> &'static [Status] {
+    match status {
+        Status::Placed => &[],
+        Status::Paid => &[Status::Paid],
+        Status::Shipped => &[Status::Paid, Status::Shipped],
+        Status::Delivered => &[Status::Paid, Status::Shipped, Status::Delivered],
+        Status::Cancelled => &[Status::Cancelled],
+    }
+}
+
+fn fixture<T: FromFields>(name: &str, text: &str) -> Result<Vec<T>> {
+    Rows::new(text.as_bytes())
+        .and_then(Iterator::collect)
+        .map_err(|refused| Error::Message(format!("src/fixtures/{name}: {refused}")))
+}
+
+impl FromFields for Person {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let details = customers::Details::read(fields);
+        let username = fields.optional("username");
+        Some(Self {
+            details: details?,
+            username: username?,
+        })
+    }
+}
+
+impl FromFields for OrderLine {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let order = fields.required::<Id>("order");
+        let email = fields.required::<models::types::Email>("email");
+        let sku = fields.required::<Sku>("sku");
+        let quantity = fields.required("quantity");
+        let status = fields.required("status");
+        let note = fields.optional("note");
+        let shipping_address = fields.optional("shipping_address");
+        Some(Self {
+            order: order?.0,
+            email: email?.into(),
+            sku: sku?.into(),
+            quantity: quantity?,
+            status: status?,
+            note: note?,
+            shipping_address: shipping_address?,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Makes the first administrator, so that somebody can log in. There is no default password.
+
+use async_trait::async_trait;
+use loco_rs::{
+    Error, Result,
+    app::{AppContext, Initializer},
+};
+
+use crate::{
+    models::{
+        self,
+        customer_accounts::{Model, Registration},
+        types::{Password, Scalar, Username, Violation},
+    },
+    settings::Settings,
+    transaction,
+};
+
+/// Makes an administrator when there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstAdmin;
+
+#[async_trait]
+impl Initializer for FirstAdmin {
+    fn name(&self) -> String {
+        "first_admin".to_owned()
+    }
+
+    async fn before_run(&self, ctx: &AppContext) -> Result<()> {
+        if Model::any_administrator(&ctx.db).await? {
+            return Ok(());
+        }
+        let settings = Settings::of(ctx)?;
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        match (
+            given(&settings.first_admin.username),
+            given(&settings.first_admin.password),
+        ) {
+            (Some(username), Some(password)) => {
+                let min_length = settings.security.password_min_length;
+                let username =
+                    Username::parse(&username).map_err(|why| unusable("ADMIN_USERNAME", &why))?;
+                let password = Password::chosen(&password, min_length)
+                    .map_err(|why| unusable("ADMIN_PASSWORD", &why))?;
+                make(ctx, username, password).await
+            }
+            (None, None) if settings.first_admin.generate => {
+                let password = Password::generated();
+                let username = Username::parse("admin").map_err(|why| unusable("admin", &why))?;
+                let shown = password.reveal().to_owned();
+                make(ctx, username, password).await?;
+                println!("The first administrator is \"admin\", with the password \"{shown}\".");
+                println!("It is shown this once; `admin:create` makes another administrator.\n");
+                Ok(())
+            }
+            (None, None) => {
+                tracing::warn!(
+                    "there is no administrator: run the task admin:create, or set ADMIN_USERNAME and ADMIN_PASSWORD"
+                );
+                Ok(())
+            }
+            _ => Err(Error::string(
+                "ADMIN_USERNAME and ADMIN_PASSWORD have to be set together",
+            )),
+        }
+    }
+}
+
+async fn make(ctx: &AppContext, username: Username, password: Password) -> Result<()> {
+    let registration = Registration::administrator(username, password);
+    let registration = registration.hashed(&ctx.db).await?;
+    match transaction!(&ctx.db, |txn| Model::create(txn, &registration).await) {
+        // Another node that starts at the same time was faster.
+        Ok(_) | Err(models::Error::Taken(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unusable(variable: &str, why: &Violation) -> Error {
+    Error::Message(format!("{variable} {}", why.message))
+}

@@ -1,0 +1,6 @@
+//! What is plugged into the server when it starts.
+
+pub mod demo;
+pub mod first_admin;
+pub mod problem_details;
+pub mod welcome;

@@ -1,0 +1,9 @@
+//! Boxcar: customers and their accounts, a product catalogue, orders.
+
+pub mod app;
+pub mod controllers;
+pub mod initializers;
+pub mod models;
+pub mod settings;
+pub mod tasks;
+pub mod views;

@@ -1,0 +1,60 @@
+//! Connections to the database, each set up the same.
+
+use std::time::Duration;
+
+use loco_rs::config;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DbErr,
+    sqlx::{
+        Executor,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
+};
+
+/// How long a connection may have been idle before it is tested ahead of its next use.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// Opens the pool that the server uses. Loco's own pool runs its PRAGMAs on one of the connections
+/// only, and leaves MySQL at REPEATABLE READ, whose gap locks make orders wait for each other.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(&config.uri);
+    options
+        .max_connections(config.max_connections)
+        .min_connections(config.min_connections)
+        .connect_timeout(Duration::from_millis(config.connect_timeout))
+        .acquire_timeout(Duration::from_millis(
+            config.acquire_timeout.unwrap_or(config.connect_timeout),
+        ))
+        .idle_timeout(Duration::from_millis(config.idle_timeout))
+        .sqlx_logging(config.enable_logging)
+        // A restarted database leaves dead connections in the pool: those that rested are tested.
+        .test_before_acquire_if_idle_for(TRUSTED_FOR)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                // An acknowledged order survives a power cut.
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(5))
+                // Kibibytes, when negative.
+                .pragma("cache_size", "-16384")
+                .pragma("journal_size_limit", "67108864")
+        })
+        .map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection
+                        .execute(
+                            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, \
+                             SESSION innodb_lock_wait_timeout = 5",
+                        )
+                        .await?;
+                    Ok(())
+                })
+            })
+        });
+    Database::connect(options).await
+}

@@ -1,0 +1,522 @@
+//! Customer accounts: who may log in, as what, and the tokens that prove it.
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use loco_rs::{auth::jwt::JWT, config};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, ExprTrait, IntoActiveModel,
+    LoaderTrait, QuerySelect, entity::prelude::*, sea_query::Expr,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
+use super::{
+    Actor, Error, Result, customers,
+    error::{BrokenRule, taken},
+    listing::{self, Listing, Mark, Page, Position, SortKey},
+    now,
+    types::{Password, PasswordHash, Role, Scalar, Username, fold},
+};
+
+/// Who issues the tokens and for whom they are meant (RFC 8725, 3.8 and 3.9).
+const TOKEN_ISSUER: &str = "boxcar";
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// An account with its customer, if it has one.
+pub type WithCustomer = (Model, Option<customers::Model>);
+
+/// What an account is made from.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Whose account it is. Only administrators may have none.
+    pub customer_id: Option<i64>,
+    /// The name to log in with.
+    pub username: Username,
+    /// The password to log in with.
+    pub password: Password,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// What is to change of an account: what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The name to log in with.
+    pub username: Option<Username>,
+    /// The password to log in with.
+    pub password: Option<Password>,
+    /// What the account may do.
+    pub role: Option<Role>,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    /// Which account it proves.
+    pub pid: String,
+    /// Which of the account's versions.
+    pub version: i64,
+}
+
+/// Something with its password hashed, which takes too long for a transaction.
+#[derive(Clone, Debug)]
+pub struct Hashed<T> {
+    what: T,
+    password_hash: Option<PasswordHash>,
+}
+
+/// Which accounts are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Text that stands anywhere in the username.
+    pub q: Option<String>,
+    /// What they may do.
+    pub role: Option<Role>,
+}
+
+/// What accounts are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The id.
+    Id,
+    /// The username.
+    Username,
+    /// When they were made.
+    CreatedAt,
+}
+
+impl SortKey<Entity> for Key {
+    fn column(self) -> Option<Column> {
+        match self {
+            Self::Id => None,
+            Self::Username => Some(Column::Username),
+            Self::CreatedAt => Some(Column::CreatedAt),
+        }
+    }
+
+    fn id() -> Column {
+        Column::Id
+    }
+
+    fn position(self, row: &Model) -> Position {
+        let mark = match self {
+            Self::Id => Mark::Id,
+            Self::Username => Mark::Text(row.username.clone()),
+            Self::CreatedAt => Mark::Time(row.created_at),
+        };
+        Position { mark, id: row.id }
+    }
+}
+
+impl Model {
+    /// The account with that id, with its customer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<WithCustomer> {
+        let account = Entity::find_by_id(id)
+            .find_also_related(customers::Entity)
+            .one(db)
+            .await?;
+        account.ok_or(Error::NotFound)
+    }
+
+    /// The account that a token names.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn find_by_pid(db: &impl ConnectionTrait, pid: &str) -> Result<Self> {
+        Entity::find()
+            .filter(Column::Pid.eq(pid))
+            .one(db)
+            .await?
+            .ok_or(Error::NotFound)
+    }
+
+    /// The customer's account, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_of_customer(
+        txn: &DatabaseTransaction,
+        customer_id: i64,
+    ) -> Result<Option<Self>> {
+        Ok(Entity::find()
+            .filter(Column::CustomerId.eq(customer_id))
+            .lock_exclusive()
+            .one(txn)
+            .await?)
+    }
+
+    /// The account with that name and password, or nothing; which of the two was wrong is not told,
+    /// nor does the time it takes tell.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn authenticate(
+        db: &impl ConnectionTrait,
+        username: &str,
+        password: Password,
+    ) -> Result<Option<Self>> {
+        let account = match Username::parse(username) {
+            Ok(username) => {
+                Entity::find()
+                    .filter(Column::Username.eq(username.as_str()))
+                    .one(db)
+                    .await?
+            }
+            Err(_) => None,
+        };
+        let hash = account
+            .as_ref()
+            .map(|account| PasswordHash::stored(account.password_hash.clone()));
+        let matches = password.matches(hash).await?;
+        Ok(account.filter(|_| matches))
+    }
+
+    /// Whether there is an administrator.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn any_administrator(db: &impl ConnectionTrait) -> Result<bool> {
+        Ok(Entity::find()
+            .filter(Column::Role.eq(Role::Admin.as_str()))
+            .one(db)
+            .await?
+            .is_some())
+    }
+
+    /// A page of accounts with their customers.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(
+        db: &impl ConnectionTrait,
+        listing: &Listing<Filter, Key>,
+    ) -> Result<Page<WithCustomer>> {
+        let mut select = Entity::find();
+        if let Some(q) = &listing.filter.q {
+            select = select.filter(Expr::col(Column::Username).like(listing::containing(&fold(q))));
+        }
+        if let Some(role) = listing.filter.role {
+            select = select.filter(Column::Role.eq(role.as_str()));
+        }
+        let Page {
+            items,
+            page_size,
+            place,
+        } = listing::fetch(db, select, listing).await?;
+        let customers = if items.is_empty() {
+            Vec::new()
+        } else {
+            items.load_one(customers::Entity, db).await?
+        };
+        Ok(Page {
+            items: items.into_iter().zip(customers).collect(),
+            page_size,
+            place,
+        })
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no such customer, [`Error::Taken`] for the username, or when the
+    /// customer has an account.
+    pub async fn create(
+        txn: &DatabaseTransaction,
+        registration: &Hashed<Registration>,
+    ) -> Result<WithCustomer> {
+        let Hashed {
+            what: registration,
+            password_hash,
+        } = registration;
+        let customer = match registration.customer_id {
+            Some(id) => Some(
+                customers::Model::find_locked(txn, id)
+                    .await
+                    .map_err(unknown_customer)?,
+            ),
+            None => None,
+        };
+        let now = now();
+        let account = ActiveModel {
+            pid: Set(uuid::Uuid::new_v4().to_string()),
+            customer_id: Set(registration.customer_id),
+            username: Set(registration.username.as_str().to_owned()),
+            password_hash: Set(password_hash.clone().map(String::from).unwrap_or_default()),
+            role: Set(registration.role.as_str().to_owned()),
+            token_version: Set(0),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        let account = account
+            .insert(txn)
+            .await
+            .map_err(|error| match taken_customer(error) {
+                Error::Db(error) => username_taken()(error),
+                refusal => refusal,
+            })?;
+        Ok((account, customer))
+    }
+
+    /// Changes some of the account. A new password or role ends the tokens that are out.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
+    /// demoted, [`Error::Invalid`] when an account without a customer is.
+    pub async fn change(
+        txn: &DatabaseTransaction,
+        id: i64,
+        changes: &Hashed<Changes>,
+    ) -> Result<WithCustomer> {
+        let Hashed {
+            what: changes,
+            password_hash,
+        } = changes;
+        let demoted = changes.role == Some(Role::Customer);
+        let administrators = if demoted {
+            administrators_locked(txn).await?
+        } else {
+            Vec::new()
+        };
+        let account = Entity::find_by_id(id)
+            .lock_exclusive()
+            .one(txn)
+            .await?
+            .ok_or(Error::NotFound)?;
+        if demoted && account.role() == Role::Admin {
+            if administrators.len() < 2 {
+                return Err(Error::LastAdministrator);
+            }
+            if account.customer_id.is_none() {
+                let rule = BrokenRule::at(
+                    "/role",
+                    "choice",
+                    "must stay admin: the account belongs to no customer",
+                );
+                return Err(Error::Invalid(vec![rule]));
+            }
+        }
+        let ends_tokens =
+            password_hash.is_some() || changes.role.is_some_and(|role| role != account.role());
+        let version = account.token_version;
+        let mut account = account.into_active_model();
+        if let Some(username) = &changes.username {
+            account.username = Set(username.as_str().to_owned());
+        }
+        if let Some(hash) = password_hash {
+            account.password_hash = Set(hash.clone().into());
+        }
+        if let Some(role) = changes.role {
+            account.role = Set(role.as_str().to_owned());
+        }
+        if ends_tokens {
+            account.token_version = Set(version + 1);
+        }
+        account.updated_at = Set(now());
+        account.update(txn).await.map_err(username_taken())?;
+        Self::find(txn, id).await
+    }
+
+    /// Deletes the account, and with it the tokens that are out.
+    ///
+    /// # Errors
+    /// [`Error::LastAdministrator`].
+    pub async fn delete(self, txn: &DatabaseTransaction) -> Result<()> {
+        if administrators_locked(txn).await? == [self.id] {
+            return Err(Error::LastAdministrator);
+        }
+        let deleted = Entity::delete_by_id(self.id).exec(txn).await?;
+        if deleted.rows_affected == 0 {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What the account may do.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        // The table's CHECK allows no other word; whoever got past it may do the least.
+        Role::parse(&self.role).unwrap_or(Role::Customer)
+    }
+
+    /// The account, as it stands in history.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor {
+            account_id: Some(self.id),
+            name: self.username.clone(),
+        }
+    }
+
+    /// A token that proves the account until it expires or the account's version is raised.
+    ///
+    /// # Errors
+    /// When the secret cannot be used.
+    pub fn token(&self, config: &config::JWT) -> Result<String> {
+        let claims: Map<String, Value> = [
+            ("iss", json!(TOKEN_ISSUER)),
+            ("aud", json!(TOKEN_ISSUER)),
+            ("iat", json!(chrono::Utc::now().timestamp())),
+            ("jti", json!(uuid::Uuid::new_v4())),
+            ("role", json!(self.role)),
+            ("version", json!(self.token_version)),
+        ]
+        .into_iter()
+        .map(|(claim, value)| (claim.to_owned(), value))
+        .collect();
+        let token =
+            JWT::new(&config.secret).generate_token(config.expiration, self.pid.clone(), claims);
+        Ok(token.map_err(loco_rs::Error::msg)?)
+    }
+}
+
+impl Claims {
+    /// What a token says, if this store has signed it for itself and it has not expired. Not Loco's own
+    /// `validate`, which refuses every token that names an audience.
+    #[must_use]
+    pub fn verified(token: &str, config: &config::JWT) -> Option<Self> {
+        let mut rules = Validation::new(Algorithm::HS512);
+        rules.leeway = 0;
+        rules.set_issuer(&[TOKEN_ISSUER]);
+        rules.set_audience(&[TOKEN_ISSUER]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
+        let key = DecodingKey::from_base64_secret(&config.secret).ok()?;
+        jsonwebtoken::decode(token, &key, &rules)
+            .ok()
+            .map(|token| token.claims)
+    }
+}
+
+/// The administrators' ids, locked, so that two of them cannot leave the store without any.
+async fn administrators_locked(txn: &DatabaseTransaction) -> Result<Vec<i64>> {
+    let administrators = Entity::find()
+        .filter(Column::Role.eq(Role::Admin.as_str()))
+        .order_by_id_asc()
+        .lock_exclusive()
+        .all(txn)
+        .await?;
+    Ok(administrators
+        .into_iter()
+        .map(|account| account.id)
+        .collect())
+}
+
+impl Registration {
+    /// An administrator who is no customer.
+    #[must_use]
+    pub const fn administrator(username: Username, password: Password) -> Self {
+        Self {
+            customer_id: None,
+            username,
+            password,
+            role: Role::Admin,
+        }
+    }
+
+    /// Refuses a password that the account's own names make easy to guess, and hashes any other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is guessable, or when there is no such customer.
+    pub async fn hashed(self, db: &impl ConnectionTrait) -> Result<Hashed<Self>> {
+        let customer = match self.customer_id {
+            Some(id) => Some(
+                customers::Model::find(db, id)
+                    .await
+                    .map_err(unknown_customer)?,
+            ),
+            None => None,
+        };
+        check_password(&self.password, self.username.as_str(), customer.as_ref())?;
+        let password_hash = Some(self.password.clone().hash().await?);
+        Ok(Hashed {
+            what: self,
+            password_hash,
+        })
+    }
+}
+
+impl Hashed<Registration> {
+    /// The same account for a customer who did not exist yet.
+    #[must_use]
+    pub const fn for_customer(mut self, id: i64) -> Self {
+        self.what.customer_id = Some(id);
+        self
+    }
+}
+
+impl Changes {
+    /// Refuses a password that the names of account `id` make easy to guess, and hashes any other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is guessable, [`Error::NotFound`].
+    pub async fn hashed(self, db: &impl ConnectionTrait, id: i64) -> Result<Hashed<Self>> {
+        let Some(password) = self.password.clone() else {
+            return Ok(Hashed {
+                what: self,
+                password_hash: None,
+            });
+        };
+        let (account, customer) = Model::find(db, id).await?;
+        let username = self
+            .username
+            .as_ref()
+            .map_or(account.username.as_str(), Username::as_str);
+        check_password(&password, username, customer.as_ref())?;
+        let password_hash = Some(password.hash().await?);
+        Ok(Hashed {
+            what: self,
+            password_hash,
+        })
+    }
+}
+
+fn check_password(
+    password: &Password,
+    username: &str,
+    customer: Option<&customers::Model>,
+) -> Result<()> {
+    let mut names = vec![username, TOKEN_ISSUER];
+    names.extend(
+        customer
+            .iter()
+            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
+    );
+    password.check_against(&names).map_err(|violation| {
+        Error::Invalid(vec![BrokenRule {
+            pointer: "/password".to_owned(),
+            violation,
+        }])
+    })
+}
+
+fn unknown_customer(error: Error) -> Error {
+    match error {
+        Error::NotFound => Error::Invalid(vec![BrokenRule::at(
+            "/customer_id",
+            "reference",
+            "is no customer",
+        )]),
+        error => error,
+    }
+}
+
+fn taken_customer(error: DbErr) -> Error {
+    taken(
+        "uq_customer_accounts_customer_id",
+        "/customer_id",
+        "has an account already",
+    )(error)
+}
+
+fn username_taken() -> impl Fn(DbErr) -> Error {
+    taken(
+        "uq_customer_accounts_username",
+        "/username",
+        "belongs to another account",
+    )
+}

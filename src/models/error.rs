@@ -1,0 +1,213 @@
+//! What can go wrong in the store, in the store's own words.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+
+use super::{orders::Status, types::Violation};
+
+/// Why a verb was not carried out. Nothing has changed when one of these comes back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or the caller may not know of it.
+    #[error("not found")]
+    NotFound,
+    /// What was asked breaks rules that only the model can know.
+    #[error("{}", sentences(.0))]
+    Invalid(Vec<BrokenRule>),
+    /// A value that has to be unique is taken.
+    #[error("{}", sentences(std::slice::from_ref(.0)))]
+    Taken(BrokenRule),
+    /// The store would be left without an administrator.
+    #[error("the last administrator can be neither deleted nor demoted")]
+    LastAdministrator,
+    /// There are not enough pieces. Every short line is named.
+    #[error("{} lines exceed the stock", .0.len())]
+    InsufficientStock(Vec<Shortage>),
+    /// The order's state does not allow it.
+    #[error("an order that is {from} cannot become {to}")]
+    InvalidTransition {
+        /// What the order is.
+        from: Status,
+        /// What it should have become.
+        to: Status,
+    },
+    /// The database refused for another reason, or could not be reached.
+    #[error(transparent)]
+    Db(#[from] DbErr),
+    /// Something that should not happen.
+    #[error(transparent)]
+    Internal(#[from] loco_rs::Error),
+}
+
+impl From<Error> for loco_rs::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Db(error) => error.into(),
+            Error::Internal(error) => error,
+            refusal => Self::Message(refusal.to_string()),
+        }
+    }
+}
+
+/// What is wrong, field by field, in words for people.
+fn sentences(broken: &[BrokenRule]) -> String {
+    let sentences: Vec<_> = broken
+        .iter()
+        .map(|rule| {
+            format!(
+                "{} {}",
+                rule.pointer.trim_start_matches('/'),
+                rule.violation.message
+            )
+        })
+        .collect();
+    sentences.join("; ")
+}
+
+/// The outcome of a verb.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A rule that a value breaks, and where in the request the value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// A JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// The rule.
+    pub violation: Violation,
+}
+
+impl BrokenRule {
+    /// The value at `pointer` breaks a rule.
+    pub fn at(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            violation: Violation::new(code, message),
+        }
+    }
+}
+
+/// An order line that asks for more than there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The line's place in the order as it was sent, from 0.
+    pub line: usize,
+    /// The product.
+    pub product_id: i64,
+    /// How many pieces were asked for, in all lines together.
+    pub requested: i64,
+    /// How many there are.
+    pub available: i64,
+}
+
+/// Translates the refusal of a unique index into [`Error::Taken`], and passes on every other error.
+/// `pointer` is the field that the client sent for it.
+pub fn taken(
+    index: &'static str,
+    pointer: &'static str,
+    message: &'static str,
+) -> impl Fn(DbErr) -> Error {
+    move |error| {
+        if violates(&error, index) {
+            Error::Taken(BrokenRule::at(pointer, "taken", message))
+        } else {
+            error.into()
+        }
+    }
+}
+
+/// Whether `error` is the refusal of the unique index `uq_<table>_<columns>`. MySQL quotes the value,
+/// which a client chose, before the index: only the end of the message counts.
+#[must_use]
+pub fn violates(error: &DbErr, index: &str) -> bool {
+    let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() else {
+        return false;
+    };
+    let message = message.trim_end_matches(['\'', '"']);
+    // MariaDB and PostgreSQL name the index, MySQL 8 puts its table before it, SQLite lists
+    // `table.column, table.column`, which is the index's name in other punctuation.
+    message.ends_with(index)
+        || message.split(": ").last().is_some_and(|columns| {
+            let mut named = columns
+                .split(", ")
+                .map(|column| column.split_once('.').unwrap_or(("", column)));
+            let table = columns.split('.').next().unwrap_or_default();
+            let columns: Vec<_> = named.by_ref().map(|(_, column)| column).collect();
+            format!("uq_{table}_{}", columns.join("_")) == index
+        })
+}
+
+/// Whether the same transaction may well succeed when it is tried again: a deadlock, a
+/// serialization failure, a lock that was waited for too long.
+#[must_use]
+pub fn is_transient(error: &DbErr) -> bool {
+    matches!(
+        database_code(error).as_deref(),
+        // MySQL: lock wait timeout, deadlock, record changed. PostgreSQL: serialization failure,
+        // deadlock, lock not available. SQLite: busy and locked, with their extended codes.
+        Some(
+            "1205"
+                | "1213"
+                | "1020"
+                | "40001"
+                | "40P01"
+                | "55P03"
+                | "5"
+                | "6"
+                | "261"
+                | "262"
+                | "517"
+                | "773"
+        )
+    )
+}
+
+/// Whether the database cannot be reached or cannot work just now, through no fault of the request.
+#[must_use]
+pub fn is_outage(error: &DbErr) -> bool {
+    use sqlx::Error as Sqlx;
+
+    if is_transient(error) {
+        return true;
+    }
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
+            Sqlx::Io(_)
+            | Sqlx::Tls(_)
+            | Sqlx::Protocol(_)
+            | Sqlx::PoolTimedOut
+            | Sqlx::PoolClosed
+            | Sqlx::WorkerCrashed => true,
+            Sqlx::Database(_) => database_code(error).is_some_and(|code| {
+                // PostgreSQL: connection exceptions, shutting down, out of resources.
+                (code.len() == 5 && ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+                    // MySQL: too many connections, shutting down, killed, read only, server gone.
+                    || matches!(code.as_str(), "1040" | "1053" | "1290" | "1317" | "1927" | "3024" | "2006" | "2013")
+                    // SQLite: read-only, I/O error, disk full, cannot open.
+                    || is_sqlite(cause) && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 8 | 10 | 13 | 14))
+            }),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_sqlite(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|e| e.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some())
+}
+
+/// The database's own code for an error: a number for MySQL and SQLite, a SQLSTATE for PostgreSQL.
+fn database_code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return None;
+    };
+    let cause = cause.as_database_error()?;
+    cause
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(|mysql| mysql.number().to_string())
+        .or_else(|| cause.code().map(std::borrow::Cow::into_owned))
+}

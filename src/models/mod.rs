@@ -1,0 +1,34 @@
+//! The store's domain. Finders, verbs and transitions stand on the models, one file per table; what
+//! the models share stands beside them. Nothing here knows HTTP.
+
+#[allow(missing_docs, reason = "generated from the schema")]
+pub mod _entities;
+
+pub mod customer_accounts;
+pub mod customers;
+pub mod idempotency_keys;
+pub mod order_events;
+pub mod order_items;
+pub mod orders;
+pub mod products;
+pub mod stock_movements;
+
+pub mod actor;
+pub mod connection;
+pub mod error;
+pub mod listing;
+pub mod transaction;
+pub mod types;
+
+pub use self::{
+    actor::Actor,
+    error::{Error, Result},
+};
+
+/// The present moment, to the microsecond: what every database keeps, so that a row reads back as it
+/// was written.
+#[must_use]
+pub fn now() -> sea_orm::prelude::DateTimeWithTimeZone {
+    use chrono::SubsecRound;
+    chrono::Utc::now().trunc_subsecs(6).fixed_offset()
+}

@@ -1,0 +1,67 @@
+//! Email addresses.
+
+use validator::ValidateEmail;
+
+use super::{Scalar, Violation};
+
+/// An email address, as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// The address as it was typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0
+    }
+}
+
+impl Scalar for Email {
+    /// An address as HTML's email input takes it, of at most 254 characters (RFC 5321, 4.5.3.1.3).
+    fn parse(text: &str) -> Result<Self, Violation> {
+        let text = text.trim();
+        if text.chars().count() > 254 {
+            return Err(Violation::new("length", "must have at most 254 characters"));
+        }
+        if !text.validate_email() || text.chars().any(char::is_control) {
+            return Err(Violation::new("format", "must be an email address"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_was_typed() {
+        assert_eq!(
+            Email::parse(" Ada@Example.com ").unwrap().as_str(),
+            "Ada@Example.com"
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_address() {
+        for text in [
+            "",
+            "ada",
+            "ada@",
+            "@example.com",
+            "a da@example.com",
+            "ada@exa mple.com",
+            "ada@example.com\0",
+        ] {
+            assert_eq!(Email::parse(text).unwrap_err().code, "format", "{text}");
+        }
+        let long = format!("{}@example.com", "a".repeat(260));
+        assert_eq!(Email::parse(&long).unwrap_err().code, "length");
+    }
+}

@@ -1,0 +1,158 @@
+//! Money in the store's one currency.
+
+use std::fmt;
+
+use super::{JsonType, Scalar, Violation};
+
+/// An amount that is not negative, in whole minor units (cents), never in a float.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money(i64);
+
+impl Money {
+    /// The highest price: 99,999,999.99.
+    pub const MAX_PRICE: Self = Self(9_999_999_999);
+
+    /// An amount from its minor units, as the database holds it.
+    #[must_use]
+    pub const fn from_minor(minor: i64) -> Self {
+        Self(minor)
+    }
+
+    /// The amount in minor units.
+    #[must_use]
+    pub const fn minor(self) -> i64 {
+        self.0
+    }
+
+    /// The price of `quantity` pieces, or nothing when it cannot be held.
+    #[must_use]
+    pub fn times(self, quantity: i64) -> Option<Self> {
+        self.0.checked_mul(quantity).map(Self)
+    }
+
+    /// The sum, or nothing when it cannot be held.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl fmt::Display for Money {
+    /// `19.99`: a decimal with two places.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+impl Scalar for Money {
+    const JSON: JsonType = JsonType::StringOrNumber;
+
+    /// A price between 0.00 and 99,999,999.99, with at most two decimals.
+    fn parse(text: &str) -> Result<Self, Violation> {
+        let out_of_range = || Violation::new("range", "must be between 0.00 and 99999999.99");
+        let (negative, digits) = text
+            .strip_prefix('-')
+            .map_or((false, text), |rest| (true, rest));
+        let (units, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_number =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(units) || !is_number(decimals) {
+            return Err(Violation::new(
+                "format",
+                "must be a decimal number such as 19.99",
+            ));
+        }
+        if negative {
+            return Err(out_of_range());
+        }
+        if decimals.len() > 2 {
+            return Err(Violation::new(
+                "precision",
+                "must have at most two decimals",
+            ));
+        }
+        let minor = format!("{units}{decimals:0<2}")
+            .parse()
+            .map_err(|_| out_of_range())?;
+        if minor > Self::MAX_PRICE.0 {
+            Err(out_of_range())
+        } else {
+            Ok(Self(minor))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(text: &str) -> &'static str {
+        Money::parse(text).expect_err(text).code
+    }
+
+    #[test]
+    fn reads_decimals_with_up_to_two_places() {
+        for (text, minor) in [
+            ("0", 0),
+            ("0.00", 0),
+            ("19.9", 1_990),
+            ("19.99", 1_999),
+            ("007", 700),
+        ] {
+            assert_eq!(Money::parse(text).unwrap().minor(), minor, "{text}");
+        }
+        assert_eq!(Money::parse("99999999.99").unwrap(), Money::MAX_PRICE);
+    }
+
+    #[test]
+    fn names_the_broken_rule() {
+        for text in [
+            "100000000",
+            "100000000.00",
+            "-0.01",
+            "-1",
+            "99999999999999999999999999",
+        ] {
+            assert_eq!(code(text), "range", "{text}");
+        }
+        for text in ["0.001", "19.990"] {
+            assert_eq!(code(text), "precision", "{text}");
+        }
+        for text in [
+            "", ".", "1.", ".5", "1,5", "1e3", "+1", " 1", "--1", "NaN", "٣", "1.2.3", "$5",
+        ] {
+            assert_eq!(code(text), "format", "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_price_survives_being_shown_and_read(minor in 0..=9_999_999_999_i64) {
+            let price = Money::from_minor(minor);
+            prop_assert_eq!(Money::parse(&price.to_string()).unwrap(), price);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic_or_leave_its_range(text in "\\PC{0,24}|-?[0-9]{0,22}(\\.[0-9]{0,4})?") {
+            if let Ok(price) = Money::parse(&text) {
+                prop_assert!((0..=9_999_999_999).contains(&price.minor()));
+            }
+        }
+
+        #[test]
+        fn a_line_is_the_sum_of_its_pieces(minor in 0..=9_999_999_999_i64, quantity in 1..=50_i64) {
+            let price = Money::from_minor(minor);
+            let sum = (0..quantity).try_fold(Money::default(), |sum, _| sum.plus(price));
+            prop_assert_eq!(price.times(quantity), sum);
+        }
+
+        #[test]
+        fn arithmetic_refuses_to_wrap(minor in (i64::MAX / 2 + 1)..=i64::MAX) {
+            let amount = Money::from_minor(minor);
+            prop_assert_eq!(amount.plus(amount), None);
+            prop_assert_eq!(amount.times(2), None);
+        }
+    }
+}

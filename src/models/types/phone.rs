@@ -1,0 +1,72 @@
+//! Telephone numbers.
+
+use super::{Scalar, Violation};
+
+/// A telephone number as people write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phone(String);
+
+impl Phone {
+    /// The number as it was typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Phone> for String {
+    fn from(phone: Phone) -> Self {
+        phone.0
+    }
+}
+
+impl Scalar for Phone {
+    /// An optional `+`, then 5 to 20 digits with blanks, dots, hyphens and brackets among them.
+    fn parse(text: &str) -> Result<Self, Violation> {
+        let text = text.trim();
+        let number = text.strip_prefix('+').unwrap_or(text);
+        let digits = number.chars().filter(char::is_ascii_digit).count();
+        let well_formed = number
+            .chars()
+            .all(|c| c.is_ascii_digit() || " ().-".contains(c));
+        if !well_formed || !(5..=20).contains(&digits) || text.len() > 40 {
+            return Err(Violation::new(
+                "format",
+                "must be a telephone number: 5 to 20 digits, which may begin with + and contain blanks and ().-",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_numbers_as_people_write_them() {
+        for text in [
+            "12345",
+            "+49 30 901820",
+            "(0)20-7946.0018",
+            "+12345678901234567890",
+        ] {
+            assert_eq!(Phone::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_other_text() {
+        for text in [
+            "",
+            "1234",
+            "123456789012345678901",
+            "12+345",
+            "phone",
+            "12345x",
+            "1 2 3 4 (((((((((((((((((((((((((((((((((((5",
+        ] {
+            assert_eq!(Phone::parse(text).unwrap_err().code, "format", "{text}");
+        }
+    }
+}

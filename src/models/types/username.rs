@@ -1,0 +1,63 @@
+//! Names to log in with.
+
+use super::{Scalar, Violation};
+
+/// A name to log in with: 3 to 64 of `a-z`, `0-9`, `.`, `_` and `-`. Capital letters are folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Username> for String {
+    fn from(username: Username) -> Self {
+        username.0
+    }
+}
+
+impl Scalar for Username {
+    fn parse(text: &str) -> Result<Self, Violation> {
+        let name = text.to_ascii_lowercase();
+        let well_formed = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !(3..=64).contains(&name.chars().count()) {
+            return Err(Violation::new("length", "must have 3 to 64 characters"));
+        }
+        if !well_formed {
+            return Err(Violation::new(
+                "format",
+                "must be made of letters a-z, digits, dot, underscore and hyphen",
+            ));
+        }
+        Ok(Self(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_case() {
+        assert_eq!(
+            Username::parse("Ada.Lovelace").unwrap().as_str(),
+            "ada.lovelace"
+        );
+    }
+
+    #[test]
+    fn refuses_look_alikes_and_blanks() {
+        for text in ["аda", "ada lovelace", "ada@home", "adа", "naïve", "ada\0"] {
+            assert_eq!(Username::parse(text).unwrap_err().code, "format", "{text}");
+        }
+        for text in ["", "ab", &"a".repeat(65)] {
+            assert_eq!(Username::parse(text).unwrap_err().code, "length", "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The store's own settings: the `settings:` of `config/*.yaml`, typed once. Each key is explained
+//! there; one that is not known here is refused.
+
+use std::sync::Arc;
+
+use loco_rs::{Error, Result, app::AppContext};
+use serde::Deserialize;
+
+/// The store's settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What the store is.
+    pub store: Store,
+    /// What keeps it safe.
+    pub security: Security,
+    /// How often each client may ask.
+    pub rate_limit: RateLimit,
+    /// The server's own cache of answers.
+    pub cache: Cache,
+    /// The Redis that nodes share.
+    pub redis: Redis,
+    /// The first administrator.
+    pub first_admin: FirstAdmin,
+    /// The demo catalogue.
+    pub demo: Demo,
+}
+
+/// What the store is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The one currency (ISO 4217).
+    pub currency: String,
+}
+
+/// What keeps the store safe.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// The shortest password, in characters.
+    pub password_min_length: usize,
+    /// Failed logins per username and address before more are refused; 0 turns it off.
+    pub login_failures: u32,
+    /// Over how many seconds they are counted.
+    pub login_failures_period_seconds: u64,
+}
+
+/// How often each client may ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests per route and client; 0 turns the limit off.
+    pub requests: u32,
+    /// Over how many seconds they are counted.
+    pub period_seconds: u64,
+    /// What happens when the shared counter cannot be reached.
+    pub on_error: OnError,
+}
+
+/// What the limiter does when it cannot count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Let requests through.
+    Allow,
+    /// Refuse them.
+    Deny,
+}
+
+/// The server's own cache of answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// How much it holds, in bytes.
+    pub max_bytes: u64,
+    /// How long an answer is kept, in seconds.
+    pub ttl_seconds: u64,
+}
+
+/// The Redis that nodes share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Where it is; without it the node keeps to itself.
+    pub url: Option<String>,
+}
+
+/// The administrator that is made when there is none.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstAdmin {
+    /// The name to log in with.
+    pub username: Option<String>,
+    /// The password to log in with.
+    pub password: Option<String>,
+    /// Whether one is made with a random password when neither is given.
+    pub generate: bool,
+}
+
+/// The demo catalogue.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demo {
+    /// Whether an empty database is filled with it.
+    pub seed: bool,
+}
+
+impl Settings {
+    /// Reads the settings from the configuration, and keeps them with the context.
+    ///
+    /// # Errors
+    /// When a key is missing, unknown, or has a value that cannot be.
+    pub fn load(ctx: &AppContext) -> Result<()> {
+        let settings = ctx
+            .config
+            .settings
+            .clone()
+            .ok_or_else(|| Error::string("the configuration has no `settings:`"))?;
+        let settings: Self = serde_json::from_value(settings)
+            .map_err(|error| Error::Message(format!("settings: {error}")))?;
+        settings.check()?;
+        ctx.shared_store.insert(Arc::new(settings));
+        Ok(())
+    }
+
+    /// The settings that were kept with the context.
+    ///
+    /// # Errors
+    /// When they were never loaded.
+    pub fn of(ctx: &AppContext) -> Result<Arc<Self>> {
+        ctx.shared_store
+            .get()
+            .ok_or_else(|| Error::string("settings were not loaded"))
+    }
+
+    fn check(&self) -> Result<()> {
+        let currency = &self.store.currency;
+        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(Error::Message(format!(
+                "settings.store.currency: {currency} is no ISO 4217 code"
+            )));
+        }
+        if !(8..=64).contains(&self.security.password_min_length) {
+            return Err(Error::string(
+                "settings.security.password_min_length: must be between 8 and 64",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! `admin:create`: makes an administrator.
+
+use std::io::{IsTerminal, stdin};
+
+use async_trait::async_trait;
+use loco_rs::{
+    Error, Result,
+    app::AppContext,
+    task::{Task, TaskInfo, Vars},
+};
+
+use super::begin;
+use crate::{
+    models::{
+        customer_accounts::{Model, Registration},
+        types::{Password, Scalar, Username},
+    },
+    settings::Settings,
+    transaction,
+};
+
+/// Makes an administrator.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminCreate;
+
+#[async_trait]
+impl Task for AdminCreate {
+    fn task(&self) -> TaskInfo {
+        TaskInfo {
+            name: "admin:create".to_owned(),
+            detail: "Makes an administrator. username:NAME [password:PASSWORD | password:- to read it from \
+                     standard input]. Without a password one is generated and printed once."
+                .to_owned(),
+        }
+    }
+
+    async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
+        begin(ctx, vars, &["username", "password"]).await?;
+        let username = vars
+            .cli_arg("username")
+            .map_err(|_| Error::string("username:NAME is required"))?;
+        let username = Username::parse(username)
+            .map_err(|why| Error::Message(format!("username {}", why.message)))?;
+        let given = match vars.cli.get("password").map(String::as_str) {
+            None => None,
+            Some("-") => Some(read_password()?),
+            Some(password) => Some(password.to_owned()),
+        };
+        let password = match &given {
+            None => Password::generated(),
+            Some(text) => Password::chosen(text, Settings::of(ctx)?.security.password_min_length)
+                .map_err(|why| Error::Message(format!("password {}", why.message)))?,
+        };
+        let name = username.as_str().to_owned();
+        let generated = given.is_none().then(|| password.reveal().to_owned());
+        let registration = Registration::administrator(username, password)
+            .hashed(&ctx.db)
+            .await?;
+        transaction!(&ctx.db, |txn| Model::create(txn, &registration).await)?;
+        println!("The administrator {name} can log in now.");
+        if let Some(password) = generated {
+            println!("The password, shown this once: {password}");
+        }
+        Ok(())
+    }
+}
+
+/// One line from standard input, which a terminal does not show.
+fn read_password() -> Result<String> {
+    if stdin().is_terminal() {
+        return Ok(rpassword::prompt_password("Password: ")?);
+    }
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,95 @@
+//! Logging in, on the wire.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields::{Fields, FromFields};
+use crate::models::{
+    customer_accounts::Model,
+    types::{Password, Scalar, Violation},
+};
+
+/// A token and what it is good for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Token {
+    /// What goes into the `Authorization` header, after `Bearer`.
+    token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// For how many seconds it is good.
+    expires_in: u64,
+    /// Whose it is.
+    account: TokenAccount,
+}
+
+/// Whose a token is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenAccount {
+    /// The account's id.
+    id: i64,
+    /// The name it logged in with.
+    username: String,
+    /// What it may do: `admin` or `customer`.
+    role: &'static str,
+    /// Its customer; only administrators may have none.
+    customer_id: Option<i64>,
+}
+
+/// A name and a password.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents what `Login` reads")]
+pub struct LoginBody {
+    /// The account's name.
+    username: String,
+    /// Its password.
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// A name and a password, as a client sends them.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The account's name, or what may be one.
+    pub username: String,
+    /// Its password, or what may be that.
+    pub password: Password,
+}
+
+impl Token {
+    /// The token that was made for an account.
+    #[must_use]
+    pub fn new(token: String, expires_in: u64, account: Model) -> Self {
+        let account = TokenAccount {
+            id: account.id,
+            role: account.role().as_str(),
+            username: account.username,
+            customer_id: account.customer_id,
+        };
+        Self {
+            token,
+            token_type: "Bearer",
+            expires_in,
+            account,
+        }
+    }
+}
+
+impl FromFields for Login {
+    /// Any text may be tried: which names and passwords there can be is not for strangers to learn.
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let username = fields.required::<Attempt>("username");
+        let password = fields.required::<Attempt>("password");
+        Some(Self {
+            username: username?.0,
+            password: Password::given(&password?.0),
+        })
+    }
+}
+
+struct Attempt(String);
+
+impl Scalar for Attempt {
+    fn parse(text: &str) -> Result<Self, Violation> {
+        Ok(Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,13 @@
+//! What goes over the wire: bodies in and out, one file per resource, and never an entity.
+
+pub mod auth;
+pub mod customer_accounts;
+pub mod customers;
+pub mod orders;
+pub mod products;
+
+pub mod answer;
+pub mod fields;
+pub mod page;
+pub mod problem;
+pub mod rows;

@@ -1,0 +1,386 @@
+//! Problems: the one shape of every error (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; the outermost layer renders it, because only there are the path
+//! and the request's id known (`initializers/problem_details`).
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sea_orm::DbErr;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields::Rejection;
+use crate::models::{
+    self,
+    error::{BrokenRule, is_outage},
+};
+
+/// What kind of problem it is. Each has a stable URI, a title and a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request cannot be understood.
+    MalformedRequest,
+    /// There is no valid token.
+    Unauthenticated,
+    /// The login failed.
+    InvalidCredentials,
+    /// The role does not allow it.
+    Forbidden,
+    /// There is no such route or resource.
+    NotFound,
+    /// The route does not know the method.
+    MethodNotAllowed,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// The body is not of a type that is understood.
+    UnsupportedMediaType,
+    /// A unique value is taken, or another request was faster.
+    Conflict,
+    /// There are not enough pieces.
+    InsufficientStock,
+    /// The order's state does not allow it.
+    InvalidTransition,
+    /// Rules are broken.
+    ValidationFailed,
+    /// Something that should not happen.
+    Internal,
+    /// The store cannot work just now.
+    Unavailable,
+    /// A status that none of the others stands for.
+    Other(StatusCode),
+}
+
+impl Kind {
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::MalformedRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Conflict | Self::InsufficientStock | Self::InvalidTransition => {
+                StatusCode::CONFLICT
+            }
+            Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Other(status) => status,
+        }
+    }
+
+    /// Its stable URI, relative to the server.
+    #[must_use]
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "/problems/malformed-request",
+            Self::Unauthenticated => "/problems/unauthenticated",
+            Self::InvalidCredentials => "/problems/invalid-credentials",
+            Self::Forbidden => "/problems/forbidden",
+            Self::NotFound => "/problems/not-found",
+            Self::MethodNotAllowed => "/problems/method-not-allowed",
+            Self::PayloadTooLarge => "/problems/payload-too-large",
+            Self::UnsupportedMediaType => "/problems/unsupported-media-type",
+            Self::Conflict => "/problems/conflict",
+            Self::InsufficientStock => "/problems/insufficient-stock",
+            Self::InvalidTransition => "/problems/invalid-transition",
+            Self::ValidationFailed => "/problems/validation-failed",
+            Self::Internal => "/problems/internal",
+            Self::Unavailable => "/problems/unavailable",
+            Self::Other(_) => "about:blank",
+        }
+    }
+
+    /// Its title, the same for all of its kind.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "Malformed request",
+            Self::Unauthenticated => "Unauthenticated",
+            Self::InvalidCredentials => "Invalid credentials",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::PayloadTooLarge => "Payload too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::Conflict => "Conflict",
+            Self::InsufficientStock => "Insufficient stock",
+            Self::InvalidTransition => "Invalid transition",
+            Self::ValidationFailed => "Validation failed",
+            Self::Internal => "Internal error",
+            Self::Unavailable => "Unavailable",
+            Self::Other(status) => status.canonical_reason().unwrap_or("Error"),
+        }
+    }
+
+    /// The kind that an answer without a problem of its own stands for: the router's 404, say.
+    #[must_use]
+    pub const fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::BAD_REQUEST => Self::MalformedRequest,
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN => Self::Forbidden,
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => Self::ValidationFailed,
+            // Loco's timeout answers 408, which would say that the client was too slow.
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Unavailable,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            other => Self::Other(other),
+        }
+    }
+
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::NotFound => "There is nothing here.",
+            Self::MethodNotAllowed => {
+                "This path does not take that method; the Allow header lists those it takes."
+            }
+            Self::PayloadTooLarge => "The body is larger than the server takes.",
+            Self::UnsupportedMediaType => {
+                "The body has to be JSON, with the Content-Type application/json."
+            }
+            Self::Unauthenticated => "A valid bearer token is required.",
+            Self::InvalidCredentials => "Username or password is wrong.",
+            Self::Forbidden => "Your role does not allow this.",
+            Self::Internal => {
+                "Something went wrong on our side. The request_id finds it in the log."
+            }
+            Self::Unavailable => "The store cannot answer just now. Try again shortly.",
+            _ => "The request cannot be carried out.",
+        }
+    }
+}
+
+/// A problem on its way to the client.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What kind it is.
+    pub kind: Kind,
+    /// What is wrong this time.
+    pub detail: String,
+    /// What is wrong with which part of the request.
+    pub errors: Vec<Fault>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What is wrong with one part of the request.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Fault {
+    /// A JSON pointer (RFC 6901) to the field, or `/` and the parameter's name.
+    pub pointer: String,
+    /// A stable word for the broken rule.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The product that is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<i64>,
+    /// How many pieces were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i64>,
+    /// How many pieces there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<i64>,
+}
+
+/// The body of every error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody<'a> {
+    /// What kind of problem it is: a stable URI.
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+    /// The kind's title.
+    pub title: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time.
+    pub detail: &'a str,
+    /// The path that was asked for.
+    pub instance: &'a str,
+    /// What finds the request in the log.
+    pub request_id: &'a str,
+    /// What is wrong with which part of the request.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub errors: &'a [Fault],
+}
+
+impl Problem {
+    /// A problem of that kind, with the words that always fit.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            detail: kind.detail().to_owned(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same, with words for this time.
+    #[must_use]
+    pub fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// There is no valid token; `error` is the code of RFC 6750, section 3.1, when one was sent.
+    #[must_use]
+    pub fn unauthenticated(error: Option<&'static str>) -> Self {
+        let challenge = match error {
+            None => HeaderValue::from_static("Bearer realm=\"boxcar\""),
+            Some(_) => HeaderValue::from_static("Bearer realm=\"boxcar\", error=\"invalid_token\""),
+        };
+        let mut problem = Self::new(Kind::Unauthenticated);
+        problem.headers.push((header::WWW_AUTHENTICATE, challenge));
+        problem
+    }
+
+    /// The login failed.
+    #[must_use]
+    pub fn invalid_credentials() -> Self {
+        let mut problem = Self::new(Kind::InvalidCredentials);
+        problem.headers.push((
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"boxcar\""),
+        ));
+        problem
+    }
+
+    /// Something that should not happen. It is logged here, and nowhere else.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %error, "internal error");
+        Self::new(Kind::Internal)
+    }
+
+    fn invalid(broken: Vec<BrokenRule>) -> Self {
+        let fields = if broken.len() == 1 {
+            "1 field is".to_owned()
+        } else {
+            format!("{} fields are", broken.len())
+        };
+        let mut problem = Self::new(Kind::ValidationFailed).because(format!("{fields} invalid."));
+        problem.errors = broken.into_iter().map(Fault::from).collect();
+        problem
+    }
+
+    /// The headers that belong to it.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
+        let retry_after =
+            (self.kind == Kind::Unavailable).then_some((header::RETRY_AFTER, HeaderValue::from(1)));
+        self.headers.iter().cloned().chain(retry_after)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<BrokenRule> for Fault {
+    fn from(rule: BrokenRule) -> Self {
+        Self {
+            pointer: rule.pointer,
+            code: rule.violation.code.to_owned(),
+            message: rule.violation.message,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(why) => Self::new(Kind::MalformedRequest).because(why),
+            Rejection::Invalid(broken) => Self::invalid(broken),
+        }
+    }
+}
+
+impl From<models::Error> for Problem {
+    fn from(error: models::Error) -> Self {
+        use models::Error;
+        match error {
+            Error::NotFound => Self::new(Kind::NotFound),
+            Error::Invalid(broken) => Self::invalid(broken),
+            Error::Taken(rule) => {
+                let mut problem =
+                    Self::new(Kind::Conflict).because("A value that has to be unique is taken.");
+                problem.errors = vec![rule.into()];
+                problem
+            }
+            Error::LastAdministrator => Self::new(Kind::Conflict)
+                .because("This is the last administrator, who can be neither deleted nor demoted."),
+            Error::InsufficientStock(shortages) => {
+                let mut problem = Self::new(Kind::InsufficientStock)
+                    .because("There are not enough pieces in stock.");
+                problem.errors = shortages.into_iter().map(Fault::from).collect();
+                problem
+            }
+            Error::InvalidTransition { .. } => {
+                Self::new(Kind::InvalidTransition).because(sentence(&error))
+            }
+            Error::Db(error) => error.into(),
+            Error::Internal(error) => error.into(),
+        }
+    }
+}
+
+impl From<models::error::Shortage> for Fault {
+    fn from(shortage: models::error::Shortage) -> Self {
+        Self {
+            pointer: format!("/items/{}", shortage.line),
+            code: "insufficient_stock".to_owned(),
+            message: format!(
+                "{} requested, {} available",
+                shortage.requested, shortage.available
+            ),
+            product_id: Some(shortage.product_id),
+            requested: Some(shortage.requested),
+            available: Some(shortage.available),
+        }
+    }
+}
+
+impl From<DbErr> for Problem {
+    fn from(error: DbErr) -> Self {
+        if is_outage(&error) {
+            tracing::error!(%error, "the database is not available");
+            return Self::new(Kind::Unavailable);
+        }
+        Self::internal(&error)
+    }
+}
+
+impl From<loco_rs::Error> for Problem {
+    /// By variant, not by the error's own answer, which logs every 404 as an error.
+    fn from(error: loco_rs::Error) -> Self {
+        match error {
+            loco_rs::Error::NotFound => Self::new(Kind::NotFound),
+            loco_rs::Error::Unauthorized(_) => Self::unauthenticated(None),
+            loco_rs::Error::BadRequest(why) => Self::new(Kind::MalformedRequest).because(why),
+            loco_rs::Error::DB(error) => error.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+fn sentence(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
+}

@@ -1,0 +1,3 @@
+//! Requests and answers, one file per resource or promise.
+
+mod customers;

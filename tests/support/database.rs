@@ -1,0 +1,99 @@
+//! A database for one test. Loco's test kit makes them on SQLite and PostgreSQL only.
+
+use loco_rs::{app::Hooks, config::Config, environment::Environment};
+use sea_orm::{ConnectionTrait, Database};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use boxcar::app::App;
+
+/// A database that is there as long as this is.
+pub enum TestDatabase {
+    /// A file in a directory of its own.
+    File { directory: TempDir },
+    /// A database on the server behind `server`.
+    Server { server: String, name: String },
+}
+
+impl TestDatabase {
+    /// A new, empty database on whatever `DATABASE_URL` says.
+    pub async fn create() -> Self {
+        let server = configuration().await.database.uri;
+        if server.starts_with("sqlite:") {
+            return Self::File {
+                directory: tempfile::tempdir().unwrap(),
+            };
+        }
+        let name = format!("boxcar_test_{}", Uuid::new_v4().simple());
+        let connection = Database::connect(&server)
+            .await
+            .expect("DATABASE_URL names a server that answers");
+        connection
+            .execute_unprepared(&format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        Self::Server { server, name }
+    }
+
+    /// Where it is.
+    pub fn uri(&self) -> String {
+        match self {
+            Self::File { directory } => format!(
+                "sqlite://{}/boxcar.sqlite?mode=rwc",
+                directory.path().display()
+            ),
+            Self::Server { server, name } => {
+                let (server, _) = server
+                    .rsplit_once('/')
+                    .expect("DATABASE_URL ends with a database's name");
+                format!("{server}/{name}")
+            }
+        }
+    }
+
+    /// The configuration of a shop that uses it.
+    pub async fn configuration(&self) -> Config {
+        let mut config = configuration().await;
+        config.database.uri = self.uri();
+        config
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Self::Server { server, name } = self else {
+            return;
+        };
+        let force = if server.starts_with("postgres") {
+            " WITH (FORCE)"
+        } else {
+            ""
+        };
+        let (server, statement) = (
+            server.clone(),
+            format!("DROP DATABASE IF EXISTS {name}{force}"),
+        );
+        // Drop cannot wait for a future on the runtime that it is called from.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let connection = Database::connect(&server).await.unwrap();
+                connection.execute_unprepared(&statement).await.unwrap();
+                connection.close().await.unwrap();
+            });
+        });
+        if dropped.join().is_err() {
+            eprintln!("a test database was left behind");
+        }
+    }
+}
+
+async fn configuration() -> Config {
+    App::load_config(&Environment::Test)
+        .await
+        .expect("config/test.yaml can be read")
+}

@@ -1,0 +1,19 @@
+//! What the tests stand on: a shop with a database of its own, and clients who talk to it.
+
+mod database;
+mod shop;
+
+#[allow(unused_imports, reason = "being written")]
+pub use self::{
+    database::TestDatabase,
+    shop::{Answer, Client, PASSWORD, Shop, snapshot_settings},
+};
+
+/// Compares a whole answer with its snapshot: status, the headers that matter, body. Times, request
+/// ids and tokens are shown by their form.
+#[macro_export]
+macro_rules! assert_answer {
+    ($answer:expr $(, @$inline:literal)?) => {
+        $crate::support::snapshot_settings().bind(|| insta::assert_json_snapshot!($answer $(, @$inline)?))
+    };
+}

@@ -1,0 +1,312 @@
+//! A running shop, and clients who talk to it.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, Method, Request, StatusCode, header},
+};
+use boxcar::{
+    app::App,
+    models::{
+        customer_accounts::{self, Registration},
+        customers,
+        types::{CustomerName, Email, Password, Role, Scalar, Username},
+    },
+    transaction,
+};
+use http_body_util::BodyExt;
+use insta::internals::Content;
+use loco_rs::{
+    app::{AppContext, Hooks},
+    boot::StartMode,
+    environment::Environment,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::TestDatabase;
+
+/// The password of every account that a test makes.
+pub const PASSWORD: &str = "salt kettle 9 anvil fjord";
+
+/// The headers that belong to the contract.
+const SHOWN: [HeaderName; 7] = [
+    header::ALLOW,
+    header::CACHE_CONTROL,
+    header::CONTENT_TYPE,
+    header::LINK,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+];
+
+/// A shop with a database of its own, open as long as this is.
+pub struct Shop {
+    /// The router with every layer, as the server serves it.
+    pub router: Router,
+    /// What its handlers see.
+    pub ctx: AppContext,
+    _database: TestDatabase,
+}
+
+/// Somebody who talks to a shop.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    /// The token that goes with every request.
+    pub token: Option<String>,
+    /// The account behind it.
+    pub account_id: i64,
+    /// The account's customer, or 0.
+    pub customer_id: i64,
+}
+
+/// What a shop answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// The body, if it is JSON; otherwise null.
+    pub body: Value,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+}
+
+impl Shop {
+    /// Opens a shop with empty tables.
+    pub async fn open() -> Self {
+        let database = TestDatabase::create().await;
+        let config = database.configuration().await;
+        let boot = App::boot(StartMode::ServerOnly, &Environment::Test, config)
+            .await
+            .expect("the shop opens");
+        Self {
+            router: boot.router.unwrap(),
+            ctx: boot.app_context,
+            _database: database,
+        }
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self) -> Client {
+        self.bearing(None)
+    }
+
+    /// Somebody with that token.
+    pub fn bearing(&self, token: Option<String>) -> Client {
+        Client {
+            router: self.router.clone(),
+            token,
+            account_id: 0,
+            customer_id: 0,
+        }
+    }
+
+    /// A new administrator, who is no customer, named `admin`.
+    pub async fn admin(&self) -> Client {
+        self.admin_named("admin").await
+    }
+
+    /// A new administrator of that name, who is no customer.
+    pub async fn admin_named(&self, username: &str) -> Client {
+        self.account(None, username, Role::Admin).await
+    }
+
+    /// A new customer with an account. The email is the name at example.com.
+    pub async fn customer(&self, username: &str) -> Client {
+        let details = customers::Details {
+            name: CustomerName::parse(username).unwrap(),
+            email: Email::parse(&format!("{username}@example.com")).unwrap(),
+            phone: None,
+        };
+        let customer = transaction!(&self.ctx.db, |txn| customers::Model::create(txn, &details)
+            .await)
+        .unwrap();
+        self.account(Some(customer.id), username, Role::Customer)
+            .await
+    }
+
+    async fn account(&self, customer_id: Option<i64>, username: &str, role: Role) -> Client {
+        let registration = Registration {
+            customer_id,
+            username: Username::parse(username).unwrap(),
+            password: Password::given(PASSWORD),
+            role,
+        };
+        let registration = registration.hashed(&self.ctx.db).await.unwrap();
+        let (account, _) = transaction!(&self.ctx.db, |txn| customer_accounts::Model::create(
+            txn,
+            &registration
+        )
+        .await)
+        .unwrap();
+        let token = account
+            .token(self.ctx.config.get_jwt_config().unwrap())
+            .unwrap();
+        Client {
+            account_id: account.id,
+            customer_id: customer_id.unwrap_or_default(),
+            ..self.bearing(Some(token))
+        }
+    }
+}
+
+impl Client {
+    /// `GET` below `/api/v1`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// `DELETE` below `/api/v1`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// `POST` of a JSON body below `/api/v1`.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// `PUT` of a JSON body below `/api/v1`.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    /// `PATCH` of a JSON body below `/api/v1`.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    /// Any method with or without a JSON body, below `/api/v1`.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.request(request.body(body).unwrap()).await
+    }
+
+    /// Any request at all, with the client's token.
+    pub async fn request(&self, mut request: Request<Body>) -> Answer {
+        if let Some(token) = &self.token {
+            request.headers_mut().insert(
+                header::AUTHORIZATION,
+                format!("Bearer {token}").parse().unwrap(),
+            );
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            bytes,
+        }
+    }
+
+    /// Adds a product and answers its id.
+    pub async fn add_product(&self, body: Value) -> i64 {
+        let answer = self.post("/products", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        answer.body["id"].as_i64().unwrap()
+    }
+}
+
+impl Answer {
+    /// The last part of the problem's type, such as `not-found`.
+    pub fn problem(&self) -> &str {
+        assert_eq!(
+            self.headers[header::CONTENT_TYPE],
+            "application/problem+json",
+            "{}",
+            self.body
+        );
+        assert_eq!(self.body["status"], self.status.as_u16());
+        self.body["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("/problems/")
+            .unwrap()
+    }
+
+    /// What the problem says is wrong, as pairs of pointer and code.
+    pub fn faults(&self) -> Vec<(&str, &str)> {
+        let errors = self.body["errors"]
+            .as_array()
+            .expect("the problem names errors");
+        errors
+            .iter()
+            .map(|error| {
+                (
+                    error["pointer"].as_str().unwrap(),
+                    error["code"].as_str().unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let headers: serde_json::Map<_, _> = SHOWN
+            .iter()
+            .filter_map(|name| {
+                Some((
+                    name.to_string(),
+                    json!(self.headers.get(name)?.to_str().unwrap()),
+                ))
+            })
+            .collect();
+        let body = if self.bytes.is_empty() {
+            json!("[none]")
+        } else {
+            self.body.clone()
+        };
+        json!({ "status": self.status.as_u16(), "headers": headers, "body": body })
+            .serialize(serializer)
+    }
+}
+
+/// Snapshots show times, request ids and tokens by their form, which is checked.
+pub fn snapshot_settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    for time in ["created_at", "updated_at", "placed_at", "at"] {
+        settings.add_dynamic_redaction(&format!(".**.{time}"), |value, path| {
+            let text = value
+                .as_str()
+                .unwrap_or_else(|| panic!("{path} is no text"));
+            let time = chrono::DateTime::parse_from_rfc3339(text)
+                .unwrap_or_else(|_| panic!("{path} is {text}"));
+            assert!(
+                text.ends_with('Z') && text.len() <= "2026-01-31T12:00:00.123456Z".len(),
+                "{path} is {text}"
+            );
+            assert!(
+                (chrono::Utc::now() - time.to_utc()).num_minutes() < 5,
+                "{path} is not now: {text}"
+            );
+            Content::from("[time]")
+        });
+    }
+    settings.add_dynamic_redaction(".body.request_id", |value, _| {
+        assert!(uuid::Uuid::parse_str(value.as_str().unwrap()).is_ok());
+        Content::from("[request id]")
+    });
+    settings.add_dynamic_redaction(".body.token", |value, _| {
+        assert_eq!(value.as_str().unwrap().split('.').count(), 3);
+        Content::from("[token]")
+    });
+    settings
+}
