@@ -6,5 +6,5 @@ use migration::Migrator;
 
 #[tokio::main]
 async fn main() -> loco_rs::Result<()> {
-    cli::main::<App, Migrator>().await
+    Box::pin(cli::main::<App, Migrator>()).await
 }

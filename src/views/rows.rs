@@ -216,14 +216,14 @@ mod tests {
             refusal("name,price\nTea,1\n"),
             "line 2: sku is required: it says which product the row is"
         );
-        let Err(refused) = Rows::<_, products::Row>::new("sku,sku\n".as_bytes()) else {
+        let Err(refused) = Rows::<_, products::Row>::new(&b"sku,sku\n"[..]) else {
             panic!()
         };
         assert_eq!(
             refused.to_string(),
             "line 1: the column sku stands there twice"
         );
-        let Err(refused) = Rows::<_, products::Row>::new("".as_bytes()) else {
+        let Err(refused) = Rows::<_, products::Row>::new(&b""[..]) else {
             panic!()
         };
         assert_eq!(
