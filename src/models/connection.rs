@@ -47,10 +47,10 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
             pool.after_connect(|connection, _| {
                 Box::pin(async move {
                     connection
-                        .execute(
-                            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, \
-                             SESSION innodb_lock_wait_timeout = 5",
-                        )
+                        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                        .await?;
+                    connection
+                        .execute("SET SESSION innodb_lock_wait_timeout = 5")
                         .await?;
                     Ok(())
                 })
