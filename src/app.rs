@@ -1,6 +1,6 @@
 //! The wiring table: routes, initializers, tasks.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use loco_rs::{
@@ -15,7 +15,12 @@ use loco_rs::{
 };
 use migration::Migrator;
 
-use crate::{controllers, initializers, models::connection, settings::Settings, tasks};
+use crate::{
+    controllers, initializers,
+    models::{connection, idempotency_keys::Running},
+    settings::Settings,
+    tasks,
+};
 
 /// The store.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +46,7 @@ impl Hooks for App {
 
     async fn after_context(mut ctx: AppContext) -> Result<AppContext> {
         Settings::load(&ctx)?;
+        ctx.shared_store.insert(Arc::<Running>::default());
         let db = connection::connect(&ctx.config.database).await?;
         std::mem::replace(&mut ctx.db, db).close().await?;
         Ok(ctx)
@@ -65,6 +71,7 @@ impl Hooks for App {
 
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::admin_create::AdminCreate);
+        tasks.register(tasks::idempotency_prune::IdempotencyPrune);
         tasks.register(tasks::products_export::ProductsExport);
         tasks.register(tasks::products_import::ProductsImport);
         // tasks-inject (do not remove)

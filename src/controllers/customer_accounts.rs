@@ -6,17 +6,18 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Admin, Json, Path, Query},
+    extract::{Admin, Idempotent, Json, Path, Query},
     location,
 };
 use crate::{
     models::{
         customer_accounts::{Changes, Filter, Key, Model, Registration},
+        idempotency_keys::KeptAnswer,
         listing::Listing,
     },
-    transaction,
+    once, transaction,
     views::{
-        answer::{Created, NoContent},
+        answer::{NoContent, created},
         customer_accounts::{
             Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
             CustomerAccountFilter, CustomerAccountPatch,
@@ -58,16 +59,23 @@ async fn list_customer_accounts(
 #[utoipa::path(post, path = "/customer-accounts", tag = TAG, request_body = CustomerAccountBody,
     responses((status = 201, body = CustomerAccount)))]
 async fn create_customer_account(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<AppContext>,
-    Json(registration): Json<Registration>,
-) -> Result<Created<CustomerAccount>, Problem> {
+    Idempotent {
+        body: registration,
+        once,
+    }: Idempotent<Registration>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, admin.0.id)?;
     let registration = registration.hashed(&ctx.db).await?;
-    let account = transaction!(&ctx.db, |txn| Model::create(txn, &registration).await)?;
-    Ok(Created {
-        location: location("customer-accounts", account.0.id),
-        body: account.into(),
-    })
+    let answer = once!(&ctx.db, claim, |txn| {
+        let account = Model::create(txn, &registration).await?;
+        created(
+            location("customer-accounts", account.0.id),
+            &CustomerAccount::from(account),
+        )
+    })?;
+    Ok(answer)
 }
 
 /// Show a customer account

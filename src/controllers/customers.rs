@@ -6,17 +6,18 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Admin, Json, Path, Query},
+    extract::{Admin, Idempotent, Json, Path, Query},
     location,
 };
 use crate::{
     models::{
         customers::{Changes, Details, Filter, Key, Model},
+        idempotency_keys::KeptAnswer,
         listing::Listing,
     },
-    transaction,
+    once, transaction,
     views::{
-        answer::{Created, NoContent},
+        answer::{NoContent, created},
         customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
         page::{Page, PageParameters},
         problem::Problem,
@@ -55,15 +56,22 @@ async fn list_customers(
 #[utoipa::path(post, path = "/customers", tag = TAG, request_body = CustomerBody,
     responses((status = 201, body = Customer)))]
 async fn create_customer(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<AppContext>,
-    Json(details): Json<Details>,
-) -> Result<Created<Customer>, Problem> {
-    let customer = transaction!(&ctx.db, |txn| Model::create(txn, &details).await)?;
-    Ok(Created {
-        location: location("customers", customer.id),
-        body: customer.into(),
-    })
+    Idempotent {
+        body: details,
+        once,
+    }: Idempotent<Details>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, admin.0.id)?;
+    let answer = once!(&ctx.db, claim, |txn| {
+        let customer = Model::create(txn, &details).await?;
+        created(
+            location("customers", customer.id),
+            &Customer::from(customer),
+        )
+    })?;
+    Ok(answer)
 }
 
 /// Show a customer

@@ -6,21 +6,26 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Json, Path, Query},
+    extract::{Account, Admin, Idempotent, Json, Path, Query},
     location,
 };
 use crate::{
     models::{
         Error,
         error::BrokenRule,
+        idempotency_keys::KeptAnswer,
         listing::Listing,
-        orders::{Filter, Key, Model, NewOrder},
+        orders::{Filter, Key, Model, NewOrder, Scope, Status},
     },
+    once,
     settings::Settings,
     transaction,
     views::{
-        answer::Created,
-        orders::{Order, OrderBody, OrderFilter, Placement},
+        answer::{created, done},
+        orders::{
+            Advance, Cancellation, CancellationBody, Order, OrderBody, OrderFilter, OrderPatch,
+            Placement,
+        },
         page::{Page, PageParameters},
         problem::Problem,
     },
@@ -30,7 +35,11 @@ const TAG: &str = "Orders";
 
 /// The endpoints of orders.
 pub fn endpoints() -> Vec<Endpoint> {
-    vec![routes!(list_orders, place_order), routes!(show_order)]
+    vec![
+        routes!(list_orders, place_order),
+        routes!(show_order, advance_order),
+        routes!(cancel_order),
+    ]
 }
 
 /// List orders
@@ -59,28 +68,24 @@ async fn list_orders(
 async fn place_order(
     account: Account,
     State(ctx): State<AppContext>,
-    Json(placement): Json<Placement>,
-) -> Result<Created<Order>, Problem> {
+    Idempotent {
+        body: placement,
+        once,
+    }: Idempotent<Placement>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, account.0.id)?;
     let order = NewOrder {
         customer_id: orderer(&account, placement.customer_id)?,
         lines: placement.lines,
         shipping_address: placement.shipping_address,
         note: placement.note,
     };
-    let settings = Settings::of(&ctx)?;
-    let actor = account.actor();
-    let order = transaction!(&ctx.db, |txn| Model::place(
-        txn,
-        &order,
-        &settings.store.currency,
-        &actor
-    )
-    .await)?;
-    let order = Order::from(order);
-    Ok(Created {
-        location: location("orders", order.id()),
-        body: order,
-    })
+    let (settings, actor) = (Settings::of(&ctx)?, account.actor());
+    let answer = once!(&ctx.db, claim, |txn| {
+        let order = Order::from(Model::place(txn, &order, &settings.store.currency, &actor).await?);
+        created(location("orders", order.id()), &order)
+    })?;
+    Ok(answer)
 }
 
 /// Show an order
@@ -96,6 +101,54 @@ async fn show_order(
     Ok(Answer(
         Model::find_for(&ctx.db, account.scope(), id).await?.into(),
     ))
+}
+
+/// Move an order on
+///
+/// From `placed` to `paid`, `shipped` and `delivered`; or to `cancelled`, from the first two.
+#[utoipa::path(patch, path = "/orders/{id}", tag = TAG, params(("id" = i64, Path)), request_body = OrderPatch,
+    responses((status = 200, body = Order)))]
+async fn advance_order(
+    admin: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Json(Advance { status }): Json<Advance>,
+) -> Result<Answer<Order>, Problem> {
+    let actor = admin.actor();
+    let order = transaction!(&ctx.db, |txn| Model::advance(
+        txn,
+        Scope::All,
+        id,
+        status,
+        None,
+        &actor
+    )
+    .await)?;
+    Ok(Answer(order.into()))
+}
+
+/// Cancel an order
+///
+/// While it is `placed` or `paid`. Its stock is returned.
+#[utoipa::path(post, path = "/orders/{id}/cancel", tag = TAG, params(("id" = i64, Path)),
+    request_body = CancellationBody, responses((status = 200, body = Order)))]
+async fn cancel_order(
+    account: Account,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Idempotent {
+        body: Cancellation { reason },
+        once,
+    }: Idempotent<Cancellation>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, account.0.id)?;
+    let (scope, actor) = (account.scope(), account.actor());
+    let answer = once!(&ctx.db, claim, |txn| {
+        let order =
+            Model::advance(txn, scope, id, Status::Cancelled, reason.clone(), &actor).await?;
+        done(&Order::from(order))
+    })?;
+    Ok(answer)
 }
 
 /// For whom the order is: oneself, unless an administrator says otherwise.

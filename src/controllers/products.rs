@@ -6,21 +6,25 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Admin, Json, Path, Query},
+    extract::{Account, Admin, Idempotent, Json, Path, Query},
     location,
 };
 use crate::{
     models::{
-        listing::Listing,
-        products::{Changes, Details, Filter, Key, Model},
+        idempotency_keys::KeptAnswer,
+        listing::{Listing, NoFilter},
+        products::{Adjustment, Changes, Details, Filter, Key, Model},
+        stock_movements,
     },
+    once,
     settings::Settings,
     transaction,
     views::{
-        answer::{Created, NoContent},
+        answer::{NoContent, created, done},
         page::{Page, PageParameters},
         problem::Problem,
         products::{Product, ProductBody, ProductFilter, ProductPatch, ProductSummary},
+        stock_movements::{StockAdjustmentBody, StockMovement},
     },
 };
 
@@ -36,6 +40,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             change_product,
             delete_product
         ),
+        routes!(list_stock_movements, adjust_stock),
     ]
 }
 
@@ -62,14 +67,21 @@ async fn list_products(
 async fn create_product(
     admin: Admin,
     State(ctx): State<AppContext>,
-    Json(details): Json<Details>,
-) -> Result<Created<Product>, Problem> {
-    let product = transaction!(&ctx.db, |txn| Model::create(txn, &details, &admin.actor())
-        .await)?;
-    Ok(Created {
-        location: location("products", product.id),
-        body: shown(&ctx, product)?,
-    })
+    Idempotent {
+        body: details,
+        once,
+    }: Idempotent<Details>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, admin.0.id)?;
+    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let answer = once!(&ctx.db, claim, |txn| {
+        let product = Model::create(txn, &details, &actor).await?;
+        created(
+            location("products", product.id),
+            &Product::new(product, &settings.store.currency),
+        )
+    })?;
+    Ok(answer)
 }
 
 /// Show a product
@@ -136,6 +148,47 @@ async fn delete_product(
         .archive(txn)
         .await)?;
     Ok(NoContent)
+}
+
+/// List a product's ledger
+///
+/// Every change of its stock, the newest first: by orders, cancellations and adjustments.
+#[utoipa::path(get, path = "/products/{id}/stock", tag = TAG, params(("id" = i64, Path), PageParameters),
+    responses((status = 200, body = Page<StockMovement>)))]
+async fn list_stock_movements(
+    _: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    uri: Uri,
+    Query(listing): Query<Listing<NoFilter, stock_movements::Key>>,
+) -> Result<Page<StockMovement>, Problem> {
+    Model::find(&ctx.db, id).await?;
+    let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
+    Ok(Page::new(page.map(StockMovement::from), &listing, &uri))
+}
+
+/// Change a product's stock
+///
+/// By a number of pieces, which is negative to take some away. The change is written into the ledger.
+#[utoipa::path(post, path = "/products/{id}/stock", tag = TAG, params(("id" = i64, Path)),
+    request_body = StockAdjustmentBody, responses((status = 200, body = Product)))]
+async fn adjust_stock(
+    admin: Admin,
+    State(ctx): State<AppContext>,
+    Path(id): Path,
+    Idempotent {
+        body: adjustment,
+        once,
+    }: Idempotent<Adjustment>,
+) -> Result<KeptAnswer, Problem> {
+    let claim = once.claim(&ctx, admin.0.id)?;
+    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let answer = once!(&ctx.db, claim, |txn| {
+        let product = Model::find_locked(txn, id).await?;
+        let product = product.adjust_stock(txn, &adjustment, &actor).await?;
+        done(&Product::new(product, &settings.store.currency))
+    })?;
+    Ok(answer)
 }
 
 fn shown(ctx: &AppContext, product: Model) -> Result<Product, Problem> {

@@ -30,6 +30,15 @@ pub enum Error {
         /// What it should have become.
         to: Status,
     },
+    /// The idempotency key stands for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The stock cannot be changed by an amount, because it is not tracked.
+    #[error("the stock of this product is not tracked")]
+    NotTracked,
+    /// What was read has changed before it could be acted on. The transaction is tried again.
+    #[error("another request was faster")]
+    Overtaken,
     /// The database refused for another reason, or could not be reached.
     #[error(transparent)]
     Db(#[from] DbErr),
@@ -88,8 +97,8 @@ impl BrokenRule {
 /// An order line that asks for more than there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// The line's place in the order as it was sent, from 0.
-    pub line: usize,
+    /// The line's place in the order as it was sent, from 0; nothing when it is no order.
+    pub line: Option<usize>,
     /// The product.
     pub product_id: i64,
     /// How many pieces were asked for, in all lines together.

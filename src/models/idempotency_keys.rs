@@ -1,7 +1,161 @@
 //! Idempotency keys: what was answered to a POST, so that its retry is answered the same.
+//!
+//! The answer is kept in the transaction that does the work: either both are there or neither is,
+//! whatever crashes. A request that is still running is known to its own node only; on another node
+//! its retry finds, in the end, that the unique index has the key already, and replays.
 
-use sea_orm::entity::prelude::*;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::TimeDelta;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, entity::prelude::*};
 
 pub use super::_entities::idempotency_keys::{ActiveModel, Column, Entity, Model};
+use super::{Error, Result, error::violates, now};
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// For how many hours an answer is kept.
+pub const KEPT_HOURS: i64 = 24;
+
+/// What stands for a request: the client's key, and what was asked under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Whose request it is. Keys of different accounts have nothing to do with each other.
+    pub account_id: i64,
+    /// The client's key.
+    pub key: String,
+    /// SHA-256 of what was asked, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// An answer, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Where the new thing is.
+    pub location: Option<String>,
+    /// Its body.
+    pub body: String,
+    /// Whether it was given before.
+    pub replayed: bool,
+}
+
+/// The requests with a key that are running on this node.
+#[derive(Debug, Default)]
+pub struct Running(Mutex<HashSet<(i64, String)>>);
+
+/// The right to be the one request with a key that runs on this node.
+#[derive(Debug)]
+pub struct Claim {
+    request: Option<RequestKey>,
+    running: Arc<Running>,
+}
+
+impl Running {
+    /// Claims the request's key, unless the first request with it is still running. A request
+    /// without a key claims nothing and may always run.
+    #[must_use]
+    pub fn claim(self: &Arc<Self>, request: Option<RequestKey>) -> Option<Claim> {
+        let free = request.as_ref().is_none_or(|request| {
+            let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            running.insert((request.account_id, request.key.clone()))
+        });
+        free.then(|| Claim {
+            request,
+            running: Arc::clone(self),
+        })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            let mut running = self
+                .running
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            running.remove(&(request.account_id, request.key));
+        }
+    }
+}
+
+impl Claim {
+    /// What was answered to the same request before, if it was made.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key stands for another request.
+    pub async fn replay(&self, txn: &DatabaseTransaction) -> Result<Option<KeptAnswer>> {
+        let Some(request) = &self.request else {
+            return Ok(None);
+        };
+        let kept = Entity::find()
+            .filter(Column::AccountId.eq(request.account_id))
+            .filter(Column::IdempotencyKey.eq(&request.key))
+            .one(txn)
+            .await?;
+        match kept {
+            None => Ok(None),
+            Some(kept) if kept.created_at < expiry() => {
+                kept.delete(txn).await?;
+                Ok(None)
+            }
+            Some(kept) if kept.fingerprint != request.fingerprint => Err(Error::KeyReused),
+            Some(kept) => Ok(Some(KeptAnswer {
+                status: u16::try_from(kept.status).unwrap_or_default(),
+                location: kept.location,
+                body: kept.body,
+                replayed: true,
+            })),
+        }
+    }
+
+    /// Keeps the answer for the request's retries.
+    ///
+    /// # Errors
+    /// [`Error::Overtaken`] when the same request on another node was faster.
+    pub async fn keep(&self, txn: &DatabaseTransaction, answer: KeptAnswer) -> Result<KeptAnswer> {
+        let Some(request) = &self.request else {
+            return Ok(answer);
+        };
+        let kept = ActiveModel {
+            account_id: Set(request.account_id),
+            idempotency_key: Set(request.key.clone()),
+            fingerprint: Set(request.fingerprint.clone()),
+            status: Set(answer.status.into()),
+            location: Set(answer.location.clone()),
+            body: Set(answer.body.clone()),
+            created_at: Set(now()),
+            ..Default::default()
+        };
+        match Entity::insert(kept).exec_without_returning(txn).await {
+            Ok(_) => Ok(answer),
+            Err(error) if violates(&error, "uq_idempotency_keys_account_id_idempotency_key") => {
+                Err(Error::Overtaken)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Model {
+    /// Deletes the keys that are past their time, and answers how many there were.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune(db: &impl ConnectionTrait) -> Result<u64> {
+        Ok(Entity::delete_many()
+            .filter(Column::CreatedAt.lt(expiry()))
+            .exec(db)
+            .await?
+            .rows_affected)
+    }
+}
+
+fn expiry() -> DateTimeWithTimeZone {
+    now() - TimeDelta::hours(KEPT_HOURS)
+}

@@ -20,6 +20,10 @@ pub struct Listing<F, K> {
     pub page_size: u64,
 }
 
+/// Every row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoFilter;
+
 /// The order of a list. Rows that are equal by `key` stand in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort<K> {

@@ -498,11 +498,20 @@ async fn return_stock(txn: &DatabaseTransaction, order_id: i64, actor: &Actor) -
 async fn shortage(txn: &DatabaseTransaction, mut short: Vec<Merged>) -> Result<Error> {
     short.sort_by_key(|line| line.line);
     let products = products::Model::find_all(txn, short.iter().map(|line| line.product_id)).await?;
+    let untracked = |id| {
+        products
+            .get(id)
+            .is_some_and(|product: &products::Model| product.stock.is_none())
+    };
+    if short.iter().any(|line| untracked(&line.product_id)) {
+        // Tracked when the order began, and not any more: there is no shortage.
+        return Ok(Error::Overtaken);
+    }
     let shortages = short.into_iter().map(|line| Shortage {
-        line: line.line,
+        line: Some(line.line),
         product_id: line.product_id,
         requested: line.quantity,
-        // Archived, or not tracked any more, since the order began: there is none for this one.
+        // Archived since the order began: there is none for this one.
         available: products
             .get(&line.product_id)
             .and_then(|product| product.stock)

@@ -13,10 +13,11 @@ pub use self::import::{Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result,
-    error::taken,
+    error::{BrokenRule, Shortage, taken},
     listing::{self, Listing, Mark, Page, Position, SortKey},
-    now, stock_movements,
-    types::{Description, Money, ProductName, Sku, Stock, fold},
+    now,
+    stock_movements::{self, Kind, Movement},
+    types::{Description, Money, ProductName, Reason, Sku, Stock, StockDelta, fold},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -49,6 +50,15 @@ pub struct Changes {
     pub description: Option<Option<Description>>,
     /// The number of pieces, or that it is not tracked.
     pub stock: Option<Option<Stock>>,
+}
+
+/// A change of the stock, and why.
+#[derive(Clone, Debug)]
+pub struct Adjustment {
+    /// By how many pieces.
+    pub delta: StockDelta,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// Which products are listed.
@@ -224,6 +234,52 @@ impl Model {
             .await
             .map_err(sku_taken())?;
         product.record_stock(txn, stock, actor).await?;
+        Ok(product)
+    }
+
+    /// Changes the stock by a number of pieces. The product has to be locked.
+    ///
+    /// # Errors
+    /// [`Error::NotTracked`]; [`Error::InsufficientStock`] when there are not that many;
+    /// [`Error::Invalid`] when there would be more than can be counted.
+    pub async fn adjust_stock(
+        self,
+        txn: &DatabaseTransaction,
+        adjustment: &Adjustment,
+        actor: &Actor,
+    ) -> Result<Self> {
+        let (id, delta) = (self.id, adjustment.delta.get());
+        let before = self.stock.ok_or(Error::NotTracked)?;
+        let after = before + delta;
+        if after < 0 {
+            let shortage = Shortage {
+                line: None,
+                product_id: id,
+                requested: -delta,
+                available: before,
+            };
+            return Err(Error::InsufficientStock(vec![shortage]));
+        }
+        if Stock::new(after).is_none() {
+            return Err(Error::Invalid(vec![BrokenRule::at(
+                "/delta",
+                "range",
+                "makes more than can be counted",
+            )]));
+        }
+        let mut product = self.into_active_model();
+        product.stock = Set(Some(after));
+        product.updated_at = Set(now());
+        let product = product.update(txn).await?;
+        let reason = Some(adjustment.reason.as_str().to_owned());
+        let movement = Movement {
+            product_id: id,
+            kind: Kind::Adjustment,
+            delta,
+            reason,
+            order_id: None,
+        };
+        stock_movements::Model::record(txn, [movement], actor).await?;
         Ok(product)
     }
 

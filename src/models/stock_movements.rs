@@ -6,7 +6,11 @@ use sea_orm::{
 };
 
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
-use super::{Actor, Result, now};
+use super::{
+    Actor, Result,
+    listing::{self, Listing, Mark, NoFilter, Page, Position, SortKey},
+    now,
+};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -32,6 +36,27 @@ impl Kind {
             Self::Order => "order",
             Self::Cancellation => "cancellation",
             Self::Adjustment => "adjustment",
+        }
+    }
+}
+
+/// What movements are sorted by: the order in which they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key;
+
+impl SortKey<Entity> for Key {
+    fn column(self) -> Option<Column> {
+        None
+    }
+
+    fn id() -> Column {
+        Column::Id
+    }
+
+    fn position(self, row: &Model) -> Position {
+        Position {
+            mark: Mark::Id,
+            id: row.id,
         }
     }
 }
@@ -75,6 +100,19 @@ pub fn between(product_id: i64, before: Option<i64>, after: Option<i64>) -> Opti
 }
 
 impl Model {
+    /// A page of a product's movements.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(
+        db: &impl ConnectionTrait,
+        product_id: i64,
+        listing: &Listing<NoFilter, Key>,
+    ) -> Result<Page<Self>> {
+        let select = Entity::find().filter(Column::ProductId.eq(product_id));
+        Ok(listing::fetch(db, select, listing).await?)
+    }
+
     /// Writes movements into the ledger.
     ///
     /// # Errors

@@ -52,6 +52,18 @@ macro_rules! transaction {
     }};
 }
 
+/// Answers a POST: the same as before when it is the retry of a request whose answer was kept,
+/// otherwise with what is done now, which is kept in the same transaction.
+#[macro_export]
+macro_rules! once {
+    ($db:expr, $claim:expr, |$txn:ident| $work:expr) => {
+        $crate::transaction!($db, |$txn| match $claim.replay($txn).await? {
+            Some(answer) => Ok(answer),
+            None => $claim.keep($txn, $work?).await,
+        })
+    };
+}
+
 /// The attempts at one transaction.
 #[derive(Debug)]
 pub struct Attempts<'a> {
@@ -97,7 +109,7 @@ impl<'a> Attempts<'a> {
     /// What has come of it; or nothing when it is worth another attempt.
     pub async fn settle<T>(&self, outcome: Result<T>) -> Option<Result<T>> {
         match &outcome {
-            Err(Error::Db(error)) if is_transient(error) && self.made < ATTEMPTS => {
+            Err(error) if is_worth_another(error) && self.made < ATTEMPTS => {
                 tracing::debug!(%error, attempt = self.made, "transaction is tried again");
             }
             _ => return Some(outcome),
@@ -105,6 +117,14 @@ impl<'a> Attempts<'a> {
         let pause = rand::rng().random_range(1..=5 << self.made);
         sleep(Duration::from_millis(pause)).await;
         None
+    }
+}
+
+fn is_worth_another(error: &Error) -> bool {
+    match error {
+        Error::Overtaken => true,
+        Error::Db(error) => is_transient(error),
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use loco_rs::{Error, Result, app::AppContext, db, task::Vars};
 use migration::Migrator;
 
 pub mod admin_create;
+pub mod idempotency_prune;
 pub mod products_export;
 pub mod products_import;
 

@@ -2,28 +2,69 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-/// 201 with the new thing and where it is.
-#[derive(Debug)]
-pub struct Created<T> {
-    /// The path of the new thing, below the base path.
-    pub location: String,
-    /// Its representation.
-    pub body: T,
+use crate::models::{Result, idempotency_keys::KeptAnswer};
+
+/// Says that an answer was given before.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// 201 with a new thing and where it is, as it can be kept for a retry.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn created(location: String, thing: &impl Serialize) -> Result<KeptAnswer> {
+    Ok(KeptAnswer {
+        location: Some(location),
+        ..done(thing)?.with_status(StatusCode::CREATED)
+    })
 }
 
-impl<T: Serialize> IntoResponse for Created<T> {
+/// 200 with a changed thing, as it can be kept for a retry.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn done(thing: &impl Serialize) -> Result<KeptAnswer> {
+    let body = serde_json::to_string(thing).map_err(loco_rs::Error::from)?;
+    Ok(KeptAnswer {
+        status: StatusCode::OK.as_u16(),
+        location: None,
+        body,
+        replayed: false,
+    })
+}
+
+impl KeptAnswer {
+    fn with_status(self, status: StatusCode) -> Self {
+        Self {
+            status: status.as_u16(),
+            ..self
+        }
+    }
+}
+
+impl IntoResponse for KeptAnswer {
     fn into_response(self) -> Response {
-        (
-            StatusCode::CREATED,
-            [(header::LOCATION, self.location)],
-            Json(self.body),
-        )
-            .into_response()
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let json = [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )];
+        let mut response = (status, json, self.body).into_response();
+        let headers = response.headers_mut();
+        if let Some(location) = self
+            .location
+            .and_then(|location| HeaderValue::from_str(&location).ok())
+        {
+            headers.insert(header::LOCATION, location);
+        }
+        if self.replayed {
+            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
     }
 }
 

@@ -15,13 +15,23 @@ use serde_json::value::RawValue;
 
 use crate::models::{
     error::BrokenRule,
+    listing::NoFilter,
     types::{JsonType, Password, Scalar, Violation},
 };
 
 /// Something that can be read from fields.
 pub trait FromFields: Sized {
+    /// Whether a body need not be sent at all: one without fields is meant then.
+    const MAY_BE_MISSING: bool = false;
+
     /// Reads it, or notes what is wrong and answers nothing.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+impl FromFields for NoFilter {
+    fn read(_: &mut Fields<'_>) -> Option<Self> {
+        Some(Self)
+    }
 }
 
 /// Why what was sent cannot be used.

@@ -5,6 +5,7 @@ pub mod customer_accounts;
 pub mod customers;
 pub mod orders;
 pub mod products;
+pub mod stock_movements;
 
 pub mod answer;
 pub mod fields;

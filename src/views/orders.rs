@@ -115,6 +115,24 @@ pub struct OrderLineBody {
     quantity: i64,
 }
 
+/// Where an order moves on to.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents what `Advance` reads")]
+pub struct OrderPatch {
+    /// The next status: `paid`, `shipped`, `delivered` or `cancelled`.
+    #[schema(example = "paid")]
+    status: String,
+}
+
+/// Why an order is cancelled.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents what `Cancellation` reads")]
+pub struct CancellationBody {
+    /// Why.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
+
 /// Which orders are listed.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -128,6 +146,20 @@ pub struct OrderFilter {
     placed_from: Option<DateTime<Utc>>,
     /// Placed then or earlier (RFC 3339).
     placed_to: Option<DateTime<Utc>>,
+}
+
+/// Where an order moves on to, as a client says it.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    /// The next status.
+    pub status: Status,
+}
+
+/// A cancellation as a client asks for it. The body may be missing.
+#[derive(Clone, Debug)]
+pub struct Cancellation {
+    /// Why.
+    pub reason: Option<Note>,
 }
 
 /// An order as a client places it.
@@ -214,6 +246,22 @@ impl FromFields for Placement {
             shipping_address: shipping_address?,
             note: note?,
         })
+    }
+}
+
+impl FromFields for Advance {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.required("status");
+        Some(Self { status: status? })
+    }
+}
+
+impl FromFields for Cancellation {
+    const MAY_BE_MISSING: bool = true;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let reason = fields.optional("reason");
+        Some(Self { reason: reason? })
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Kind {
     InsufficientStock,
     /// The order's state does not allow it.
     InvalidTransition,
+    /// The first request with this key is still running.
+    IdempotencyInProgress,
+    /// The key stands for another request.
+    IdempotencyMismatch,
     /// Rules are broken.
     ValidationFailed,
     /// Something that should not happen.
@@ -64,10 +68,11 @@ impl Kind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Conflict | Self::InsufficientStock | Self::InvalidTransition => {
-                StatusCode::CONFLICT
-            }
-            Self::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict
+            | Self::InsufficientStock
+            | Self::InvalidTransition
+            | Self::IdempotencyInProgress => StatusCode::CONFLICT,
+            Self::ValidationFailed | Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Other(status) => status,
@@ -89,6 +94,8 @@ impl Kind {
             Self::Conflict => "/problems/conflict",
             Self::InsufficientStock => "/problems/insufficient-stock",
             Self::InvalidTransition => "/problems/invalid-transition",
+            Self::IdempotencyInProgress => "/problems/idempotency-in-progress",
+            Self::IdempotencyMismatch => "/problems/idempotency-mismatch",
             Self::ValidationFailed => "/problems/validation-failed",
             Self::Internal => "/problems/internal",
             Self::Unavailable => "/problems/unavailable",
@@ -111,6 +118,8 @@ impl Kind {
             Self::Conflict => "Conflict",
             Self::InsufficientStock => "Insufficient stock",
             Self::InvalidTransition => "Invalid transition",
+            Self::IdempotencyInProgress => "Idempotency key in progress",
+            Self::IdempotencyMismatch => "Idempotency key used for another request",
             Self::ValidationFailed => "Validation failed",
             Self::Internal => "Internal error",
             Self::Unavailable => "Unavailable",
@@ -152,6 +161,10 @@ impl Kind {
             Self::Unauthenticated => "A valid bearer token is required.",
             Self::InvalidCredentials => "Username or password is wrong.",
             Self::Forbidden => "Your role does not allow this.",
+            Self::IdempotencyInProgress => {
+                "The first request with this Idempotency-Key is still running."
+            }
+            Self::IdempotencyMismatch => "This Idempotency-Key was used for another request.",
             Self::Internal => {
                 "Something went wrong on our side. The request_id finds it in the log."
             }
@@ -332,6 +345,10 @@ impl From<models::Error> for Problem {
             Error::InvalidTransition { .. } => {
                 Self::new(Kind::InvalidTransition).because(sentence(&error))
             }
+            Error::KeyReused => Self::new(Kind::IdempotencyMismatch),
+            Error::NotTracked | Error::Overtaken => {
+                Self::new(Kind::Conflict).because(sentence(&error))
+            }
             Error::Db(error) => error.into(),
             Error::Internal(error) => error.into(),
         }
@@ -341,7 +358,9 @@ impl From<models::Error> for Problem {
 impl From<models::error::Shortage> for Fault {
     fn from(shortage: models::error::Shortage) -> Self {
         Self {
-            pointer: format!("/items/{}", shortage.line),
+            pointer: shortage
+                .line
+                .map_or_else(|| "/delta".to_owned(), |line| format!("/items/{line}")),
             code: "insufficient_stock".to_owned(),
             message: format!(
                 "{} requested, {} available",

@@ -37,6 +37,8 @@ pub type Description = Prose<5_000>;
 pub type ShippingAddress = Prose<1_000>;
 /// A remark on an order, or why something was done, up to 1,000 characters.
 pub type Note = Prose<1_000>;
+/// Why the stock was changed, 1 to 200 characters.
+pub type Reason = Line<200>;
 /// What is searched for, up to 200 characters.
 pub type Search = Prose<200>;
 /// How many pieces there are.

@@ -1,0 +1,178 @@
+//! Bodies of POST requests, which may be sent again (draft-ietf-httpapi-idempotency-key-header).
+
+use std::{fmt::Write, sync::Arc};
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderName, Method, Uri},
+};
+use loco_rs::app::AppContext;
+use sha2::{Digest, Sha256};
+
+use super::json::{body_of, read};
+use crate::{
+    models::idempotency_keys::{Claim, RequestKey, Running},
+    views::{
+        fields::FromFields,
+        problem::{Kind, Problem},
+    },
+};
+
+/// The header that names the key.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A JSON body, and the key under which its answer is kept.
+#[derive(Clone, Debug)]
+pub struct Idempotent<T> {
+    /// What was sent.
+    pub body: T,
+    /// Under which key, if any.
+    pub once: Once,
+}
+
+/// The key under which an answer is kept, if the client sent one.
+#[derive(Clone, Debug)]
+pub struct Once(Option<(String, String)>);
+
+impl Once {
+    /// Claims the account's key for this request, as long as it runs.
+    ///
+    /// # Errors
+    /// 409 `idempotency-in-progress` while the first request with the key is still running.
+    pub fn claim(self, ctx: &AppContext, account_id: i64) -> Result<Claim, Problem> {
+        let running = ctx.shared_store.get::<Arc<Running>>().unwrap_or_default();
+        let request = self.0.map(|(key, fingerprint)| RequestKey {
+            account_id,
+            key,
+            fingerprint,
+        });
+        running
+            .claim(request)
+            .ok_or_else(|| Problem::new(Kind::IdempotencyInProgress))
+    }
+}
+
+impl<T: FromFields> FromRequest<AppContext> for Idempotent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, ctx: &AppContext) -> Result<Self, Problem> {
+        let key = key_of(request.headers())?;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let bytes = body_of::<T>(request, ctx).await?;
+        let body = read(&bytes, ctx)?;
+        let once = Once(key.map(|key| (key, fingerprint(&method, &uri, &bytes))));
+        Ok(Self { body, once })
+    }
+}
+
+/// The key of the one `Idempotency-Key` header: 1 to 255 visible ASCII characters, bare or as a quoted
+/// string (RFC 8941, section 3.3.3).
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = given.next() else {
+        return Ok(None);
+    };
+    let malformed = || {
+        Problem::new(Kind::MalformedRequest)
+            .because("Idempotency-Key has to be one key of 1 to 255 visible ASCII characters.")
+    };
+    let text = value.to_str().map_err(|_| malformed())?;
+    let key = match text.strip_prefix('"') {
+        Some(quoted) => unquoted(quoted).ok_or_else(malformed)?,
+        None => text.to_owned(),
+    };
+    let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if given.next().is_some() || !visible || !(1..=255).contains(&key.len()) {
+        return Err(malformed());
+    }
+    Ok(Some(key))
+}
+
+/// What stands in a quoted string, of which the first quote is gone already.
+fn unquoted(quoted: &str) -> Option<String> {
+    let inside = quoted.strip_suffix('"')?;
+    let mut text = String::new();
+    let mut characters = inside.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => text.push(
+                characters
+                    .next()
+                    .filter(|escaped| matches!(escaped, '"' | '\\'))?,
+            ),
+            '"' => return None,
+            other => text.push(other),
+        }
+    }
+    Some(text)
+}
+
+/// What was asked, whatever the blanks in its body and the order of its fields.
+fn fingerprint(method: &Method, uri: &Uri, body: &[u8]) -> String {
+    let body = serde_json::from_slice::<serde_json::Value>(body)
+        .map(|body| body.to_string())
+        .unwrap_or_default();
+    let digest = Sha256::digest(format!("{method} {uri}\n{body}"));
+    digest.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(value: &str) -> Result<Option<String>, ()> {
+        let mut headers = HeaderMap::new();
+        headers.insert(IDEMPOTENCY_KEY, value.parse().unwrap());
+        key_of(&headers).map_err(|_| ())
+    }
+
+    #[test]
+    fn a_key_is_bare_or_quoted() {
+        assert_eq!(key("order-7"), Ok(Some("order-7".to_owned())));
+        assert_eq!(key("\"order-7\""), Ok(Some("order-7".to_owned())));
+        assert_eq!(
+            key(r#""say \"7\" \\ ""#.trim()),
+            Err(()),
+            "a blank is not visible"
+        );
+        assert_eq!(key(r#""a\"b\\c""#), Ok(Some(r#"a"b\c"#.to_owned())));
+        assert_eq!(key_of(&HeaderMap::new()).map_err(|_| ()), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let long = "x".repeat(256);
+        for value in [
+            "",
+            " ",
+            "two words",
+            "\"",
+            "\"open",
+            "\"a\"b\"",
+            "\"\"",
+            r#""a\b""#,
+            "caf\u{e9}",
+            &long,
+        ] {
+            assert_eq!(key(value), Err(()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_same_however_its_body_is_written() {
+        let of = |path: &str, body: &str| {
+            fingerprint(&Method::POST, &path.parse().unwrap(), body.as_bytes())
+        };
+        assert_eq!(
+            of("/a", r#"{"x":1,"y":[2]}"#),
+            of("/a", r#"{ "y": [ 2 ], "x": 1 }"#)
+        );
+        assert_ne!(of("/a", r#"{"x":1}"#), of("/b", r#"{"x":1}"#));
+        assert_ne!(of("/a", r#"{"x":1}"#), of("/a", r#"{"x":2}"#));
+        assert_eq!(of("/a", "{}").len(), 64);
+    }
+}
