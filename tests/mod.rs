@@ -8,6 +8,7 @@
 )]
 
 mod models;
+mod proofs;
 mod requests;
 mod support;
 mod tasks;

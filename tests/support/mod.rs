@@ -1,11 +1,13 @@
 //! What the tests stand on: a shop with a database of its own, and clients who talk to it.
 
 mod database;
+mod invariants;
 mod shop;
 
 #[allow(unused_imports, reason = "being written")]
 pub use self::{
     database::TestDatabase,
+    invariants::assert_invariants,
     shop::{Answer, Client, PASSWORD, Shop, snapshot_settings},
 };
 

@@ -1,0 +1,5 @@
+//! What the store promises about stock and orders, attacked: many tasks at once, crashes, random
+//! histories. `docs/consistency.md` says what is promised and how to run these again and again.
+
+mod histories;
+mod races;

@@ -1,0 +1,298 @@
+//! Many tasks against few products: orders, retries, cancellations, deliveries and adjustments mixed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Answer, Client, Shop, assert_invariants};
+
+const TASKS: u64 = 64;
+const OPERATIONS: usize = 8;
+
+/// What one task saw.
+#[derive(Default)]
+struct Seen {
+    /// Acknowledged orders, by the key under which they were placed.
+    orders: BTreeMap<String, i64>,
+    /// How often each answer was given.
+    answers: BTreeMap<String, u64>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_races_the_stock_adds_up_and_every_order_is_there_once() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let mut products = Vec::new();
+    for (name, stock) in [
+        ("scarce", json!(5)),
+        ("some", json!(60)),
+        ("many", json!(900)),
+        ("endless", json!(null)),
+    ] {
+        products.push(
+            admin
+                .add_product(json!({ "name": name, "price": "2.50", "stock": stock }))
+                .await,
+        );
+    }
+    let customer = shop.customer("buyer").await;
+    let mut tasks = JoinSet::new();
+    for seed in 0..TASKS {
+        let task = work(seed, admin.clone(), customer.clone(), products.clone());
+        tasks.spawn(task);
+    }
+    let seen = tasks.join_all().await;
+
+    assert_invariants(&shop.ctx.db).await;
+    let mut answers = BTreeMap::<_, u64>::new();
+    let mut acknowledged = BTreeSet::new();
+    for task in &seen {
+        for (answer, count) in &task.answers {
+            *answers.entry(answer.clone()).or_default() += count;
+        }
+        for id in task.orders.values() {
+            assert!(
+                acknowledged.insert(*id),
+                "order {id} was acknowledged to two requests"
+            );
+        }
+    }
+    println!("{answers:#?}");
+    for surprise in answers
+        .keys()
+        .filter(|answer| answer.ends_with("500") || answer.ends_with("503"))
+    {
+        panic!("nothing was wrong with the store, and yet {surprise}");
+    }
+    let placed = orders_in(&admin).await;
+    assert_eq!(
+        placed, acknowledged,
+        "the orders that there are, and those that were acknowledged"
+    );
+    assert!(
+        answers["order 409"] > 0,
+        "nobody was refused: this was no race"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_cancel_an_order_its_stock_returns_once() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let product = admin
+        .add_product(json!({ "name": "Lamp", "price": "9", "stock": 10 }))
+        .await;
+    let customer = shop.customer("buyer").await;
+    let order = customer
+        .post(
+            "/orders",
+            json!({ "items": [{ "product_id": product, "quantity": 4 }] }),
+        )
+        .await;
+    let path = format!("/orders/{}/cancel", order.body["id"]);
+    let mut tasks = JoinSet::new();
+    for at in 0..TASKS {
+        let (client, path) = (
+            if at % 2 == 0 {
+                admin.clone()
+            } else {
+                customer.clone()
+            },
+            path.clone(),
+        );
+        tasks.spawn(async move { client.post(&path, json!({})).await.status });
+    }
+    let answers = tasks.join_all().await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|status| **status == StatusCode::OK)
+            .count(),
+        1
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|status| **status == StatusCode::CONFLICT)
+            .count() as u64,
+        TASKS - 1
+    );
+    assert_eq!(
+        admin.get(&format!("/products/{product}")).await.body["stock"],
+        10
+    );
+    assert_invariants(&shop.ctx.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_request_sent_many_times_at_once_places_one_order() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let product = admin
+        .add_product(json!({ "name": "Lamp", "price": "9", "stock": 1000 }))
+        .await;
+    let customer = shop.customer("buyer").await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        let customer = customer.clone();
+        tasks.spawn(async move {
+            // As a client does that means its order: until it is told which one it is.
+            loop {
+                let answer = place(&customer, "the-one", &[(product, 3)]).await;
+                if answer.status != StatusCode::CONFLICT {
+                    return answer;
+                }
+                assert_eq!(answer.problem(), "idempotency-in-progress");
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let answers = tasks.join_all().await;
+    let first = answers
+        .iter()
+        .filter(|answer| answer.header("idempotency-replayed").is_none())
+        .count();
+    assert_eq!(first, 1, "one of them placed it, the others were told");
+    for answer in &answers {
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert_eq!(answer.bytes, answers[0].bytes);
+        assert_eq!(answer.header("location"), answers[0].header("location"));
+    }
+    assert_eq!(orders_in(&admin).await.len(), 1);
+    assert_eq!(
+        admin.get(&format!("/products/{product}")).await.body["stock"],
+        997
+    );
+}
+
+async fn work(seed: u64, admin: Client, customer: Client, products: Vec<i64>) -> Seen {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut seen = Seen::default();
+    for number in 0..OPERATIONS {
+        let known: Vec<i64> = seen.orders.values().copied().collect();
+        let some_order = known.choose(&mut random).copied();
+        let (what, answer) = match (random.random_range(0..10), some_order) {
+            (0..=4, _) | (_, None) => {
+                let key = format!("{seed}-{number}");
+                let lines = lines(&mut random, &products);
+                // Sent twice at once, as by a client whose first attempt seems to hang.
+                let twice = random.random_bool(0.3);
+                let (answer, again) = tokio::join!(place(&customer, &key, &lines), async {
+                    if twice {
+                        Some(place(&customer, &key, &lines).await)
+                    } else {
+                        None
+                    }
+                });
+                for answer in again
+                    .iter()
+                    .chain([&answer])
+                    .filter(|answer| answer.status == StatusCode::CREATED)
+                {
+                    let id = answer.body["id"].as_i64().unwrap();
+                    assert_eq!(
+                        *seen.orders.entry(key.clone()).or_insert(id),
+                        id,
+                        "one key, two orders"
+                    );
+                }
+                ("order", answer)
+            }
+            (5 | 6, Some(id)) => (
+                "cancel",
+                customer
+                    .post(&format!("/orders/{id}/cancel"), json!({}))
+                    .await,
+            ),
+            (7, Some(id)) => {
+                let status = ["paid", "shipped", "delivered", "cancelled"]
+                    .choose(&mut random)
+                    .unwrap();
+                (
+                    "advance",
+                    admin
+                        .patch(&format!("/orders/{id}"), json!({ "status": status }))
+                        .await,
+                )
+            }
+            (8, _) => {
+                let product = products.choose(&mut random).unwrap();
+                let body =
+                    json!({ "delta": random.random_range(1..4) * 2 - 5, "reason": "counted" });
+                (
+                    "adjust",
+                    admin
+                        .post(&format!("/products/{product}/stock"), body)
+                        .await,
+                )
+            }
+            _ => {
+                // Not the one that is never tracked: turning tracking on and off has a test of its own.
+                let product = products[random.random_range(0..3)];
+                let body = json!({ "stock": random.random_range(0..50) });
+                (
+                    "set",
+                    admin.patch(&format!("/products/{product}"), body).await,
+                )
+            }
+        };
+        *seen
+            .answers
+            .entry(format!("{what} {}", answer.status.as_u16()))
+            .or_default() += 1;
+    }
+    seen
+}
+
+/// One to four lines, of any products in any order, some of them twice.
+fn lines(random: &mut StdRng, products: &[i64]) -> Vec<(i64, i64)> {
+    let count = random.random_range(1..=4);
+    (0..count)
+        .map(|_| {
+            (
+                *products.choose(random).unwrap(),
+                random.random_range(1..=3),
+            )
+        })
+        .collect()
+}
+
+async fn place(client: &Client, key: &str, lines: &[(i64, i64)]) -> Answer {
+    let items: Vec<_> = lines
+        .iter()
+        .map(|(product, quantity)| json!({ "product_id": product, "quantity": quantity }))
+        .collect();
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/api/v1/orders")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("Idempotency-Key", key)
+        .body(Body::from(json!({ "items": items }).to_string()))
+        .unwrap();
+    client.request(request).await
+}
+
+async fn orders_in(admin: &Client) -> BTreeSet<i64> {
+    let mut ids = BTreeSet::new();
+    let mut path = "/orders?page_size=100&cursor=".to_owned();
+    loop {
+        let page = admin.get(&path).await.body;
+        ids.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|order| order["id"].as_i64().unwrap()),
+        );
+        let Value::String(next) = &page["next_cursor"] else {
+            return ids;
+        };
+        path = format!("/orders?page_size=100&cursor={next}");
+    }
+}
