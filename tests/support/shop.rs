@@ -76,6 +76,11 @@ pub struct Answer {
 impl Shop {
     /// Opens a shop with empty tables.
     pub async fn open() -> Self {
+        // What the shop logs as an error is shown when the test fails.
+        let log = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_max_level(tracing::Level::ERROR);
+        let _ = log.try_init();
         let database = TestDatabase::create().await;
         let config = database.configuration().await;
         let boot = App::boot(StartMode::ServerOnly, &Environment::Test, config)
