@@ -54,6 +54,8 @@ impl Hooks for App {
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![
+            Box::new(initializers::swagger::Swagger),
+            // After whatever adds routes: it is the outermost layer.
             Box::new(initializers::problem_details::ProblemDetails),
             Box::new(initializers::welcome::Welcome),
             Box::new(initializers::first_admin::FirstAdmin),

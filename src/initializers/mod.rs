@@ -3,4 +3,5 @@
 pub mod demo;
 pub mod first_admin;
 pub mod problem_details;
+pub mod swagger;
 pub mod welcome;

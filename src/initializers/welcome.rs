@@ -6,6 +6,7 @@ use loco_rs::{
     app::{AppContext, Initializer},
 };
 
+use super::swagger::PAGE;
 use crate::controllers::BASE;
 
 /// Prints the way in.
@@ -24,7 +25,7 @@ impl Initializer for Welcome {
             ctx.config.server.binding, ctx.config.server.port
         );
         println!(
-            "\nBoxcar\n  API      {url}{BASE}\n  log in   POST {url}{BASE}/auth/login with \
+            "\nBoxcar\n  API      {url}{BASE}\n  Swagger  {url}{PAGE}\n  log in   POST {url}{BASE}/auth/login with \
              {{\"username\": …, \"password\": …}},\n           then send Authorization: Bearer <token>\n"
         );
         Ok(())
