@@ -1,0 +1,184 @@
+//! One row of each table, valid as it is; and the details that new ones are made from.
+
+use boxcar::{
+    models::{
+        Actor, customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
+        products, stock_movements,
+        types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
+    },
+    transaction,
+};
+use sea_orm::{DatabaseConnection, prelude::DateTimeWithTimeZone};
+
+/// A moment that has microseconds.
+pub fn moment() -> DateTimeWithTimeZone {
+    chrono::DateTime::parse_from_rfc3339("2026-01-31T12:00:00.123456Z").unwrap()
+}
+
+/// Ada, customer 5.
+pub fn customer() -> customers::Model {
+    customers::Model {
+        id: 5,
+        name: "Ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        email_key: "ada@example.com".to_owned(),
+        phone: Some("+44 20 7946 0018".to_owned()),
+        name_key: "ada".to_owned(),
+        search_text: "ada\nada@example.com\n+44 20 7946 0018".to_owned(),
+        erased: false,
+        created_at: moment(),
+        updated_at: moment(),
+    }
+}
+
+/// Ada's account, number 3, of the role `customer`.
+pub fn account() -> customer_accounts::Model {
+    customer_accounts::Model {
+        id: 3,
+        pid: "5f0c7f5e-3c1e-4b1b-9d5a-111111111111".to_owned(),
+        customer_id: Some(5),
+        username: "ada".to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        role: "customer".to_owned(),
+        token_version: 3,
+        created_at: moment(),
+        updated_at: moment(),
+    }
+}
+
+/// An administrator who is no customer, account 1.
+pub fn admin() -> customer_accounts::Model {
+    customer_accounts::Model {
+        id: 1,
+        pid: "5f0c7f5e-3c1e-4b1b-9d5a-222222222222".to_owned(),
+        customer_id: None,
+        username: "admin".to_owned(),
+        role: "admin".to_owned(),
+        ..account()
+    }
+}
+
+/// A kettle, product 7, at 19.99, of which there are ten.
+pub fn product() -> products::Model {
+    products::Model {
+        id: 7,
+        sku: Some("KET-1".to_owned()),
+        name: "Kettle".to_owned(),
+        description: None,
+        price_minor: 1_999,
+        stock: Some(10),
+        name_key: "kettle".to_owned(),
+        search_text: "kettle\nket-1".to_owned(),
+        archived: false,
+        created_at: moment(),
+        updated_at: moment(),
+    }
+}
+
+/// Ada's order of two kettles, number 9.
+pub fn order() -> orders::Model {
+    orders::Model {
+        id: 9,
+        customer_id: 5,
+        status: "placed".to_owned(),
+        currency: "USD".to_owned(),
+        total_minor: 3_998,
+        shipping_address: None,
+        note: None,
+        placed_at: moment(),
+        updated_at: moment(),
+    }
+}
+
+/// The one item of the order.
+pub fn item() -> order_items::Model {
+    order_items::Model {
+        id: 11,
+        order_id: 9,
+        line: 1,
+        product_id: 7,
+        sku: Some("KET-1".to_owned()),
+        name: "Kettle".to_owned(),
+        unit_price_minor: 1_999,
+        quantity: 2,
+        line_total_minor: 3_998,
+    }
+}
+
+/// The one event of the order.
+pub fn event() -> order_events::Model {
+    order_events::Model {
+        id: 13,
+        order_id: 9,
+        status: "placed".to_owned(),
+        account_id: Some(3),
+        actor: "ada".to_owned(),
+        reason: None,
+        created_at: moment(),
+    }
+}
+
+/// What the order took from the stock.
+pub fn movement() -> stock_movements::Model {
+    stock_movements::Model {
+        id: 15,
+        product_id: 7,
+        kind: "order".to_owned(),
+        delta: -2,
+        reason: None,
+        order_id: Some(9),
+        account_id: Some(3),
+        actor: "ada".to_owned(),
+        created_at: moment(),
+    }
+}
+
+/// What was answered to a request of Ada's account.
+pub fn idempotency_key() -> idempotency_keys::Model {
+    idempotency_keys::Model {
+        id: 17,
+        account_id: 3,
+        idempotency_key: "once".to_owned(),
+        fingerprint: "0".repeat(64),
+        status: 201,
+        location: None,
+        body: "{}".to_owned(),
+        created_at: moment(),
+    }
+}
+
+/// A kettle that is yet to be added.
+pub fn kettle(sku: Option<&str>, stock: Option<i64>) -> products::Details {
+    products::Details {
+        name: ProductName::parse("Kettle").unwrap(),
+        price: Money::from_minor(1_999),
+        sku: sku.map(|sku| Sku::parse(sku).unwrap()),
+        description: None,
+        stock: stock.map(|stock| Stock::new(stock).unwrap()),
+    }
+}
+
+/// A customer who is yet to be added.
+pub fn person(email: &str) -> customers::Details {
+    customers::Details {
+        name: CustomerName::parse("Ada").unwrap(),
+        email: Email::parse(email).unwrap(),
+        phone: None,
+    }
+}
+
+/// Adds a product.
+pub async fn add_product(db: &DatabaseConnection, details: &products::Details) -> products::Model {
+    transaction!(db, |txn| products::Model::create(
+        txn,
+        details,
+        &Actor::system()
+    )
+    .await)
+    .unwrap()
+}
+
+/// Adds a customer.
+pub async fn add_customer(db: &DatabaseConnection, email: &str) -> customers::Model {
+    customers::Model::create(db, &person(email)).await.unwrap()
+}
