@@ -7,3 +7,5 @@ mod customer_accounts;
 mod customers;
 mod orders;
 mod products;
+
+mod transactions;

@@ -1,0 +1,264 @@
+//! The write path: all or nothing, and again when the database says so.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use boxcar::{
+    models::{
+        Actor, Error, connection,
+        error::{is_outage, is_transient},
+        products::{Changes, Model},
+        stock_movements,
+        types::Stock,
+    },
+    transaction,
+};
+use sea_orm::{
+    DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::{
+    sync::{Barrier, Notify},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    mock::{ended, knowing, lost, postgres, refused},
+    rows::{self, add_product, kettle},
+};
+use crate::support::Shop;
+
+/// PostgreSQL's code for a deadlock.
+const DEADLOCK: &str = "40P01";
+
+#[tokio::test]
+async fn what_succeeds_is_kept() {
+    let shop = Shop::open().await;
+    let product = add_product(&shop.ctx.db, &kettle(None, Some(10))).await;
+    assert_eq!(stock(&shop.ctx.db, product.id).await, 10);
+}
+
+#[tokio::test]
+async fn what_fails_leaves_nothing_behind() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let outcome: Result<Model, _> = transaction!(db, |txn| {
+        Model::create(txn, &kettle(Some("KET-1"), Some(10)), &Actor::system()).await?;
+        Err(Error::NotFound)
+    });
+    assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
+    assert!(Model::find_by_sku(db, "KET-1").await.is_err());
+    assert_eq!(pieces_in_the_ledger(db).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_abandoned_half_way_leaves_nothing_behind() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let half_way = Notify::new();
+    let abandoned = async {
+        transaction!(db, |txn| {
+            Model::create(txn, &kettle(Some("KET-1"), None), &Actor::system()).await?;
+            half_way.notify_one();
+            pending::<Result<(), Error>>().await
+        })
+    };
+    tokio::select! {
+        outcome = abandoned => panic!("{outcome:?}"),
+        () = half_way.notified() => {}
+    }
+    add_product(db, &kettle(Some("KET-1"), None)).await;
+}
+
+#[tokio::test]
+async fn success_is_committed() {
+    let db = knowing(rows::product());
+    find_in_a_transaction(&db).await.unwrap();
+    assert_eq!(ended(db), ["COMMIT"]);
+}
+
+#[tokio::test]
+async fn a_deadlock_is_rolled_back_and_tried_again() {
+    let db = postgres()
+        .append_query_errors([refused(DEADLOCK), refused("40001")])
+        .append_query_results([[rows::product()]])
+        .into_connection();
+    find_in_a_transaction(&db).await.unwrap();
+    assert_eq!(ended(db), ["ROLLBACK", "ROLLBACK", "COMMIT"]);
+}
+
+#[tokio::test]
+async fn a_deadlock_without_end_is_given_up_after_six_attempts() {
+    let deadlocks = (0..10).map(|_| refused(DEADLOCK));
+    let db = postgres().append_query_errors(deadlocks).into_connection();
+    let outcome = find_in_a_transaction(&db).await;
+    assert!(
+        matches!(&outcome, Err(Error::Db(error)) if is_transient(error)),
+        "{outcome:?}"
+    );
+    assert_eq!(ended(db), ["ROLLBACK"; 6]);
+}
+
+#[tokio::test]
+async fn what_would_fail_again_is_tried_once() {
+    for error in [refused("42703"), lost(), DbErr::Custom("no".to_owned())] {
+        let db = postgres().append_query_errors([error]).into_connection();
+        find_in_a_transaction(&db).await.unwrap_err();
+        assert_eq!(ended(db), ["ROLLBACK"]);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_failed_leaves_nothing_for_the_next() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let failed = AtomicBool::new(false);
+    transaction!(db, |txn| {
+        Model::create(txn, &kettle(Some("KET-1"), Some(10)), &Actor::system()).await?;
+        if failed.swap(true, Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(Error::Db(refused(DEADLOCK)))
+        }
+    })
+    .unwrap();
+    assert_eq!(pieces_in_the_ledger(db).await, 10);
+}
+
+#[tokio::test]
+async fn a_transaction_that_cannot_begin_is_an_outage() {
+    let shop = Shop::open().await;
+    let db = shop.ctx.db.clone();
+    db.clone().close().await.unwrap();
+    let outcome = find_in_a_transaction(&db).await;
+    assert!(
+        matches!(&outcome, Err(Error::Db(error)) if is_outage(error)),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_who_wait_for_each_other_both_succeed() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    if db.get_database_backend() == DbBackend::Sqlite {
+        println!("SQLite has one writer at a time, who waits for nobody");
+        return;
+    }
+    let one = add_product(db, &kettle(None, Some(0))).await.id;
+    let other = add_product(db, &kettle(None, Some(0))).await.id;
+    let (meeting, attempts) = (Barrier::new(2), AtomicU32::new(0));
+    let (there, back) = tokio::join!(
+        add_to_both(db, one, other, &meeting, &attempts),
+        add_to_both(db, other, one, &meeting, &attempts)
+    );
+    there.and(back).unwrap();
+    assert_eq!((stock(db, one).await, stock(db, other).await), (2, 2));
+    assert!(attempts.into_inner() > 2, "they did not meet");
+}
+
+#[tokio::test]
+async fn a_writer_waits_for_one_in_another_process() {
+    let shop = Shop::open().await;
+    let db = shop.ctx.db.clone();
+    let id = add_product(&db, &kettle(None, Some(0))).await.id;
+    // A pool of its own knows nothing of this process's queue of writers, as another process does not.
+    let outside = connection::connect(&shop.ctx.config.database)
+        .await
+        .unwrap();
+    let holding = outside.begin_with_options(at_once()).await.unwrap();
+    Model::put_back(&holding, id, 1).await.unwrap();
+    let mut waiting = tokio::spawn(async move { add_one(&db, id).await });
+    assert!(
+        timeout(Duration::from_millis(100), &mut waiting)
+            .await
+            .is_err(),
+        "it did not wait"
+    );
+    holding.commit().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(stock(&shop.ctx.db, id).await, 2);
+    outside.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_two_writers_of_one_row_all_have_their_turn() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let id = add_product(db, &kettle(None, Some(0))).await.id;
+    let start = Arc::new(Barrier::new(32));
+    let mut writers = JoinSet::new();
+    for _ in 0..32 {
+        let (db, start) = (db.clone(), Arc::clone(&start));
+        writers.spawn(async move {
+            start.wait().await;
+            add_one(&db, id).await
+        });
+    }
+    for outcome in writers.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(
+        (stock(db, id).await, pieces_in_the_ledger(db).await),
+        (32, 32)
+    );
+}
+
+async fn find_in_a_transaction(db: &DatabaseConnection) -> Result<Model, Error> {
+    transaction!(db, |txn| Model::find(txn, 7).await)
+}
+
+/// Reads the stock and writes one more, with the row locked in between.
+async fn add_one(db: &DatabaseConnection, id: i64) -> Result<Model, Error> {
+    transaction!(db, |txn| {
+        let product = Model::find_locked(txn, id).await?;
+        let changes = Changes {
+            stock: Some(product.stock.and_then(|stock| Stock::new(stock + 1))),
+            ..Changes::default()
+        };
+        product.change(txn, &changes, &Actor::system()).await
+    })
+}
+
+/// Adds a piece to one product and then to the other, having met somebody in between the first time.
+async fn add_to_both(
+    db: &DatabaseConnection,
+    first: i64,
+    second: i64,
+    meeting: &Barrier,
+    attempts: &AtomicU32,
+) -> Result<(), Error> {
+    let met = AtomicBool::new(false);
+    transaction!(db, |txn| {
+        attempts.fetch_add(1, Ordering::Relaxed);
+        Model::put_back(txn, first, 1).await?;
+        if !met.swap(true, Ordering::Relaxed) {
+            meeting.wait().await;
+        }
+        Model::put_back(txn, second, 1).await?;
+        Ok(())
+    })
+}
+
+fn at_once() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+async fn stock(db: &DatabaseConnection, id: i64) -> i64 {
+    Model::find(db, id).await.unwrap().stock.unwrap()
+}
+
+async fn pieces_in_the_ledger(db: &DatabaseConnection) -> i64 {
+    let movements = stock_movements::Entity::find().all(db).await.unwrap();
+    movements.iter().map(|movement| movement.delta).sum()
+}
