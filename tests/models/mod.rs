@@ -8,4 +8,5 @@ mod customers;
 mod orders;
 mod products;
 
+mod schema;
 mod transactions;
