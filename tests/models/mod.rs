@@ -8,5 +8,6 @@ mod customers;
 mod orders;
 mod products;
 
+mod connection;
 mod schema;
 mod transactions;

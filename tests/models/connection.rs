@@ -1,0 +1,76 @@
+//! Connections: every one in the pool is set up the same.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait, TryGetable,
+};
+
+use crate::support::Shop;
+
+#[tokio::test]
+async fn every_connection_to_sqlite_writes_ahead() {
+    assert_all(DbBackend::Sqlite, "PRAGMA journal_mode", "wal".to_owned()).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_sqlite_waits_for_the_disk() {
+    const FULL: i64 = 2;
+    assert_all(DbBackend::Sqlite, "PRAGMA synchronous", FULL).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_sqlite_minds_foreign_keys() {
+    assert_all(DbBackend::Sqlite, "PRAGMA foreign_keys", 1_i64).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_sqlite_waits_five_seconds_for_a_writer() {
+    assert_all(DbBackend::Sqlite, "PRAGMA busy_timeout", 5_000_i64).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_mariadb_reads_what_is_committed() {
+    let question = "SELECT variable_value FROM information_schema.session_variables \
+                    WHERE variable_name IN ('tx_isolation', 'transaction_isolation') LIMIT 1";
+    assert_all(DbBackend::MySql, question, "READ-COMMITTED".to_owned()).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_mariadb_waits_five_seconds_for_a_row() {
+    let question = "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED)";
+    assert_all(DbBackend::MySql, question, 5_i64).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_postgresql_reads_what_is_committed() {
+    let isolation = "read committed".to_owned();
+    assert_all(DbBackend::Postgres, "SHOW transaction_isolation", isolation).await;
+}
+
+/// Asks every connection that the pool can have at once, if they are connections to `backend`.
+async fn assert_all<T>(backend: DbBackend, question: &str, answer: T)
+where
+    T: TryGetable + PartialEq + std::fmt::Debug,
+{
+    let shop = Shop::open().await;
+    if shop.ctx.db.get_database_backend() != backend {
+        println!("the tests do not run on {backend:?}");
+        return;
+    }
+    for connection in whole_pool(&shop).await {
+        let row = connection
+            .query_one_raw(Statement::from_string(backend, question))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(row.try_get_by_index::<T>(0).unwrap(), answer);
+    }
+}
+
+/// A transaction on each connection that the pool can have.
+async fn whole_pool(shop: &Shop) -> Vec<DatabaseTransaction> {
+    let mut connections = Vec::new();
+    for _ in 0..shop.ctx.config.database.max_connections {
+        connections.push(shop.ctx.db.begin().await.unwrap());
+    }
+    connections
+}
