@@ -9,5 +9,6 @@ mod orders;
 mod products;
 
 mod connection;
+mod races;
 mod schema;
 mod transactions;

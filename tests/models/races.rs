@@ -1,0 +1,246 @@
+//! Races: promises that hold when sixteen ask at once.
+
+use std::sync::Arc;
+
+use boxcar::{
+    models::{
+        Actor, Error, customer_accounts,
+        customer_accounts::{Hashed, Registration},
+        customers,
+        orders::{self, Line, NewOrder, Order},
+        products,
+        types::{Password, Quantity, Role, Scalar, Username},
+    },
+    transaction,
+};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use tokio::{sync::Barrier, task::JoinSet};
+
+use super::rows::{add_customer, add_product, kettle, person};
+use crate::support::{PASSWORD, Shop};
+
+const CONTENDERS: usize = 16;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_sixteen_gets_an_email() {
+    let shop = Shop::open().await;
+    let outcomes = race(contenders().map(|n| {
+        let db = shop.ctx.db.clone();
+        let details = person(if n % 2 == 0 {
+            "ada@example.com"
+        } else {
+            "ADA@example.com"
+        });
+        async move { transaction!(&db, |txn| customers::Model::create(txn, &details).await) }
+    }));
+    assert_one_got(outcomes.await, "/email");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_sixteen_gets_a_username() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let account = registration(db, "ada").await;
+    let mut registrations = Vec::new();
+    for n in contenders() {
+        let customer = add_customer(db, &format!("ada{n}@example.com")).await;
+        registrations.push(account.clone().for_customer(customer.id));
+    }
+    let outcomes = race(
+        registrations
+            .into_iter()
+            .map(|account| register(db, account)),
+    );
+    assert_one_got(outcomes.await, "/username");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_sixteen_gets_an_account_for_a_customer() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let customer = add_customer(db, "ada@example.com").await;
+    let mut registrations = Vec::new();
+    for n in contenders() {
+        let account = registration(db, &format!("ada{n}")).await;
+        registrations.push(account.for_customer(customer.id));
+    }
+    let outcomes = race(
+        registrations
+            .into_iter()
+            .map(|account| register(db, account)),
+    );
+    assert_one_got(outcomes.await, "/customer_id");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_sixteen_gets_a_sku() {
+    let shop = Shop::open().await;
+    let outcomes = race(contenders().map(|_| {
+        let db = shop.ctx.db.clone();
+        async move {
+            let details = kettle(Some("KET-1"), Some(10));
+            transaction!(&db, |txn| products::Model::create(
+                txn,
+                &details,
+                &Actor::system()
+            )
+            .await)
+        }
+    }));
+    assert_one_got(outcomes.await, "/sku");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_acknowledged_order_outlives_its_customer() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    for customer in ordering_and_deleted(db).await {
+        let mut kept = orders_of(db, customer.id).await;
+        kept.sort_unstable();
+        assert_eq!(kept, customer.acknowledged);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_orders_while_being_deleted_is_erased_or_gone() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    for customer in ordering_and_deleted(db).await {
+        let row = customers::Entity::find_by_id(customer.id)
+            .one(db)
+            .await
+            .unwrap();
+        // Erased when there are orders, gone when there are none.
+        let erased = row.map(|row| row.erased);
+        let expected = (!customer.acknowledged.is_empty()).then_some(true);
+        assert_eq!(erased, expected, "{:?}", customer.acknowledged);
+    }
+}
+
+/// A customer who was deleted while orders were placed for them.
+struct Deleted {
+    id: i64,
+    /// The orders that were answered with success, by id.
+    acknowledged: Vec<i64>,
+}
+
+/// Lets orders race with their customers' deletion, which begins a little later each time.
+async fn ordering_and_deleted(db: &DatabaseConnection) -> Vec<Deleted> {
+    let product = add_product(db, &kettle(None, Some(1_000))).await.id;
+    let mut customers = Vec::new();
+    for head_start in [0, 1, 4, 8] {
+        let id = add_customer(db, &format!("ada{head_start}@example.com"))
+            .await
+            .id;
+        let mut acknowledged = Vec::new();
+        for _ in 0..head_start / 4 {
+            acknowledged.push(place(db.clone(), id, product).await.unwrap().order.id);
+        }
+        let deletion = tokio::spawn(delete(db.clone(), id, head_start));
+        let outcomes = race(contenders().map(|_| place(db.clone(), id, product))).await;
+        deletion.await.unwrap().unwrap();
+        for outcome in outcomes {
+            match outcome {
+                Ok(order) => acknowledged.push(order.order.id),
+                Err(Error::Invalid(rules)) => assert_eq!(rules[0].pointer, "/customer_id"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        acknowledged.sort_unstable();
+        customers.push(Deleted { id, acknowledged });
+    }
+    customers
+}
+
+async fn delete(db: DatabaseConnection, id: i64, head_start: usize) -> Result<(), Error> {
+    for _ in 0..head_start {
+        tokio::task::yield_now().await;
+    }
+    transaction!(&db, |txn| customers::Model::find_locked(txn, id)
+        .await?
+        .delete(txn)
+        .await)
+}
+
+async fn place(db: DatabaseConnection, customer_id: i64, product_id: i64) -> Result<Order, Error> {
+    let order = NewOrder {
+        customer_id,
+        lines: vec![Line {
+            product_id,
+            quantity: Quantity::new(1).unwrap(),
+        }],
+        shipping_address: None,
+        note: None,
+    };
+    transaction!(&db, |txn| orders::Model::place(
+        txn,
+        &order,
+        "USD",
+        &Actor::system()
+    )
+    .await)
+}
+
+async fn orders_of(db: &DatabaseConnection, customer_id: i64) -> Vec<i64> {
+    let orders = orders::Entity::find()
+        .filter(orders::Column::CustomerId.eq(customer_id))
+        .all(db)
+        .await
+        .unwrap();
+    orders.into_iter().map(|order| order.id).collect()
+}
+
+/// An account that is yet to be given a customer.
+async fn registration(db: &DatabaseConnection, username: &str) -> Hashed<Registration> {
+    let registration = Registration {
+        customer_id: None,
+        username: Username::parse(username).unwrap(),
+        password: Password::given(PASSWORD),
+        role: Role::Customer,
+    };
+    registration.hashed(db).await.unwrap()
+}
+
+fn register(
+    db: &DatabaseConnection,
+    account: Hashed<Registration>,
+) -> impl Future<Output = Result<customer_accounts::WithCustomer, Error>> + use<> {
+    let db = db.clone();
+    async move {
+        transaction!(&db, |txn| customer_accounts::Model::create(txn, &account)
+            .await)
+    }
+}
+
+fn contenders() -> impl ExactSizeIterator<Item = usize> {
+    0..CONTENDERS
+}
+
+/// Starts all of them at the same moment, and waits until all are done.
+async fn race<T: Send + 'static>(
+    contenders: impl ExactSizeIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let start = Arc::new(Barrier::new(contenders.len()));
+    let mut running = JoinSet::new();
+    for contender in contenders {
+        let start = Arc::clone(&start);
+        running.spawn(async move {
+            start.wait().await;
+            contender.await
+        });
+    }
+    running.join_all().await
+}
+
+/// One of them succeeded, and the others were told which field is taken.
+fn assert_one_got<T>(outcomes: Vec<Result<T, Error>>, pointer: &str) {
+    assert_eq!(outcomes.len(), CONTENDERS);
+    let refusals: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert_eq!(refusals.len(), CONTENDERS - 1);
+    for refusal in refusals {
+        assert!(
+            matches!(&refusal, Error::Taken(rule) if rule.pointer == pointer),
+            "{refusal:?}"
+        );
+    }
+}
