@@ -1,7 +1,7 @@
 //! Commands for the store's operators: `boxcar-cli task` lists them.
 
 use loco_rs::{Error, Result, app::AppContext, db, task::Vars};
-use migration::Migrator;
+use migration::{Migrator, MigratorTrait};
 
 pub mod admin_create;
 pub mod idempotency_prune;
@@ -17,7 +17,10 @@ async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
             known.join(", ")
         )));
     }
-    if ctx.config.database.auto_migrate {
+    // Asked first, because a migration that finds nothing to do says so on standard output.
+    if ctx.config.database.auto_migrate
+        && !Migrator::get_pending_migrations(&ctx.db).await?.is_empty()
+    {
         db::migrate::<Migrator>(&ctx.db).await?;
     }
     Ok(())
