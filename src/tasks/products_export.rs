@@ -49,16 +49,32 @@ impl Task for ProductsExport {
         };
         // Under another name until it is whole: nobody finds half a catalogue.
         let partial = path.with_extension("partial");
-        let written = write_products(ctx, BufWriter::new(File::create(&partial)?)).await?;
-        fs::rename(&partial, path)?;
+        let written = write_file(ctx, &partial, path).await;
+        if written.is_err() {
+            // There may be none, and the error that counts is the other one.
+            drop(fs::remove_file(&partial));
+        }
+        let written = written?;
         println!("{written} products written to {}.", path.display());
         Ok(())
     }
 }
 
+async fn write_file(ctx: &AppContext, partial: &Path, path: &Path) -> Result<u64> {
+    let written = write_products(ctx, BufWriter::new(File::create(partial)?)).await?;
+    fs::rename(partial, path)?;
+    Ok(written)
+}
+
 async fn write_products(ctx: &AppContext, target: impl Write + Send) -> Result<u64> {
     let progress = ProgressBar::new_spinner();
-    let mut table = csv::Writer::from_writer(target);
+    // By itself the writer names the columns with the first row: an empty catalogue has none.
+    let mut table = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(target);
+    table
+        .write_record(ProductRow::COLUMNS)
+        .map_err(Error::wrap)?;
     let mut listing = Listing {
         filter: Filter::default(),
         sort: Sort {

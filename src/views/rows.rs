@@ -129,6 +129,11 @@ pub struct ProductRow {
     stock: Option<i64>,
 }
 
+impl ProductRow {
+    /// The names of its columns.
+    pub const COLUMNS: [&str; 5] = ["sku", "name", "description", "price", "stock"];
+}
+
 impl From<products::Model> for ProductRow {
     fn from(product: products::Model) -> Self {
         Self {
