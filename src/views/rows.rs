@@ -28,11 +28,11 @@ impl fmt::Display for Refused {
     }
 }
 
-impl<R: io::Read, T> Rows<R, T> {
+impl<R: io::Read, T: FromFields> Rows<R, T> {
     /// Reads the names of the columns.
     ///
     /// # Errors
-    /// When there are none, or one stands there twice.
+    /// When there are none, one stands there twice, or one is not known.
     pub fn new(source: R) -> Result<Self, Refused> {
         let mut reader = csv::Reader::from_reader(source);
         let columns = reader
@@ -51,6 +51,10 @@ impl<R: io::Read, T> Rows<R, T> {
         let mut seen = BTreeSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(*column)) {
             return refused(format!("the column {twice} stands there twice"));
+        }
+        let unknown = unknown::<T>(&columns);
+        if !unknown.is_empty() {
+            return refused(unknown.join("; "));
         }
         Ok(Self {
             reader,
@@ -84,6 +88,19 @@ impl<R: io::Read, T: FromFields> Iterator for Rows<R, T> {
             Err(error) => Some(Err(unreadable(&error, from))),
         }
     }
+}
+
+/// Which columns a row is never asked for. An empty cell is missing, so that the rows cannot tell.
+fn unknown<T: FromFields>(columns: &csv::StringRecord) -> Vec<String> {
+    let filled = columns.iter().map(|column| (column, "?"));
+    let Err(Rejection::Invalid(broken)) = from_cells::<T>(filled) else {
+        return Vec::new();
+    };
+    let unknown = broken
+        .into_iter()
+        .filter(|rule| rule.violation.code == "unknown")
+        .collect();
+    reasons(Rejection::Invalid(unknown))
 }
 
 fn reasons(rejection: Rejection) -> Vec<String> {
@@ -214,10 +231,6 @@ mod tests {
             "line 2: has 2 cells where there are 3 columns"
         );
         assert_eq!(
-            refusal("sku,name,prise\nA-1,Tea,1\n"),
-            "line 2: price is required; prise is not known here"
-        );
-        assert_eq!(
             refusal("name,price\nTea,1\n"),
             "line 2: sku is required: it says which product the row is"
         );
@@ -235,6 +248,15 @@ mod tests {
             refused.to_string(),
             "line 1: there is no line that names the columns"
         );
+    }
+
+    #[test]
+    fn a_column_that_is_not_known_is_refused_even_when_it_is_empty() {
+        let Err(refused) = Rows::<_, products::Row>::new(&b"sku,name,price,stok\nA-1,Tea,1,\n"[..])
+        else {
+            panic!()
+        };
+        assert_eq!(refused.to_string(), "line 1: stok is not known here");
     }
 
     #[test]
