@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use loco_rs::{Error, Result, app::AppContext};
 use serde::Deserialize;
 
@@ -120,6 +121,7 @@ impl Settings {
         let settings: Self = serde_json::from_value(settings)
             .map_err(|error| Error::Message(format!("settings: {error}")))?;
         settings.check()?;
+        check_secret(ctx)?;
         ctx.shared_store.insert(Arc::new(settings));
         Ok(())
     }
@@ -147,5 +149,16 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+/// An empty or short secret would sign tokens that anybody can forge.
+fn check_secret(ctx: &AppContext) -> Result<()> {
+    let secret = &ctx.config.get_jwt_config()?.secret;
+    match STANDARD.decode(secret) {
+        Ok(key) if key.len() >= 64 => Ok(()),
+        _ => Err(Error::string(
+            "JWT_SECRET (auth.jwt.secret) has to be base64 of at least 64 bytes",
+        )),
     }
 }
