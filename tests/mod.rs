@@ -8,7 +8,9 @@
 )]
 
 mod models;
+mod outage;
 mod proofs;
 mod requests;
+mod settings;
 mod support;
 mod tasks;

@@ -18,7 +18,11 @@ pub enum TestDatabase {
 impl TestDatabase {
     /// A new, empty database on whatever `DATABASE_URL` says.
     pub async fn create() -> Self {
-        let server = configuration().await.database.uri;
+        Self::create_on(configuration().await.database.uri).await
+    }
+
+    /// A new, empty database beside the one at `server`.
+    pub async fn create_on(server: String) -> Self {
         if server.starts_with("sqlite:") {
             return Self::File {
                 directory: tempfile::tempdir().unwrap(),
@@ -27,7 +31,7 @@ impl TestDatabase {
         let name = format!("boxcar_test_{}", Uuid::new_v4().simple());
         let connection = Database::connect(&server)
             .await
-            .expect("DATABASE_URL names a server that answers");
+            .expect("the server answers");
         connection
             .execute_unprepared(&format!("CREATE DATABASE {name}"))
             .await

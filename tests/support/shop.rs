@@ -19,6 +19,7 @@ use insta::internals::Content;
 use loco_rs::{
     app::{AppContext, Hooks},
     boot::StartMode,
+    config::Config,
     environment::Environment,
 };
 use serde::Serialize;
@@ -83,6 +84,11 @@ impl Shop {
         let _ = log.try_init();
         let database = TestDatabase::create().await;
         let config = database.configuration().await;
+        Self::open_on(database, config).await
+    }
+
+    /// Opens a shop on that database, with that configuration.
+    pub async fn open_on(database: TestDatabase, config: Config) -> Self {
         let boot = App::boot(StartMode::ServerOnly, &Environment::Test, config)
             .await
             .expect("the shop opens");

@@ -1,1 +1,46 @@
 //! Commands, one file each.
+
+use std::path::Path;
+
+use boxcar::{models::products, tasks::products_import::ProductsImport};
+use loco_rs::task::{Task, Vars};
+use sea_orm::{EntityTrait, QueryOrder};
+
+use crate::support::Shop;
+
+mod admin_create;
+mod products_export;
+mod products_import;
+
+/// Runs a task in the shop; a refusal is its message.
+async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result<(), String> {
+    let arguments = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    task.run(&shop.ctx, &Vars::from_cli_args(arguments))
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Imports that file.
+async fn import_file(shop: &Shop, path: &Path) -> Result<(), String> {
+    run(ProductsImport, shop, &[("file", path.to_str().unwrap())]).await
+}
+
+/// Imports a file of those bytes.
+async fn import(shop: &Shop, bytes: impl AsRef<[u8]>) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    std::fs::write(&path, bytes).unwrap();
+    import_file(shop, &path).await
+}
+
+/// The products of the shop, in the order in which they came.
+async fn products(shop: &Shop) -> Vec<products::Model> {
+    products::Entity::find()
+        .order_by_asc(products::Column::Id)
+        .all(&shop.ctx.db)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,234 @@
+//! Settings, and what a start makes of them.
+
+use axum::http::{Method, StatusCode};
+use boxcar::{
+    app::App,
+    models::{customer_accounts, customers, orders, products},
+};
+use loco_rs::{app::Hooks, boot::StartMode, environment::Environment};
+use sea_orm::{Database, DatabaseConnection, EntityTrait, PaginatorTrait};
+use serde_json::{Value, json};
+
+use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_balanced};
+
+#[tokio::test]
+async fn a_setting_that_is_not_known_is_refused() {
+    let why = refusal(|settings| settings["store"]["curency"] = json!("EUR")).await;
+    assert!(why.contains("unknown field `curency`"), "{why}");
+}
+
+#[tokio::test]
+async fn a_section_that_is_not_known_is_refused() {
+    let why = refusal(|settings| settings["shop"] = json!({})).await;
+    assert!(why.contains("unknown field `shop`"), "{why}");
+}
+
+#[tokio::test]
+async fn a_setting_that_is_missing_is_named() {
+    let why = refusal(|settings| settings["store"] = json!({})).await;
+    assert!(why.contains("missing field `currency`"), "{why}");
+}
+
+#[tokio::test]
+async fn a_currency_is_three_capital_letters() {
+    for currency in ["usd", "EURO", "", "€"] {
+        let why = refusal(|settings| settings["store"]["currency"] = json!(currency)).await;
+        assert_eq!(
+            why,
+            format!("settings.store.currency: {currency} is no ISO 4217 code")
+        );
+    }
+}
+
+#[tokio::test]
+async fn passwords_of_less_than_eight_characters_cannot_be_allowed() {
+    let why = refusal(|settings| settings["security"]["password_min_length"] = json!(7)).await;
+    assert_eq!(
+        why,
+        "settings.security.password_min_length: must be between 8 and 64"
+    );
+}
+
+#[tokio::test]
+async fn every_environment_has_a_configuration_that_is_accepted() {
+    for program in [
+        Program::new("development"),
+        Program::new("test"),
+        production(),
+    ] {
+        let outcome = program.run(&["routes"]).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn production_does_not_start_without_a_secret() {
+    refused(Program::new("production"), "JWT_SECRET").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_empty_short_or_not_base64_is_refused() {
+    let long = "not base64".repeat(20);
+    for secret in ["", "QUJD", &long] {
+        let program = Program::new("production").env("JWT_SECRET", secret);
+        refused(program, "JWT_SECRET (auth.jwt.secret) has to be base64").await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_from_the_environment() {
+    let program = production()
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", PASSWORD);
+    let server = Server::start(program).await;
+    let answer = login(&server, "root", PASSWORD).await;
+    assert_eq!(answer["account"]["role"], "admin");
+    assert!(!server.printed().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn the_first_administrators_password_may_hold_any_character() {
+    let password = "kettle's \"9\" {anvil} \\fjord# : ü";
+    let program = production()
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", password);
+    let server = Server::start(program).await;
+    let answer = login(&server, "root", password).await;
+    assert_eq!(answer["account"]["role"], "admin");
+}
+
+#[tokio::test]
+async fn a_name_without_a_password_or_a_password_without_a_name_is_refused() {
+    for (variable, value) in [("ADMIN_USERNAME", "root"), ("ADMIN_PASSWORD", PASSWORD)] {
+        let program = production().env(variable, value);
+        refused(
+            program,
+            "ADMIN_USERNAME and ADMIN_PASSWORD have to be set together",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_administrator_with_a_weak_password_is_refused() {
+    let program = production()
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", "password1234");
+    refused(program, "ADMIN_PASSWORD is easily guessed").await;
+}
+
+#[tokio::test]
+async fn a_first_administrator_with_a_bad_name_is_refused() {
+    let program = production()
+        .env("ADMIN_USERNAME", "the boss")
+        .env("ADMIN_PASSWORD", PASSWORD);
+    refused(program, "ADMIN_USERNAME must ").await;
+}
+
+#[tokio::test]
+async fn production_begins_with_an_empty_store_and_prints_no_password() {
+    let database = TestDatabase::create().await;
+    let server = Server::start(production().on(&database.uri())).await;
+    assert_eq!(counts(&connected(&database).await).await, [0; 4]);
+    assert!(!server.printed().contains("shown this once"));
+}
+
+#[tokio::test]
+async fn a_development_start_says_where_the_api_is_and_how_to_log_in() {
+    let server = Server::start(Program::new("development")).await;
+    let printed = server.printed();
+    let api = format!("API      http://127.0.0.1:{}/api/v1\n", server.port);
+    assert!(printed.contains(&api), "{printed}");
+    let answer = login(&server, "admin", printed_password(&printed)).await;
+    assert_eq!(answer["account"]["role"], "admin");
+}
+
+#[tokio::test]
+async fn a_development_start_fills_an_empty_store_with_the_demo() {
+    let database = TestDatabase::create().await;
+    let _server = Server::start(Program::new("development").on(&database.uri())).await;
+    let db = connected(&database).await;
+    let [products, customers, ..] = counts(&db).await;
+    assert!(products >= 200, "{products} products");
+    assert!(customers >= 10, "{customers} customers");
+    assert_balanced(&db).await;
+}
+
+#[tokio::test]
+async fn the_demo_has_orders_in_every_status() {
+    let server = Server::start(Program::new("development")).await;
+    let password = printed_password(&server.printed()).to_owned();
+    let token = login(&server, "admin", &password).await["token"].clone();
+    for status in ["placed", "paid", "shipped", "delivered", "cancelled"] {
+        let path = format!("/api/v1/orders?status={status}");
+        let answer = server
+            .request(Method::GET, &path, token.as_str(), None)
+            .await;
+        assert!(answer.body["total_items"].as_i64() > Some(0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_adds_nothing_and_prints_no_password() {
+    let database = TestDatabase::create().await;
+    let program = || Program::new("development").on(&database.uri());
+    drop(Server::start(program()).await);
+    let before = counts(&connected(&database).await).await;
+    let server = Server::start(program()).await;
+    assert_eq!(counts(&connected(&database).await).await, before);
+    assert!(!server.printed().contains("shown this once"));
+}
+
+/// Why a shop with changed settings does not open.
+async fn refusal(change: impl FnOnce(&mut Value)) -> String {
+    let database = TestDatabase::create().await;
+    let mut config = database.configuration().await;
+    change(config.settings.as_mut().unwrap());
+    App::boot(StartMode::ServerOnly, &Environment::Test, config)
+        .await
+        .err()
+        .expect("the shop does not open")
+        .to_string()
+}
+
+/// Starts a server that must end by itself, for that reason.
+async fn refused(program: Program, why: &str) -> Outcome {
+    let outcome = Server::refused(program).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains(why), "{outcome:?}");
+    outcome
+}
+
+fn production() -> Program {
+    Program::new("production").env("JWT_SECRET", &"QUJD".repeat(22))
+}
+
+async fn login(server: &Server, username: &str, password: &str) -> Value {
+    let body = json!({ "username": username, "password": password });
+    let answer = server
+        .request(Method::POST, "/api/v1/auth/login", None, Some(&body))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    answer.body
+}
+
+fn printed_password(printed: &str) -> &str {
+    let (_, rest) = printed
+        .split_once("\"admin\", with the password \"")
+        .unwrap();
+    rest.split('"').next().unwrap()
+}
+
+async fn connected(database: &TestDatabase) -> DatabaseConnection {
+    Database::connect(database.uri()).await.unwrap()
+}
+
+/// How many products, customers, accounts of customers and administrators, and orders there are.
+async fn counts(db: &DatabaseConnection) -> [u64; 4] {
+    [
+        products::Entity::find().count(db).await.unwrap(),
+        customers::Entity::find().count(db).await.unwrap(),
+        customer_accounts::Entity::find().count(db).await.unwrap(),
+        orders::Entity::find().count(db).await.unwrap(),
+    ]
+}

@@ -1,0 +1,135 @@
+//! The real program, in a process of its own: for what standard output, standard input, exit codes
+//! and environment variables promise.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+/// The program, about to be started in a directory of its own, with no environment but what a test
+/// gives it.
+pub struct Program {
+    directory: TempDir,
+    command: Command,
+}
+
+/// What has come of a program.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code, unless a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+/// The program while it runs. It ends with this.
+pub struct Running {
+    directory: TempDir,
+    child: Child,
+}
+
+impl Program {
+    /// The program with that `config/<environment>.yaml`, on a database of its own.
+    pub fn new(environment: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("boxcar.sqlite");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxcar-cli"));
+        command
+            .env_clear()
+            .env("LOCO_ENV", environment)
+            .env(
+                "LOCO_CONFIG_FOLDER",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/config"),
+            )
+            .current_dir(directory.path());
+        let program = Self { directory, command };
+        program.on(&format!("sqlite://{}?mode=rwc", database.display()))
+    }
+
+    /// The same, on another database.
+    pub fn on(self, database: &str) -> Self {
+        self.env("DATABASE_URL", database)
+    }
+
+    /// The same, with an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The same, with a file in its directory that standard input reads.
+    pub fn input(mut self, text: &str) -> Self {
+        let path = self.directory.path().join("input");
+        fs::write(&path, text).unwrap();
+        self.command.stdin(File::open(path).unwrap());
+        self
+    }
+
+    /// Runs it to its end.
+    pub async fn run(self, arguments: &[&str]) -> Outcome {
+        let mut running = self.start(arguments);
+        let wait = spawn_blocking(move || {
+            let status = running.child.wait().unwrap();
+            running.outcome(status)
+        });
+        wait.await.unwrap()
+    }
+
+    /// Starts it. Its output goes to files, which cannot be full as pipes can.
+    pub fn start(mut self, arguments: &[&str]) -> Running {
+        let file = |name| Stdio::from(File::create(self.directory.path().join(name)).unwrap());
+        self.command
+            .args(arguments)
+            .stdout(file("stdout"))
+            .stderr(file("stderr"));
+        let child = self.command.spawn().unwrap();
+        Running {
+            directory: self.directory,
+            child,
+        }
+    }
+}
+
+impl Running {
+    /// What it has written to standard output so far.
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// What it came to, if it has ended.
+    pub fn ended(&mut self) -> Option<Outcome> {
+        let status = self.child.try_wait().unwrap()?;
+        Some(self.outcome(status))
+    }
+
+    /// The path of a file in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn outcome(&self, status: ExitStatus) -> Outcome {
+        Outcome {
+            code: status.code(),
+            stdout: self.read("stdout"),
+            stderr: self.read("stderr"),
+        }
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails when it has ended already, which is as good.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

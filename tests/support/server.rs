@@ -1,0 +1,152 @@
+//! The real server, in a process of its own, and HTTP/1.1 to talk to it.
+
+use std::{net::TcpListener, time::Duration};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use rand::Rng;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Answer,
+    program::{Outcome, Program, Running},
+};
+
+/// How long a server may take to answer first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs as long as this is.
+pub struct Server {
+    running: Running,
+    /// The port on 127.0.0.1 that it listens on.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts the program on a free port and waits until it answers.
+    pub async fn start(program: Program) -> Self {
+        let port = free_port();
+        let program = program
+            .env("BINDING", "127.0.0.1")
+            .env("PORT", &port.to_string());
+        let running = program.start(&["start"]);
+        let mut server = Self { running, port };
+        let deadline = Instant::now() + PATIENCE;
+        while !server.answers().await {
+            if let Some(outcome) = server.running.ended() {
+                panic!("the server ended instead of answering: {outcome:?}");
+            }
+            assert!(Instant::now() < deadline, "the server does not answer");
+            sleep(Duration::from_millis(50)).await;
+        }
+        server
+    }
+
+    /// What a start came to that is expected to fail.
+    pub async fn refused(program: Program) -> Outcome {
+        let program = program.env("PORT", &free_port().to_string());
+        let mut running = program.start(&["start"]);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(outcome) = running.ended() {
+                return outcome;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What it has printed so far.
+    pub fn printed(&self) -> String {
+        self.running.stdout()
+    }
+
+    /// Sends a request, with its whole path, and reads the answer.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        json: Option<&Value>,
+    ) -> Answer {
+        self.exchange(method, path, token, json)
+            .await
+            .expect("the server answers")
+    }
+
+    async fn answers(&self) -> bool {
+        self.exchange(Method::GET, "/_ping", None, None)
+            .await
+            .is_ok_and(|answer| answer.status == StatusCode::OK)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        json: Option<&Value>,
+    ) -> std::io::Result<Answer> {
+        let body = json.map(Value::to_string).unwrap_or_default();
+        let authorization = token.map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {token}\r\n")
+        });
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{authorization}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.port,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        Ok(parsed(&bytes))
+    }
+}
+
+/// An answer that came to its end.
+fn parsed(bytes: &[u8]) -> Answer {
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("the answer has a head");
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let bytes = bytes[end + 4..].to_vec();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let headers: HeaderMap = lines
+        .map(|line| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (
+                name.parse::<HeaderName>().unwrap(),
+                value.parse::<HeaderValue>().unwrap(),
+            )
+        })
+        .collect();
+    // No answer is sent in chunks.
+    assert_eq!(
+        headers[header::CONTENT_LENGTH],
+        bytes.len().to_string().as_str()
+    );
+    Answer {
+        status: status.parse().unwrap(),
+        headers,
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        bytes,
+    }
+}
+
+/// A port that nobody listens on, below the range that the system gives to clients by itself.
+pub fn free_port() -> u16 {
+    loop {
+        let port = rand::rng().random_range(20_000..30_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

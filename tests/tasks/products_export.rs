@@ -1,0 +1,181 @@
+//! `products:export`: R3.
+
+use std::{fs, path::Path};
+
+use boxcar::tasks::products_export::ProductsExport;
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+use super::{import, import_file, products, run};
+use crate::support::{Program, Shop};
+
+const CATALOGUE: &str = "sku,name,description,price,stock\n\
+    A-1,\"Tea, \"\"black\"\"\",\"one\r\ntwo\",4.50,7\n\
+    Ä-2,Cup ☕,,0.00,0\n\
+    B-1,=SUM(A1),  blanks  ,99999999.99,\n";
+
+#[tokio::test]
+async fn another_shop_that_imports_the_file_has_the_same_catalogue() {
+    let (here, there) = (Shop::open().await, Shop::open().await);
+    import(&here, CATALOGUE).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    export(&here, &path).await.unwrap();
+    import_file(&there, &path).await.unwrap();
+    assert_eq!(described(&there).await, described(&here).await);
+}
+
+#[tokio::test]
+async fn the_same_shop_that_imports_the_file_changes_nothing() {
+    let shop = Shop::open().await;
+    import(&shop, CATALOGUE).await.unwrap();
+    let before = products(&shop).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    export(&shop, &path).await.unwrap();
+    import_file(&shop, &path).await.unwrap();
+    assert_eq!(products(&shop).await, before);
+}
+
+#[tokio::test]
+async fn every_product_is_written_once_however_many_there_are() {
+    let shop = Shop::open().await;
+    let rows: String = (0..2_500)
+        .map(|row| format!("S-{row:04},Product,1.00\n"))
+        .collect();
+    import(&shop, format!("sku,name,price\n{rows}"))
+        .await
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    export(&shop, &path).await.unwrap();
+    let rows: String = (0..2_500)
+        .map(|row| format!("S-{row:04},Product,,1.00,\n"))
+        .collect();
+    let expected = format!("sku,name,description,price,stock\n{rows}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_archived_product_is_left_out() {
+    let shop = Shop::open().await;
+    import(&shop, "sku,name,price\nA-1,Tea,1\nB-1,Cup,2\n")
+        .await
+        .unwrap();
+    shop.admin().await.delete("/products/1").await;
+    assert_eq!(
+        printed(&shop).await,
+        "sku,name,description,price,stock\nB-1,Cup,,2.00,\n"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_catalogue_is_a_table_without_rows() {
+    let shop = Shop::open().await;
+    assert_eq!(printed(&shop).await, "sku,name,description,price,stock\n");
+}
+
+#[tokio::test]
+async fn without_a_file_nothing_but_the_table_goes_to_standard_output() {
+    let shop = Shop::open().await;
+    shop.admin()
+        .await
+        .add_product(json!({ "sku": "A-1", "name": "Tea", "price": "4.50", "stock": 7 }))
+        .await;
+    assert_eq!(
+        printed(&shop).await,
+        "sku,name,description,price,stock\nA-1,Tea,,4.50,7\n"
+    );
+}
+
+#[tokio::test]
+async fn an_older_file_is_replaced_and_nothing_else_is_left() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    fs::write(
+        &path,
+        "older, and much longer than what comes now".repeat(9),
+    )
+    .unwrap();
+    export(&shop, &path).await.unwrap();
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "sku,name,description,price,stock\n"
+    );
+    assert_eq!(names(directory.path()), ["products.csv"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products");
+    fs::create_dir(&path).unwrap();
+    export(&shop, &path).await.unwrap_err();
+    assert_eq!(names(directory.path()), ["products"]);
+}
+
+#[tokio::test]
+async fn a_failed_export_keeps_the_older_file_and_leaves_nothing_behind() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    fs::write(&path, "older").unwrap();
+    shop.ctx
+        .db
+        .execute_unprepared("ALTER TABLE products RENAME TO elsewhere")
+        .await
+        .unwrap();
+    let arguments = [("file", path.to_str().unwrap())];
+    run(ProductsExport, &shop, &arguments).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older");
+    assert_eq!(names(directory.path()), ["products.csv"]);
+}
+
+#[tokio::test]
+async fn an_argument_that_is_not_known_is_refused() {
+    let shop = Shop::open().await;
+    let why = run(ProductsExport, &shop, &[("flie", "products.csv")])
+        .await
+        .unwrap_err();
+    assert_eq!(why, "the argument flie is not one of file");
+}
+
+async fn export(shop: &Shop, path: &Path) -> Result<(), String> {
+    run(ProductsExport, shop, &[("file", path.to_str().unwrap())]).await
+}
+
+/// What the program writes to standard output, where its log goes too.
+async fn printed(shop: &Shop) -> String {
+    let outcome = Program::new("development")
+        .on(&shop.ctx.config.database.uri)
+        .run(&["task", "products:export"])
+        .await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    outcome.stdout
+}
+
+/// What is known of each product, without its id and its times.
+async fn described(shop: &Shop) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
+    let products = products(shop).await.into_iter();
+    let described = products.map(|product| {
+        (
+            product.sku,
+            product.name,
+            product.description,
+            product.price_minor,
+            product.stock,
+        )
+    });
+    described.collect()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

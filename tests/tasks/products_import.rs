@@ -1,0 +1,375 @@
+//! `products:import`: R3.
+
+use std::fmt::Write;
+
+use boxcar::{models::stock_movements, tasks::products_import::ProductsImport};
+use sea_orm::{EntityTrait, QueryOrder};
+use serde_json::json;
+
+use super::{import, import_file, products, run};
+use crate::support::{Outcome, Program, Shop, assert_balanced};
+
+const TWO: &str = "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,Cup,12.00,\n";
+
+#[tokio::test]
+async fn a_row_with_a_new_sku_is_a_new_product() {
+    let shop = Shop::open().await;
+    import(
+        &shop,
+        "sku,name,description,price,stock\nA-1,Tea,Black,4.50,7\n",
+    )
+    .await
+    .unwrap();
+    let product = shop.admin().await.get("/products/1").await.body;
+    assert_eq!(product["sku"], "A-1");
+    assert_eq!(product["name"], "Tea");
+    assert_eq!(product["description"], "Black");
+    assert_eq!(product["price"], "4.50");
+    assert_eq!(product["stock"], 7);
+}
+
+#[tokio::test]
+async fn a_row_with_a_known_sku_changes_the_product() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    import(&shop, "sku,name,price,stock\nA-1,Green tea,5,3\n")
+        .await
+        .unwrap();
+    assert_eq!(
+        catalogue(&shop).await,
+        ["A-1 Green tea 500 3", "B-1 Cup 1200 -"]
+    );
+    assert_eq!(products(&shop).await[0].id, 1);
+}
+
+#[tokio::test]
+async fn a_changed_product_is_found_by_its_new_name() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    import(&shop, "sku,name,price\nB-1,Beaker,12\n")
+        .await
+        .unwrap();
+    let found = shop.admin().await.get("/products?q=BEAK").await.body;
+    assert_eq!(found["total_items"], 1);
+}
+
+#[tokio::test]
+async fn a_product_that_is_the_same_already_is_left_alone() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    let before = products(&shop).await;
+    import(&shop, TWO).await.unwrap();
+    assert_eq!(products(&shop).await, before);
+    assert_eq!(movements(&shop).await, ["1 initial 7"]);
+}
+
+#[tokio::test]
+async fn what_became_of_the_rows_is_counted() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    let text = "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,Mug,12.00,\nC-1,Pot,30,1\nD-1,Jug,8,\n";
+    let outcome = import_by_program(&shop, text).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(
+        outcome.stdout,
+        "2 products added, 1 changed, 1 the same already.\n"
+    );
+}
+
+#[tokio::test]
+async fn the_last_row_of_a_sku_wins() {
+    let shop = Shop::open().await;
+    import(
+        &shop,
+        "sku,name,price,stock\nA-1,Tea,1,5\nB-1,Cup,2,\nA-1,Chai,3,2\nA-1,Mate,4,9\n",
+    )
+    .await
+    .unwrap();
+    assert_eq!(catalogue(&shop).await, ["A-1 Mate 400 9", "B-1 Cup 200 -"]);
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn the_last_row_of_a_sku_wins_however_far_it_is_from_the_first() {
+    let shop = Shop::open().await;
+    let text = format!("{}S-00000,Last,9.99,1\n", table(1_200));
+    import(&shop, text).await.unwrap();
+    let products = products(&shop).await;
+    assert_eq!(products.len(), 1_200);
+    assert_eq!(products[0].name, "Last");
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn skus_that_differ_in_case_are_two_products() {
+    let shop = Shop::open().await;
+    import(&shop, "sku,name,price\nA-1,Tea,1\na-1,Cup,2\n")
+        .await
+        .unwrap();
+    assert_eq!(catalogue(&shop).await, ["A-1 Tea 100 -", "a-1 Cup 200 -"]);
+}
+
+#[tokio::test]
+async fn the_sku_of_an_archived_product_is_free() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    shop.admin().await.delete("/products/1").await;
+    import(&shop, "sku,name,price\nA-1,New tea,5\n")
+        .await
+        .unwrap();
+    assert_eq!(products(&shop).await[2].name, "New tea");
+}
+
+#[tokio::test]
+async fn every_bad_row_is_reported_with_its_line_and_every_reason() {
+    let shop = Shop::open().await;
+    let text = "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,,x,\n,Cup,1,-2\nC-1,Pot\nD-1,Jug,8,\n";
+    let outcome = import_by_program(&shop, text).await;
+    let lines: Vec<_> = outcome.stderr.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "line 3: name is required; price must be a decimal number such as 19.99",
+            "line 4: stock must be between 0 and 1000000000000; sku is required: it says which product the row is",
+            "line 5: has 2 cells where there are 4 columns",
+            "Error: Message(\"3 rows were refused, all others were imported\")",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn good_rows_are_imported_beside_bad_ones_and_the_exit_code_is_1() {
+    let shop = Shop::open().await;
+    let text = "sku,name,price\nA-1,Tea,4.50\nB-1,Cup,x\nC-1,Pot,30\n";
+    let outcome = import_by_program(&shop, text).await;
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(catalogue(&shop).await, ["A-1 Tea 450 -", "C-1 Pot 3000 -"]);
+}
+
+#[tokio::test]
+async fn an_atomic_import_with_a_bad_row_imports_nothing() {
+    let shop = Shop::open().await;
+    let why = import_atomically(&shop, &format!("{}X,No price,\n", table(600)))
+        .await
+        .unwrap_err();
+    assert_eq!(why, "1 rows were refused: nothing was imported");
+    assert_eq!(products(&shop).await, []);
+}
+
+#[tokio::test]
+async fn an_atomic_import_without_bad_rows_imports_all() {
+    let shop = Shop::open().await;
+    import_atomically(&shop, &table(600)).await.unwrap();
+    assert_eq!(products(&shop).await.len(), 600);
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn atomic_is_true_or_false() {
+    let shop = Shop::open().await;
+    let why = run(
+        ProductsImport,
+        &shop,
+        &[("file", "products.csv"), ("atomic", "yes")],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(why, "atomic:yes is neither true nor false");
+}
+
+#[tokio::test]
+async fn every_change_of_stock_stands_in_the_ledger() {
+    let shop = Shop::open().await;
+    let head = "sku,name,price,stock\n";
+    import(
+        &shop,
+        format!("{head}A-1,Tea,1,7\nB-1,Cup,2,\nC-1,Pot,3,4\n"),
+    )
+    .await
+    .unwrap();
+    import(
+        &shop,
+        format!("{head}A-1,Tea,1,2\nB-1,Cup,2,5\nC-1,Pot,3,\n"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        movements(&shop).await,
+        [
+            "1 initial 7",
+            "3 initial 4",
+            "1 adjustment -5",
+            "2 initial 5",
+            "3 adjustment -4"
+        ]
+    );
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn an_import_between_orders_keeps_stock_and_ledger_together() {
+    let shop = Shop::open().await;
+    import(&shop, TWO).await.unwrap();
+    let order = json!({ "items": [{ "product_id": 1, "quantity": 2 }] });
+    shop.customer("ada").await.post("/orders", order).await;
+    import(&shop, TWO).await.unwrap();
+    assert_eq!(products(&shop).await[0].stock, Some(7));
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn twenty_thousand_rows_are_imported_in_one_go() {
+    let shop = Shop::open().await;
+    import(&shop, table(20_000)).await.unwrap();
+    assert_eq!(products(&shop).await.len(), 20_000);
+    assert_balanced(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn a_file_is_required() {
+    let shop = Shop::open().await;
+    let why = run(ProductsImport, &shop, &[]).await.unwrap_err();
+    assert_eq!(why, "file:PATH is required");
+}
+
+#[tokio::test]
+async fn an_argument_that_is_not_known_is_refused() {
+    let shop = Shop::open().await;
+    let arguments = [("file", "products.csv"), ("atomc", "true")];
+    let why = run(ProductsImport, &shop, &arguments).await.unwrap_err();
+    assert_eq!(why, "the argument atomc is not one of file, atomic");
+}
+
+#[tokio::test]
+async fn a_missing_file_is_named() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nowhere.csv");
+    let why = import_file(&shop, &path).await.unwrap_err();
+    assert!(why.starts_with(path.to_str().unwrap()), "{why}");
+    assert!(why.contains("No such file"), "{why}");
+}
+
+#[tokio::test]
+async fn an_empty_file_has_no_columns() {
+    let shop = Shop::open().await;
+    let why = import(&shop, "").await.unwrap_err();
+    assert!(
+        why.ends_with("line 1: there is no line that names the columns"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_without_a_header_imports_nothing() {
+    let shop = Shop::open().await;
+    import(&shop, "A-1,Tea,4.50\nB-1,Cup,12\n")
+        .await
+        .unwrap_err();
+    assert_eq!(products(&shop).await, []);
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_refused_even_when_it_is_empty() {
+    let shop = Shop::open().await;
+    let outcome = import_by_program(&shop, "sku,name,price,stok\nA-1,Tea,4.50,\n").await;
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("stok is not known here"),
+        "{outcome:?}"
+    );
+    assert_eq!(products(&shop).await, []);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_utf_8_is_refused_and_the_next_is_imported() {
+    let shop = Shop::open().await;
+    import(&shop, b"sku,name,price\nA-1,Th\xe9,1\nB-1,Cup,2\n")
+        .await
+        .unwrap_err();
+    assert_eq!(catalogue(&shop).await, ["B-1 Cup 200 -"]);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_text() {
+    let shop = Shop::open().await;
+    import(
+        &shop,
+        "\u{feff}sku,name,price,stock\r\nA-1,Tea,4.50,7\r\nB-1,Cup,12,\r\n",
+    )
+    .await
+    .unwrap();
+    assert_eq!(catalogue(&shop).await, ["A-1 Tea 450 7", "B-1 Cup 1200 -"]);
+}
+
+#[tokio::test]
+async fn quoted_cells_may_hold_line_breaks_quotes_and_commas() {
+    let shop = Shop::open().await;
+    import(
+        &shop,
+        "sku,name,price,description\nA-1,\"Tea, \"\"black\"\"\",1,\"one\ntwo\"\n",
+    )
+    .await
+    .unwrap();
+    let product = &products(&shop).await[0];
+    assert_eq!(product.name, "Tea, \"black\"");
+    assert_eq!(product.description.as_deref(), Some("one\ntwo"));
+}
+
+async fn import_by_program(shop: &Shop, text: &str) -> Outcome {
+    Program::new("test")
+        .on(&shop.ctx.config.database.uri)
+        .input(text)
+        .run(&["task", "products:import", "file:/dev/stdin"])
+        .await
+}
+
+async fn import_atomically(shop: &Shop, text: &str) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    std::fs::write(&path, text).unwrap();
+    let arguments = [("file", path.to_str().unwrap()), ("atomic", "true")];
+    run(ProductsImport, shop, &arguments).await
+}
+
+/// A table of that many products.
+fn table(rows: usize) -> String {
+    let mut text = "sku,name,price,stock\n".to_owned();
+    for row in 0..rows {
+        writeln!(
+            text,
+            "S-{row:05},Product {row},{}.50,{}",
+            row % 100,
+            row % 7
+        )
+        .unwrap();
+    }
+    text
+}
+
+async fn catalogue(shop: &Shop) -> Vec<String> {
+    let products = products(shop).await;
+    let shown = products.into_iter().map(|product| {
+        let stock = product
+            .stock
+            .map_or_else(|| "-".to_owned(), |stock| stock.to_string());
+        let sku = product.sku.unwrap();
+        format!("{sku} {} {} {stock}", product.name, product.price_minor)
+    });
+    shown.collect()
+}
+
+async fn movements(shop: &Shop) -> Vec<String> {
+    let movements = stock_movements::Entity::find()
+        .order_by_asc(stock_movements::Column::Id)
+        .all(&shop.ctx.db)
+        .await
+        .unwrap();
+    let shown = movements.into_iter().map(|movement| {
+        format!(
+            "{} {} {}",
+            movement.product_id, movement.kind, movement.delta
+        )
+    });
+    shown.collect()
+}
