@@ -1,3 +1,4 @@
 //! Requests and answers, one file per resource or promise.
 
+mod auth;
 mod customers;
