@@ -2,4 +2,5 @@
 
 mod auth;
 mod customers;
+mod errors;
 mod routes;

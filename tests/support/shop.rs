@@ -164,6 +164,14 @@ impl Shop {
 }
 
 impl Client {
+    /// The same client at another server.
+    pub fn at(&self, router: Router) -> Self {
+        Self {
+            router,
+            ..self.clone()
+        }
+    }
+
     /// `GET` below `/api/v1`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
