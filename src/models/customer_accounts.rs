@@ -486,6 +486,12 @@ fn check_password(
             .iter()
             .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
     );
+    // A surname alone, or an email without its domain, is as easily tried as the whole.
+    let parts = names
+        .iter()
+        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
+        .filter(|part| part.chars().count() > 2);
+    names.extend(parts.collect::<Vec<_>>());
     password.check_against(&names).map_err(|violation| {
         Error::Invalid(vec![BrokenRule {
             pointer: "/password".to_owned(),
