@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::support::{Answer, Client, MariaDb, PASSWORD, Shop, TestDatabase, assert_balanced};
+use crate::support::{Answer, Client, MariaDb, PASSWORD, Shop, TestDatabase, assert_invariants};
 
 /// How long the shop waits for a connection, and how long an answer may take then.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -190,7 +190,7 @@ impl Scene {
         let product = products::Model::find(db, self.product_id).await.unwrap();
         let orders = i64::try_from(orders).unwrap();
         assert_eq!(product.stock, Some(STOCK - orders));
-        assert_balanced(db).await;
+        assert_invariants(db).await;
         usize::try_from(orders).unwrap()
     }
 }

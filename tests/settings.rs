@@ -9,7 +9,7 @@ use loco_rs::{app::Hooks, boot::StartMode, environment::Environment};
 use sea_orm::{Database, DatabaseConnection, EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 
-use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_balanced};
+use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants};
 
 #[tokio::test]
 async fn a_setting_that_is_not_known_is_refused() {
@@ -151,7 +151,7 @@ async fn a_development_start_fills_an_empty_store_with_the_demo() {
     let [products, customers, ..] = counts(&db).await;
     assert!(products >= 200, "{products} products");
     assert!(customers >= 10, "{customers} customers");
-    assert_balanced(&db).await;
+    assert_invariants(&db).await;
 }
 
 #[tokio::test]

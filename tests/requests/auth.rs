@@ -19,7 +19,7 @@ const INVALID_TOKEN: &str = "Bearer realm=\"boxcar\", error=\"invalid_token\"";
 async fn a_login_answers_a_token_that_nobody_may_keep() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
-    let answer = log_in(&shop, "ada", PASSWORD).await;
+    let answer = shop.log_in("ada", PASSWORD).await;
     assert_answer!(answer);
 }
 
@@ -27,7 +27,7 @@ async fn a_login_answers_a_token_that_nobody_may_keep() {
 async fn the_token_of_a_login_opens_the_store() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
-    let login = log_in(&shop, "ada", PASSWORD).await;
+    let login = shop.log_in("ada", PASSWORD).await;
     let token = login.body["token"].as_str().unwrap().to_owned();
     let answer = shop.bearing(Some(token)).get("/auth/me").await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -36,7 +36,7 @@ async fn the_token_of_a_login_opens_the_store() {
 #[tokio::test]
 async fn a_failed_login_says_no_more_than_that() {
     let shop = Shop::open().await;
-    let answer = log_in(&shop, "nobody", PASSWORD).await;
+    let answer = shop.log_in("nobody", PASSWORD).await;
     assert_answer!(answer);
 }
 
@@ -44,8 +44,8 @@ async fn a_failed_login_says_no_more_than_that() {
 async fn an_unknown_name_and_a_wrong_password_look_the_same() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
-    let unknown = log_in(&shop, "nobody", PASSWORD).await;
-    let wrong = log_in(&shop, "ada", "gravel otter 3 plinth dune").await;
+    let unknown = shop.log_in("nobody", PASSWORD).await;
+    let wrong = shop.log_in("ada", "gravel otter 3 plinth dune").await;
     assert_eq!(unknown.problem(), "invalid-credentials");
     assert_eq!(without_id(&unknown), without_id(&wrong));
 }
@@ -53,8 +53,8 @@ async fn an_unknown_name_and_a_wrong_password_look_the_same() {
 #[tokio::test]
 async fn a_name_that_nobody_can_have_looks_like_an_unknown_one() {
     let shop = Shop::open().await;
-    let unknown = log_in(&shop, "nobody", PASSWORD).await;
-    let impossible = log_in(&shop, "n/a' OR 1=1 --", PASSWORD).await;
+    let unknown = shop.log_in("nobody", PASSWORD).await;
+    let impossible = shop.log_in("n/a' OR 1=1 --", PASSWORD).await;
     assert_eq!(without_id(&unknown), without_id(&impossible));
 }
 
@@ -62,7 +62,7 @@ async fn a_name_that_nobody_can_have_looks_like_an_unknown_one() {
 async fn the_name_to_log_in_with_is_taken_in_any_case() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
-    let answer = log_in(&shop, "ADA", PASSWORD).await;
+    let answer = shop.log_in("ADA", PASSWORD).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.body["account"]["username"], "ada");
 }
@@ -71,7 +71,7 @@ async fn the_name_to_log_in_with_is_taken_in_any_case() {
 async fn a_password_is_not_taken_in_any_case() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
-    let answer = log_in(&shop, "ada", &PASSWORD.to_uppercase()).await;
+    let answer = shop.log_in("ada", &PASSWORD.to_uppercase()).await;
     assert_eq!(answer.problem(), "invalid-credentials");
 }
 
@@ -358,11 +358,6 @@ async fn what_administrators_do_is_forbidden_to_customers() {
             "{method} {path}"
         );
     }
-}
-
-async fn log_in(shop: &Shop, username: &str, password: &str) -> Answer {
-    let credentials = json!({ "username": username, "password": password });
-    shop.stranger().post("/auth/login", credentials).await
 }
 
 /// The body's text but for the id of the request.

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, Shop},
+    support::{Answer, Client, Shop, assert_invalid},
 };
 
 const JSON: Option<&str> = Some("application/json");
@@ -421,14 +421,6 @@ fn assert_malformed(answer: &Answer, what: &str) {
         (StatusCode::BAD_REQUEST, "malformed-request"),
         "{what}"
     );
-}
-
-fn assert_invalid(answer: &Answer, faults: &[(&str, &str)]) {
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed")
-    );
-    assert_eq!(answer.faults(), faults);
 }
 
 /// An error on the store's side shows none of these words, nor where in the program it happened.

@@ -1,6 +1,7 @@
 //! Requests and answers, one file per resource or promise.
 
 mod auth;
+mod customer_accounts;
 mod customers;
 mod errors;
 mod routes;

@@ -10,9 +10,10 @@ const NEVER: [(&str, &str); 11] = [
         "SELECT id FROM products WHERE stock < 0",
     ),
     (
-        "a tracked stock that is not the sum of its movements",
+        // What is not tracked has been taken to zero.
+        "a stock that is not the sum of its movements",
         "SELECT p.id FROM products p LEFT JOIN stock_movements m ON m.product_id = p.id \
-         WHERE p.stock IS NOT NULL GROUP BY p.id, p.stock HAVING p.stock <> COALESCE(SUM(m.delta), 0)",
+         GROUP BY p.id, p.stock HAVING COALESCE(p.stock, 0) <> COALESCE(SUM(m.delta), 0)",
     ),
     (
         "an order without items, or whose total is not their sum",

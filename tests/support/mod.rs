@@ -2,21 +2,18 @@
 
 mod database;
 mod invariants;
-mod ledger;
 mod program;
 mod server;
 mod services;
 mod shop;
 
-#[allow(unused_imports, reason = "being written")]
 pub use self::{
     database::TestDatabase,
     invariants::assert_invariants,
-    ledger::assert_balanced,
     program::{Outcome, Program},
     server::{Server, free_port},
     services::MariaDb,
-    shop::{Answer, Client, PASSWORD, Shop, snapshot_settings},
+    shop::{Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, snapshot_settings},
 };
 
 /// Compares a whole answer with its snapshot: status, the headers that matter, body. Times, request

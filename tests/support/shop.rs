@@ -114,6 +114,12 @@ impl Shop {
         }
     }
 
+    /// What a stranger is answered who logs in.
+    pub async fn log_in(&self, username: &str, password: &str) -> Answer {
+        let credentials = json!({ "username": username, "password": password });
+        self.stranger().post("/auth/login", credentials).await
+    }
+
     /// A new administrator, who is no customer, named `admin`.
     pub async fn admin(&self) -> Client {
         self.admin_named("admin").await
@@ -274,6 +280,24 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
+}
+
+/// The answer is that the request breaks these rules and no others.
+pub fn assert_invalid(answer: &Answer, faults: &[(&str, &str)]) {
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed")
+    );
+    assert_eq!(answer.faults(), faults);
+}
+
+/// The answer is that the field's value is taken.
+pub fn assert_taken(answer: &Answer, pointer: &str) {
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, "conflict")
+    );
+    assert_eq!(answer.faults(), [(pointer, "taken")]);
 }
 
 impl Serialize for Answer {

@@ -7,7 +7,7 @@ use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::json;
 
 use super::{import, import_file, products, run};
-use crate::support::{Outcome, Program, Shop, assert_balanced};
+use crate::support::{Outcome, Program, Shop, assert_invariants};
 
 const TWO: &str = "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,Cup,12.00,\n";
 
@@ -86,7 +86,7 @@ async fn the_last_row_of_a_sku_wins() {
     .await
     .unwrap();
     assert_eq!(catalogue(&shop).await, ["A-1 Mate 400 9", "B-1 Cup 200 -"]);
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn the_last_row_of_a_sku_wins_however_far_it_is_from_the_first() {
     let products = products(&shop).await;
     assert_eq!(products.len(), 1_200);
     assert_eq!(products[0].name, "Last");
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn an_atomic_import_without_bad_rows_imports_all() {
     let shop = Shop::open().await;
     import_atomically(&shop, &table(600)).await.unwrap();
     assert_eq!(products(&shop).await.len(), 600);
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn every_change_of_stock_stands_in_the_ledger() {
             "3 adjustment -4"
         ]
     );
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn an_import_between_orders_keeps_stock_and_ledger_together() {
     shop.customer("ada").await.post("/orders", order).await;
     import(&shop, TWO).await.unwrap();
     assert_eq!(products(&shop).await[0].stock, Some(7));
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn twenty_thousand_rows_are_imported_in_one_go() {
     let shop = Shop::open().await;
     import(&shop, table(20_000)).await.unwrap();
     assert_eq!(products(&shop).await.len(), 20_000);
-    assert_balanced(&shop.ctx.db).await;
+    assert_invariants(&shop.ctx.db).await;
 }
 
 #[tokio::test]
