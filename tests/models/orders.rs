@@ -267,7 +267,7 @@ async fn every_short_line_is_named_where_it_was_sent() {
             )
         })
         .collect();
-    assert_eq!(short, [(0, 8, 11, 10), (1, 7, 12, 10)]);
+    assert_eq!(short, [(Some(0), 8, 11, 10), (Some(1), 7, 12, 10)]);
 }
 
 #[tokio::test]

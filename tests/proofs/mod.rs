@@ -1,5 +1,6 @@
 //! What the store promises about stock and orders, attacked: many tasks at once, crashes, random
 //! histories. `docs/consistency.md` says what is promised and how to run these again and again.
 
+mod crash;
 mod histories;
 mod races;

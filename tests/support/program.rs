@@ -97,6 +97,14 @@ impl Program {
 }
 
 impl Running {
+    /// Kills it: it has no time to finish anything.
+    pub fn kill(&self) {
+        let killed = Command::new("kill")
+            .args(["-9", &self.child.id().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+
     /// What it has written to standard output so far.
     pub fn stdout(&self) -> String {
         self.read("stdout")

@@ -73,13 +73,29 @@ impl Server {
         token: Option<&str>,
         json: Option<&Value>,
     ) -> Answer {
-        self.exchange(method, path, token, json)
+        let authorization = token.map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {token}\r\n")
+        });
+        self.exchange(method, path, &authorization, json)
             .await
             .expect("the server answers")
     }
 
+    /// Kills it, as a crash or an operator in a hurry would: it has no time to finish anything.
+    pub fn kill(&self) {
+        self.running.kill();
+    }
+
+    /// Places an order under an `Idempotency-Key`. No answer is an answer too: the server was killed.
+    pub async fn place(&self, token: &str, key: &str, order: &Value) -> Option<Answer> {
+        let headers = format!("Authorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n");
+        self.exchange(Method::POST, "/api/v1/orders", &headers, Some(order))
+            .await
+            .ok()
+    }
+
     async fn answers(&self) -> bool {
-        self.exchange(Method::GET, "/_ping", None, None)
+        self.exchange(Method::GET, "/_ping", "", None)
             .await
             .is_ok_and(|answer| answer.status == StatusCode::OK)
     }
@@ -88,15 +104,12 @@ impl Server {
         &self,
         method: Method,
         path: &str,
-        token: Option<&str>,
+        headers: &str,
         json: Option<&Value>,
     ) -> std::io::Result<Answer> {
         let body = json.map(Value::to_string).unwrap_or_default();
-        let authorization = token.map_or_else(String::new, |token| {
-            format!("Authorization: Bearer {token}\r\n")
-        });
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{authorization}\
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.port,
             body.len()
@@ -105,16 +118,13 @@ impl Server {
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
-        Ok(parsed(&bytes))
+        parsed(&bytes).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
     }
 }
 
-/// An answer that came to its end.
-fn parsed(bytes: &[u8]) -> Answer {
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("the answer has a head");
+/// An answer, if it came to its end.
+fn parsed(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let bytes = bytes[end + 4..].to_vec();
     let mut lines = head.split("\r\n");
@@ -129,16 +139,15 @@ fn parsed(bytes: &[u8]) -> Answer {
         })
         .collect();
     // No answer is sent in chunks.
-    assert_eq!(
-        headers[header::CONTENT_LENGTH],
-        bytes.len().to_string().as_str()
-    );
-    Answer {
+    if headers[header::CONTENT_LENGTH] != bytes.len().to_string() {
+        return None;
+    }
+    Some(Answer {
         status: status.parse().unwrap(),
         headers,
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
         bytes,
-    }
+    })
 }
 
 /// A port that nobody listens on, below the range that the system gives to clients by itself.
