@@ -28,7 +28,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 const IN_TIME: Duration = Duration::from_secs(4);
 
 /// How long the database may take to do what is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many pieces there are at first.
 const STOCK: i64 = 1_000_000;

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How long a server may take to answer first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server that runs as long as this is.
 pub struct Server {
