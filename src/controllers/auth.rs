@@ -1,15 +1,15 @@
 //! Logging in, and who one is.
 
-use axum::extract::State;
+use axum::{Json as Answer, extract::State};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Json},
+    extract::{Account, Json, Query},
 };
 use crate::{
-    models::customer_accounts,
+    models::{customer_accounts, listing::NoFilter},
     views::{
         answer::Secret,
         auth::{Login, LoginBody, Token},
@@ -48,7 +48,8 @@ async fn login(
 async fn show_me(
     account: Account,
     State(ctx): State<AppContext>,
-) -> Result<Secret<CustomerAccount>, Problem> {
+    Query(NoFilter): Query<NoFilter>,
+) -> Result<Answer<CustomerAccount>, Problem> {
     let account = customer_accounts::Model::find(&ctx.db, account.0.id).await?;
-    Ok(Secret(account.into()))
+    Ok(Answer(account.into()))
 }

@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Admin, Idempotent, Json, Path, Query},
+    extract::{Account, Admin, Idempotent, Json, ListOf, Path, Query},
     location,
 };
 use crate::{
@@ -158,7 +158,7 @@ async fn delete_product(
 async fn list_stock_movements(
     _: Admin,
     State(ctx): State<AppContext>,
-    Path(id): Path,
+    ListOf(id): ListOf,
     uri: Uri,
     Query(listing): Query<Listing<NoFilter, stock_movements::Key>>,
 ) -> Result<Page<StockMovement>, Problem> {

@@ -70,8 +70,9 @@ async fn make(ctx: &AppContext, username: Username, password: Password) -> Resul
     let registration = Registration::administrator(username, password);
     let registration = registration.hashed(&ctx.db).await?;
     match transaction!(&ctx.db, |txn| Model::create(txn, &registration).await) {
-        // Another node that starts at the same time was faster.
-        Ok(_) | Err(models::Error::Taken(_)) => Ok(()),
+        Ok(_) => Ok(()),
+        // Another node that starts at the same time was faster; or the name is a customer's.
+        Err(models::Error::Taken(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -14,7 +14,7 @@ use super::{
     Actor, Error, Result, customers,
     error::{BrokenRule, taken},
     listing::{self, Listing, Mark, Page, Position, SortKey},
-    now,
+    now, order_events, stock_movements,
     types::{Password, PasswordHash, Role, Scalar, Username, fold},
 };
 
@@ -328,6 +328,13 @@ impl Model {
     pub async fn delete(self, txn: &DatabaseTransaction) -> Result<()> {
         if administrators_locked(txn).await? == [self.id] {
             return Err(Error::LastAdministrator);
+        }
+        if let (Role::Customer, Some(customer_id)) = (self.role(), self.customer_id) {
+            // Histories show a username to everybody who sees them, and who will erase it when the
+            // customer goes one day? Staff stay named: they acted for the store.
+            let name = format!("customer {customer_id}");
+            order_events::Model::forget_actor(txn, self.id, &name).await?;
+            stock_movements::Model::forget_actor(txn, self.id, &name).await?;
         }
         let deleted = Entity::delete_by_id(self.id).exec(txn).await?;
         if deleted.rows_affected == 0 {

@@ -208,8 +208,8 @@ impl Model {
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, self.id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
-            order_events::Model::forget_actor(txn, account_id).await?;
-            stock_movements::Model::forget_actor(txn, account_id).await?;
+            order_events::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
+            stock_movements::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
         }
         let has_orders = orders::Entity::find()
             .filter(orders::Column::CustomerId.eq(self.id))

@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+    sea_query::Expr,
+};
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
-use super::{Actor, Result, orders::Status};
+use super::{
+    Actor, Result,
+    orders::{self, Status},
+};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -54,15 +60,36 @@ impl Model {
         Ok(event.insert(db).await?)
     }
 
-    /// Takes an account's name, and its words, out of the history.
+    /// Takes an account's name out of the histories; it is called `name` from now on.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(db: &impl ConnectionTrait, account_id: i64) -> Result<()> {
+    pub async fn forget_actor(
+        db: &impl ConnectionTrait,
+        account_id: i64,
+        name: &str,
+    ) -> Result<()> {
         Entity::update_many()
-            .col_expr(Column::Actor, Expr::value(Actor::ERASED))
-            .col_expr(Column::Reason, Expr::value(None::<String>))
+            .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes everybody's words out of the histories of a customer's orders.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn forget_reasons(db: &impl ConnectionTrait, customer_id: i64) -> Result<()> {
+        let orders = orders::Entity::find()
+            .select_only()
+            .column(orders::Column::Id)
+            .filter(orders::Column::CustomerId.eq(customer_id))
+            .into_query();
+        Entity::update_many()
+            .col_expr(Column::Reason, Expr::value(None::<String>))
+            .filter(Column::OrderId.in_subquery(orders))
             .exec(db)
             .await?;
         Ok(())

@@ -360,7 +360,7 @@ impl Model {
             .filter(Column::CustomerId.eq(customer_id))
             .exec(txn)
             .await?;
-        Ok(())
+        order_events::Model::forget_reasons(txn, customer_id).await
     }
 
     /// What all of it costs.

@@ -158,13 +158,17 @@ impl Model {
             .await?)
     }
 
-    /// Takes an account's name out of the ledger.
+    /// Takes an account's name out of the ledger; it is called `name` from now on.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(db: &impl ConnectionTrait, account_id: i64) -> Result<()> {
+    pub async fn forget_actor(
+        db: &impl ConnectionTrait,
+        account_id: i64,
+        name: &str,
+    ) -> Result<()> {
         Entity::update_many()
-            .col_expr(Column::Actor, Expr::value(Actor::ERASED))
+            .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))
             .exec(db)
             .await?;

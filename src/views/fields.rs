@@ -47,6 +47,8 @@ pub enum Rejection {
 #[derive(Debug)]
 pub struct Fields<'a> {
     given: Vec<(Cow<'a, str>, Given<'a>)>,
+    /// The columns whose cell is empty.
+    empty: Vec<Cow<'a, str>>,
     /// The JSON pointer to the object they stand in.
     path: String,
     asked: BTreeSet<&'static str>,
@@ -127,11 +129,17 @@ pub fn from_query<T: FromFields>(query: &str) -> Result<T, Rejection> {
 pub fn from_cells<'a, T: FromFields>(
     cells: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<T, Rejection> {
-    let given = cells.filter(|(_, cell)| !cell.is_empty());
-    let given = given
-        .map(|(name, cell)| (Cow::Borrowed(name), Given::Parameter(Cow::Borrowed(cell))))
-        .collect();
-    Fields::new(given, String::new(), 0).finish(T::read)
+    let (mut given, mut empty) = (Vec::new(), Vec::new());
+    for (name, cell) in cells {
+        if cell.is_empty() {
+            empty.push(Cow::Borrowed(name));
+        } else {
+            given.push((Cow::Borrowed(name), Given::Parameter(Cow::Borrowed(cell))));
+        }
+    }
+    let mut fields = Fields::new(given, String::new(), 0);
+    fields.empty = empty;
+    fields.finish(T::read)
 }
 
 fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, Given<'_>)>> {
@@ -148,6 +156,7 @@ impl<'a> Fields<'a> {
     ) -> Self {
         Self {
             given,
+            empty: Vec::new(),
             path,
             asked: BTreeSet::new(),
             broken: Vec::new(),
@@ -257,6 +266,12 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.given.iter().any(|(given, _)| given == name)
+    }
+
+    /// Whether a table has that column, be its cell empty or not.
+    #[must_use]
+    pub fn has_column(&self, name: &str) -> bool {
+        self.has(name) || self.empty.iter().any(|empty| empty == name)
     }
 
     fn element<T: FromFields>(&mut self, raw: &RawValue, path: String) -> Option<T> {

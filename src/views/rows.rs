@@ -173,10 +173,13 @@ impl FromFields for products::Row {
                 "is required: it says which product the row is",
             );
         }
+        let (describes, counts) = (fields.has_column("description"), fields.has_column("stock"));
         let details = details?;
         Some(Self {
             sku: details.sku.clone()?,
             details,
+            describes,
+            counts,
         })
     }
 }

@@ -373,3 +373,21 @@ async fn movements(shop: &Shop) -> Vec<String> {
     });
     shown.collect()
 }
+
+#[tokio::test]
+async fn a_table_without_a_column_leaves_what_it_would_have_said_as_it_was() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let known = admin
+        .add_product(json!({ "name": "Tea", "price": "1", "sku": "T-1", "stock": 7, "description": "Black." }))
+        .await;
+    import(&shop, "sku,name,price\nT-1,Green tea,2\n")
+        .await
+        .unwrap();
+    let product = admin.get(&format!("/products/{known}")).await.body;
+    assert_eq!(product["name"], "Green tea");
+    assert_eq!(
+        (&product["stock"], &product["description"]),
+        (&json!(7), &json!("Black."))
+    );
+}

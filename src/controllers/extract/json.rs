@@ -8,6 +8,7 @@ use axum::{
 };
 use loco_rs::app::AppContext;
 
+use super::query::no_parameters;
 use crate::{
     settings::Settings,
     views::{
@@ -35,6 +36,7 @@ pub(super) async fn body_of<T: FromFields>(
     request: Request,
     ctx: &AppContext,
 ) -> Result<Bytes, Problem> {
+    no_parameters(request.uri())?;
     let (typed, json) = (
         request.headers().contains_key(header::CONTENT_TYPE),
         is_json(request.headers()),

@@ -10,6 +10,6 @@ pub use self::{
     caller::{Account, Admin},
     idempotent::{Idempotent, Once},
     json::Json,
-    path::Path,
+    path::{ListOf, Path},
     query::Query,
 };

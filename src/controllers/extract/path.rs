@@ -5,16 +5,32 @@ use axum::{
     http::request::Parts,
 };
 
+use super::query::no_parameters;
 use crate::{
     models::types::{Id, Scalar},
     views::problem::{Kind, Problem},
 };
 
-/// The id that the path names.
+/// The id of the resource that the path names. There are no parameters beside it: one that is sent all
+/// the same is a typo, and refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Path(pub i64);
 
+/// The id of the resource whose list the path names, which takes parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct ListOf(pub i64);
+
 impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ListOf(id) = ListOf::from_request_parts(parts, state).await?;
+        no_parameters(&parts.uri)?;
+        Ok(Self(id))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ListOf {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -25,7 +41,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Path {
         let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| malformed())?;
-        // No resource takes parameters beside its id: a misspelled one would be ignored.
         Id::parse(&text)
             .map(|id| Self(id.0))
             .map_err(|_| malformed())

@@ -1,10 +1,16 @@
 //! Query parameters.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{Uri, request::Parts},
+};
 
-use crate::views::{
-    fields::{FromFields, from_query},
-    problem::Problem,
+use crate::{
+    models::listing::NoFilter,
+    views::{
+        fields::{FromFields, from_query},
+        problem::Problem,
+    },
 };
 
 /// The parameters of the query string. Those that are not known are refused.
@@ -17,4 +23,9 @@ impl<T: FromFields, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(from_query(parts.uri.query().unwrap_or_default())?))
     }
+}
+
+/// Refuses every parameter.
+pub(super) fn no_parameters(uri: &Uri) -> Result<NoFilter, Problem> {
+    Ok(from_query(uri.query().unwrap_or_default())?)
 }

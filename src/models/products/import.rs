@@ -7,10 +7,10 @@ use sea_orm::{
     sea_query::OnConflict,
 };
 
-use super::{ActiveModel, Column, Details, Entity, Model, sku_taken};
+use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken};
 use crate::models::{
     Actor, Result, stock_movements,
-    types::{Sku, Stock},
+    types::{Description, Sku, Stock},
 };
 
 /// A product to be imported.
@@ -20,6 +20,10 @@ pub struct Row {
     pub sku: Sku,
     /// What is known of it.
     pub details: Details,
+    /// Whether the table has a description column; without one, descriptions stay.
+    pub describes: bool,
+    /// Whether the table has a stock column; without one, stocks stay.
+    pub counts: bool,
 }
 
 /// What became of imported rows.
@@ -56,15 +60,27 @@ impl Model {
         let mut imported = Imported::default();
         let (mut added, mut changed, mut movements) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
-            match known.get(row.sku.as_str()) {
-                None => added.push(ActiveModel::new_product(&row.details)),
-                Some(product) if product.is_described_by(&row.details) => imported.unchanged += 1,
-                Some(product) => {
-                    let stock = row.details.stock.map(Stock::get);
-                    movements.extend(stock_movements::between(product.id, product.stock, stock));
-                    changed.push(changed_product(product.clone(), &row.details));
-                }
+            let Some(product) = known.get(row.sku.as_str()) else {
+                added.push(ActiveModel::new_product(&row.details));
+                continue;
+            };
+            let changes = row.changes();
+            if product.is_described_by(&changes) {
+                imported.unchanged += 1;
+                continue;
             }
+            let stock = changes
+                .stock
+                .map_or(product.stock, |stock| stock.map(Stock::get));
+            movements.extend(stock_movements::between(product.id, product.stock, stock));
+            // Every column is set, because the statement is an INSERT that turns into an UPDATE.
+            changed.push(
+                product
+                    .clone()
+                    .into_active_model()
+                    .reset_all()
+                    .changed(&changes),
+            );
         }
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
@@ -126,18 +142,32 @@ impl Model {
             .collect())
     }
 
-    fn is_described_by(&self, details: &Details) -> bool {
-        self.name == details.name.as_str()
-            && self.price() == details.price
-            && self.description.as_deref()
-                == details.description.as_ref().map(super::Description::as_str)
-            && self.stock == details.stock.map(Stock::get)
+    fn is_described_by(&self, changes: &Changes) -> bool {
+        let description = changes
+            .description
+            .as_ref()
+            .map(|text| text.as_ref().map(Description::as_str));
+        changes
+            .name
+            .as_ref()
+            .is_none_or(|name| name.as_str() == self.name)
+            && changes.price.is_none_or(|price| price == self.price())
+            && description.is_none_or(|description| description == self.description.as_deref())
+            && changes
+                .stock
+                .is_none_or(|stock| stock.map(Stock::get) == self.stock)
     }
 }
 
-/// Every column is set, because the statement is an INSERT that turns into an UPDATE.
-fn changed_product(product: Model, details: &Details) -> ActiveModel {
-    let mut product = product.into_active_model().reset_all();
-    product.describe(details);
-    product
+impl Row {
+    /// What it changes of a product that is known.
+    fn changes(&self) -> Changes {
+        Changes {
+            name: Some(self.details.name.clone()),
+            price: Some(self.details.price),
+            sku: None,
+            description: self.describes.then(|| self.details.description.clone()),
+            stock: self.counts.then_some(self.details.stock),
+        }
+    }
 }
