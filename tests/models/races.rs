@@ -124,45 +124,50 @@ struct Deleted {
     acknowledged: Vec<i64>,
 }
 
-/// Lets orders race with their customers' deletion, which begins a little later each time.
+/// Lets fifteen orders race with their customer's deletion, from another place among them each time.
 async fn ordering_and_deleted(db: &DatabaseConnection) -> Vec<Deleted> {
     let product = add_product(db, &kettle(None, Some(1_000))).await.id;
     let mut customers = Vec::new();
-    for head_start in [0, 1, 4, 8] {
-        let id = add_customer(db, &format!("ada{head_start}@example.com"))
-            .await
-            .id;
-        let mut acknowledged = Vec::new();
-        for _ in 0..head_start / 4 {
-            acknowledged.push(place(db.clone(), id, product).await.unwrap().order.id);
-        }
-        let deletion = tokio::spawn(delete(db.clone(), id, head_start));
-        let outcomes = race(contenders().map(|_| place(db.clone(), id, product))).await;
-        deletion.await.unwrap().unwrap();
-        for outcome in outcomes {
-            match outcome {
-                Ok(order) => acknowledged.push(order.order.id),
-                Err(Error::Invalid(rules)) => assert_eq!(rules[0].pointer, "/customer_id"),
-                Err(error) => panic!("{error:?}"),
+    for turn in [0, 4, 8, CONTENDERS - 1] {
+        let id = add_customer(db, &format!("ada{turn}@example.com")).await.id;
+        let outcomes = race(contenders().map(|n| {
+            let db = db.clone();
+            async move {
+                if n == turn {
+                    delete(&db, id).await.map(|()| None)
+                } else {
+                    place(&db, id, product).await.map(Some)
+                }
             }
-        }
+        }));
+        let mut acknowledged = acknowledged(outcomes.await);
         acknowledged.sort_unstable();
         customers.push(Deleted { id, acknowledged });
     }
     customers
 }
 
-async fn delete(db: DatabaseConnection, id: i64, head_start: usize) -> Result<(), Error> {
-    for _ in 0..head_start {
-        tokio::task::yield_now().await;
+/// The orders that were placed, when the others were refused for want of a customer.
+fn acknowledged(outcomes: Vec<Result<Option<Order>, Error>>) -> Vec<i64> {
+    let mut ids = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Ok(order) => ids.extend(order.map(|order| order.order.id)),
+            Err(Error::Invalid(rules)) => assert_eq!(rules[0].pointer, "/customer_id"),
+            Err(error) => panic!("{error:?}"),
+        }
     }
-    transaction!(&db, |txn| customers::Model::find_locked(txn, id)
+    ids
+}
+
+async fn delete(db: &DatabaseConnection, id: i64) -> Result<(), Error> {
+    transaction!(db, |txn| customers::Model::find_locked(txn, id)
         .await?
         .delete(txn)
         .await)
 }
 
-async fn place(db: DatabaseConnection, customer_id: i64, product_id: i64) -> Result<Order, Error> {
+async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Result<Order, Error> {
     let order = NewOrder {
         customer_id,
         lines: vec![Line {
@@ -172,7 +177,7 @@ async fn place(db: DatabaseConnection, customer_id: i64, product_id: i64) -> Res
         shipping_address: None,
         note: None,
     };
-    transaction!(&db, |txn| orders::Model::place(
+    transaction!(db, |txn| orders::Model::place(
         txn,
         &order,
         "USD",
