@@ -4,4 +4,5 @@ mod auth;
 mod customer_accounts;
 mod customers;
 mod errors;
+mod products;
 mod routes;

@@ -13,7 +13,9 @@ pub use self::{
     program::{Outcome, Program},
     server::{Server, free_port},
     services::MariaDb,
-    shop::{Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, snapshot_settings},
+    shop::{
+        Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, order_lines, snapshot_settings,
+    },
 };
 
 /// Compares a whole answer with its snapshot: status, the headers that matter, body. Times, request

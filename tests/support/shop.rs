@@ -99,6 +99,13 @@ impl Shop {
         }
     }
 
+    /// Opens a shop with empty tables but for its administrator.
+    pub async fn open_with_admin() -> (Self, Client) {
+        let shop = Self::open().await;
+        let admin = shop.admin().await;
+        (shop, admin)
+    }
+
     /// Somebody without a token.
     pub fn stranger(&self) -> Client {
         self.bearing(None)
@@ -241,6 +248,20 @@ impl Client {
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
         answer.body["id"].as_i64().unwrap()
     }
+
+    /// Orders pieces of products, each line a product's id and a quantity, for oneself.
+    pub async fn order(&self, lines: &[(i64, i64)]) -> Answer {
+        self.post("/orders", json!({ "items": order_lines(lines) }))
+            .await
+    }
+}
+
+/// The lines of an order, each a product's id and a quantity.
+pub fn order_lines(lines: &[(i64, i64)]) -> Value {
+    lines
+        .iter()
+        .map(|(product_id, quantity)| json!({ "product_id": product_id, "quantity": quantity }))
+        .collect()
 }
 
 impl Answer {
@@ -274,6 +295,22 @@ impl Answer {
                 )
             })
             .collect()
+    }
+
+    /// That rules are broken, and which: pairs of pointer and code.
+    #[track_caller]
+    pub fn assert_invalid(&self, faults: &[(&str, &str)]) {
+        assert_eq!(
+            (self.status, self.problem()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed")
+        );
+        assert_eq!(self.faults(), faults);
+    }
+
+    /// That it is a problem of that status and type.
+    #[track_caller]
+    pub fn assert_problem(&self, status: StatusCode, problem: &str) {
+        assert_eq!((self.status, self.problem()), (status, problem));
     }
 
     /// A header's text.
