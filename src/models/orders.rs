@@ -248,9 +248,9 @@ impl Model {
         }))
     }
 
-    /// Places an order, all of its lines or none. The stock is taken last, product by product in the
-    /// order of their ids, so that the rows everybody wants are locked for the shortest time and two
-    /// orders never wait for each other.
+    /// Places an order, all of its lines or none. The stock is taken product by product in the order of
+    /// their ids, so that no two orders wait for each other; and before the items are written, because
+    /// their foreign key makes MySQL share the products' locks, which two orders could not both raise.
     ///
     /// # Errors
     /// [`Error::Invalid`] for every line whose product is not on sale, when there is no such customer,
@@ -282,6 +282,8 @@ impl Model {
             ..Default::default()
         };
         let order = order.insert(txn).await.map_err(vanished)?;
+        order_events::Model::record(txn, order.id, Status::Placed, None, actor, placed_at).await?;
+        take_stock(txn, order.id, lines, &products, actor).await?;
         let items = items.into_iter().map(|item| order_items::ActiveModel {
             order_id: Set(order.id),
             ..item
@@ -290,8 +292,6 @@ impl Model {
             .exec_without_returning(txn)
             .await
             .map_err(vanished)?;
-        order_events::Model::record(txn, order.id, Status::Placed, None, actor, placed_at).await?;
-        take_stock(txn, order.id, lines, &products, actor).await?;
         Self::find_for(txn, Scope::All, order.id).await
     }
 
