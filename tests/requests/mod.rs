@@ -4,5 +4,6 @@ mod auth;
 mod customer_accounts;
 mod customers;
 mod errors;
+mod orders;
 mod products;
 mod routes;
