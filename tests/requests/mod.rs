@@ -4,6 +4,7 @@ mod auth;
 mod customer_accounts;
 mod customers;
 mod errors;
+mod lists;
 mod orders;
 mod products;
 mod routes;
