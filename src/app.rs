@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use axum::Router;
 use loco_rs::{
     Result,
     app::{AppContext, Hooks, Initializer},
@@ -54,13 +55,15 @@ impl Hooks for App {
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![
-            Box::new(initializers::swagger::Swagger),
-            // After whatever adds routes: it is the outermost layer.
             Box::new(initializers::problem_details::ProblemDetails),
             Box::new(initializers::welcome::Welcome),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
         ])
+    }
+
+    async fn before_routes(_: &AppContext) -> Result<Router<AppContext>> {
+        Ok(initializers::swagger::routes())
     }
 
     fn routes(_: &AppContext) -> AppRoutes {

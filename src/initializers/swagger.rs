@@ -1,12 +1,8 @@
 //! The API's document (OpenAPI), made from the endpoints themselves, and the Swagger page that shows
 //! it. The page's assets are in the binary.
 
-use async_trait::async_trait;
 use axum::Router;
-use loco_rs::{
-    Result,
-    app::{AppContext, Initializer},
-};
+use loco_rs::app::AppContext;
 use utoipa::openapi::{
     Components, Info, OpenApi, OpenApiBuilder, Paths, SecurityRequirement, Server,
     security::{Http, HttpAuthScheme, SecurityScheme},
@@ -21,19 +17,11 @@ pub const PAGE: &str = "/swagger";
 /// Where the document is.
 pub const DOCUMENT: &str = "/api-docs/openapi.json";
 
-/// Serves the document and its page.
-#[derive(Clone, Copy, Debug)]
-pub struct Swagger;
-
-#[async_trait]
-impl Initializer for Swagger {
-    fn name(&self) -> String {
-        "swagger".to_owned()
-    }
-
-    async fn after_routes(&self, router: Router, _: &AppContext) -> Result<Router> {
-        Ok(router.merge(SwaggerUi::new(PAGE).url(DOCUMENT, document())))
-    }
+/// The routes of the document and its page. They are there before the API's own, so that every layer
+/// is around them too.
+#[must_use]
+pub fn routes() -> Router<AppContext> {
+    SwaggerUi::new(PAGE).url(DOCUMENT, document()).into()
 }
 
 /// The document of every endpoint.

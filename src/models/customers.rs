@@ -233,7 +233,9 @@ impl ActiveModel {
         self.email = Set(email.to_owned());
         self.email_key = Set(fold(email));
         self.phone = Set(phone.map(str::to_owned));
-        self.search_text = Set(fold(&[name, email, phone.unwrap_or_default()].join("\n")));
+        self.search_text = Set(fold(
+            &[name, email, phone.unwrap_or_default()].join("\u{1f}"),
+        ));
         self.updated_at = Set(now());
     }
 

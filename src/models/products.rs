@@ -425,7 +425,7 @@ impl ActiveModel {
         self.name = Set(name.to_owned());
         self.name_key = Set(fold(name));
         self.sku = Set(sku.map(str::to_owned));
-        self.search_text = Set(fold(&[name, sku.unwrap_or_default()].join("\n")));
+        self.search_text = Set(fold(&[name, sku.unwrap_or_default()].join("\u{1f}")));
         self.updated_at = Set(now());
     }
 }

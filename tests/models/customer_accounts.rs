@@ -192,7 +192,7 @@ async fn an_administrator_who_is_no_customer_does_not_become_one() {
 async fn an_account_that_somebody_else_deleted_is_not_found() {
     let db = postgres()
         .append_query_results([[rows::admin()]])
-        .append_exec_results([changed(0)])
+        .append_exec_results([changed(0), changed(0), changed(0)])
         .into_connection();
     let outcome = transaction!(&db, |txn| rows::account().delete(txn).await);
     assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");

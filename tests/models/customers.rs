@@ -168,7 +168,7 @@ async fn a_customer_with_orders_is_overwritten() {
     let db = postgres()
         .append_query_results([none()])
         .append_query_results([counted(2)])
-        .append_exec_results([changed(1)])
+        .append_exec_results([changed(1), changed(1)])
         .append_query_results([[rows::customer()]])
         .into_connection();
     transaction!(&db, |txn| rows::customer().delete(txn).await).unwrap();
@@ -194,7 +194,7 @@ async fn the_orders_of_an_erased_customer_lose_their_address_and_note_only() {
     let db = postgres()
         .append_query_results([none()])
         .append_query_results([counted(2)])
-        .append_exec_results([changed(1)])
+        .append_exec_results([changed(1), changed(1)])
         .append_query_results([[rows::customer()]])
         .into_connection();
     transaction!(&db, |txn| rows::customer().delete(txn).await).unwrap();

@@ -249,7 +249,7 @@ async fn stock_is_taken_in_the_order_of_the_products_ids() {
 async fn every_short_line_is_named_where_it_was_sent() {
     let both = [vec![rows::product(), second_kettle()]];
     let db = with_two_kettles_on_sale(postgres())
-        .append_exec_results([changed(1), changed(0), changed(0)])
+        .append_exec_results([changed(0), changed(0)])
         .append_query_results(both)
         .into_connection();
     let outcome = place(&db, &[(8, 11), (7, 6), (7, 6)]).await;

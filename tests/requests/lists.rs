@@ -538,7 +538,12 @@ fn row(sku: &str, name: &str, price: i64, stock: Option<i64>) -> Row {
         description: None,
         stock: stock.and_then(Stock::new),
     };
-    Row { sku, details }
+    Row {
+        sku,
+        details,
+        describes: true,
+        counts: true,
+    }
 }
 
 /// Every third product was added at the same moment, before the others.

@@ -14,7 +14,8 @@ pub use self::{
     server::{Server, free_port},
     services::MariaDb,
     shop::{
-        Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, order_lines, snapshot_settings,
+        Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, order_lines,
+        snapshot_settings,
     },
 };
 
