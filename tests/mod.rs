@@ -8,9 +8,7 @@
 )]
 
 mod models;
-mod outage;
 mod proofs;
 mod requests;
-mod settings;
 mod support;
 mod tasks;

@@ -19,7 +19,6 @@ pub const DOCUMENT: &str = "/api-docs/openapi.json";
 
 /// The routes of the document and its page. They are there before the API's own, so that every layer
 /// is around them too.
-#[must_use]
 pub fn routes() -> Router<AppContext> {
     SwaggerUi::new(PAGE).url(DOCUMENT, document()).into()
 }

@@ -496,9 +496,12 @@ fn check_password(
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()
-        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
-        .filter(|part| part.chars().count() > 2);
-    names.extend(parts.collect::<Vec<_>>());
+        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()));
+    let names: Vec<_> = names
+        .iter()
+        .copied()
+        .chain(parts.filter(|part| part.chars().count() > 2))
+        .collect();
     password.check_against(&names).map_err(|violation| {
         Error::Invalid(vec![BrokenRule {
             pointer: "/password".to_owned(),

@@ -132,20 +132,16 @@ async fn order_until_it_dies(
         .into_iter()
         .chain((0..).map(|number| format!("{prefix}-{number}")));
     while let Some(key) = keys.next() {
-        match place(&server, &token, product, &key).await {
-            Some(answer) => {
-                assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
-                known.answered.insert(key, answer.body);
-            }
-            None => {
-                known.unanswered.insert(key);
-                // New keys were never sent; the old ones are still without an answer.
-                known
-                    .unanswered
-                    .extend(keys.take_while(|key| !key.starts_with(&prefix)));
-                break;
-            }
-        }
+        let Some(answer) = place(&server, &token, product, &key).await else {
+            known.unanswered.insert(key);
+            // New keys were never sent; the old ones are still without an answer.
+            known
+                .unanswered
+                .extend(keys.take_while(|key| !key.starts_with(&prefix)));
+            break;
+        };
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        known.answered.insert(key, answer.body);
     }
     known
 }

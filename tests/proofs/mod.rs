@@ -3,4 +3,5 @@
 
 mod crash;
 mod histories;
+mod outage;
 mod races;

@@ -256,7 +256,7 @@ async fn a_token_that_never_expires_is_refused() {
 #[tokio::test]
 async fn a_token_of_another_issuer_is_refused() {
     assert_forgery_is_refused(Algorithm::HS512, |claims| {
-        claims["iss"] = json!("elsewhere")
+        claims["iss"] = json!("elsewhere");
     })
     .await;
 }
@@ -269,7 +269,7 @@ async fn a_token_of_no_issuer_is_refused() {
 #[tokio::test]
 async fn a_token_for_another_audience_is_refused() {
     assert_forgery_is_refused(Algorithm::HS512, |claims| {
-        claims["aud"] = json!("elsewhere")
+        claims["aud"] = json!("elsewhere");
     })
     .await;
 }
@@ -375,7 +375,7 @@ async fn show_me_as(shop: &Shop, token: String) -> Answer {
 /// `GET /auth/me` with these `Authorization` headers.
 async fn show_me_with<H>(shop: &Shop, headers: &[H]) -> Answer
 where
-    H: Clone + TryInto<HeaderValue>,
+    H: Clone + Sync + TryInto<HeaderValue>,
     H::Error: Into<axum::http::Error>,
 {
     let mut request = Request::get("/api/v1/auth/me");

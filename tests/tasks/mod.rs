@@ -11,6 +11,7 @@ use crate::support::Shop;
 mod admin_create;
 mod products_export;
 mod products_import;
+mod start;
 
 /// Runs a task in the shop; a refusal is its message.
 async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result<(), String> {
