@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken},
+    support::{Answer, Client, PASSWORD, Shop},
 };
 
 const OTHER_PASSWORD: &str = "gravel otter 3 plinth dune";
@@ -92,14 +92,11 @@ async fn put_needs_both_and_takes_no_more() {
     let shop = Shop::open().await;
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     let answer = admin.put(&path_of(&ada), json!({ "role": "admin" })).await;
-    assert_invalid(
-        &answer,
-        &[
-            ("/username", "required"),
-            ("/password", "required"),
-            ("/role", "unknown"),
-        ],
-    );
+    answer.assert_invalid(&[
+        ("/username", "required"),
+        ("/password", "required"),
+        ("/role", "unknown"),
+    ]);
 }
 
 #[tokio::test]
@@ -119,14 +116,11 @@ async fn patch_clears_nothing() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     let change = json!({ "username": null, "password": null, "role": null });
     let answer = admin.patch(&path_of(&ada), change).await;
-    assert_invalid(
-        &answer,
-        &[
-            ("/username", "required"),
-            ("/password", "required"),
-            ("/role", "required"),
-        ],
-    );
+    answer.assert_invalid(&[
+        ("/username", "required"),
+        ("/password", "required"),
+        ("/role", "required"),
+    ]);
 }
 
 #[tokio::test]
@@ -136,7 +130,7 @@ async fn an_account_does_not_move_to_another_customer() {
     let customer = add_customer(&admin, "Bob").await;
     let change = json!({ "customer_id": customer });
     let answer = admin.patch(&path_of(&ada), change).await;
-    assert_invalid(&answer, &[("/customer_id", "unknown")]);
+    answer.assert_invalid(&[("/customer_id", "unknown")]);
 }
 
 #[tokio::test]
@@ -189,7 +183,7 @@ async fn a_customer_has_one_account() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     let body = with(registration(ada.customer_id), "username", json!("other"));
     let answer = admin.post("/customer-accounts", body).await;
-    assert_taken(&answer, "/customer_id");
+    answer.assert_taken("/customer_id");
 }
 
 #[tokio::test]
@@ -197,7 +191,7 @@ async fn an_account_needs_a_customer_that_there_is() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
     let answer = admin.post("/customer-accounts", registration(99)).await;
-    assert_invalid(&answer, &[("/customer_id", "reference")]);
+    answer.assert_invalid(&[("/customer_id", "reference")]);
 }
 
 #[tokio::test]
@@ -206,7 +200,7 @@ async fn an_administrators_account_needs_a_customer_too() {
     let admin = shop.admin().await;
     let body = json!({ "username": "ada", "password": PASSWORD, "role": "admin" });
     let answer = admin.post("/customer-accounts", body).await;
-    assert_invalid(&answer, &[("/customer_id", "required")]);
+    answer.assert_invalid(&[("/customer_id", "required")]);
 }
 
 #[tokio::test]
@@ -224,7 +218,7 @@ async fn a_username_belongs_to_one_account_whatever_its_case() {
             .patch(&path_of(&bob), json!({ "username": "adA" }))
             .await,
     ] {
-        assert_taken(&answer, "/username");
+        answer.assert_taken("/username");
     }
 }
 
@@ -266,7 +260,7 @@ async fn a_username_keeps_the_rules() {
     ] {
         let change = json!({ "username": username });
         let answer = admin.patch(&path_of(&ada), change).await;
-        assert_invalid(&answer, &[("/username", code)]);
+        answer.assert_invalid(&[("/username", code)]);
     }
 }
 
@@ -276,7 +270,7 @@ async fn a_role_is_one_of_two() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     for role in ["root", "Admin", ""] {
         let answer = admin.patch(&path_of(&ada), json!({ "role": role })).await;
-        assert_invalid(&answer, &[("/role", "choice")]);
+        answer.assert_invalid(&[("/role", "choice")]);
     }
 }
 
@@ -350,7 +344,7 @@ async fn every_way_to_set_a_password_refuses_those_easily_guessed() {
             .patch(&path_of(&ada), json!({ "password": guessable }))
             .await,
     ] {
-        assert_invalid(&answer, &[("/password", "guessable")]);
+        answer.assert_invalid(&[("/password", "guessable")]);
     }
 }
 
@@ -388,7 +382,7 @@ async fn a_password_is_not_the_name_that_comes_with_it() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     let change = json!({ "username": "xylographer.77", "password": "xylographer.77" });
     let answer = admin.patch(&path_of(&ada), change).await;
-    assert_invalid(&answer, &[("/password", "guessable")]);
+    answer.assert_invalid(&[("/password", "guessable")]);
 }
 
 #[tokio::test]
@@ -477,7 +471,10 @@ async fn a_refused_change_ends_no_tokens() {
     let shop = Shop::open().await;
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     let change = json!({ "username": "admin", "password": OTHER_PASSWORD });
-    assert_taken(&admin.patch(&path_of(&ada), change).await, "/username");
+    admin
+        .patch(&path_of(&ada), change)
+        .await
+        .assert_taken("/username");
     assert_eq!(ada.get("/auth/me").await.status, StatusCode::OK);
 }
 
@@ -534,7 +531,7 @@ async fn an_account_without_a_customer_stays_an_administrators() {
     let shop = Shop::open().await;
     let (admin, other) = (shop.admin().await, shop.admin_named("other").await);
     let answer = set_role(&admin, &other, "customer").await;
-    assert_invalid(&answer, &[("/role", "choice")]);
+    answer.assert_invalid(&[("/role", "choice")]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -628,7 +625,7 @@ async fn filters_narrow_each_other() {
 async fn a_role_to_list_is_one_of_two() {
     let shop = Shop::open().await;
     let answer = shop.admin().await.get("/customer-accounts?role=root").await;
-    assert_invalid(&answer, &[("/role", "choice")]);
+    answer.assert_invalid(&[("/role", "choice")]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken},
+    support::{Answer, Client, PASSWORD, Shop},
 };
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn an_email_belongs_to_one_customer_whatever_its_case() {
             json!({ "name": "Other", "email": "ADA@example.com" }),
         )
         .await;
-    assert_taken(&answer, "/email");
+    answer.assert_taken("/email");
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn nobody_is_given_the_email_of_another_customer() {
     let bob = path_of(&shop.customer("bob").await);
     let replaced = json!({ "name": "Bob", "email": "ADA@EXAMPLE.COM" });
     let changed = json!({ "email": "Ada@Example.com" });
-    assert_taken(&admin.put(&bob, replaced).await, "/email");
-    assert_taken(&admin.patch(&bob, changed).await, "/email");
+    admin.put(&bob, replaced).await.assert_taken("/email");
+    admin.patch(&bob, changed).await.assert_taken("/email");
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn put_needs_what_a_customer_cannot_be_without() {
     let admin = shop.admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin.put("/customers/1", json!({ "phone": "12345" })).await;
-    assert_invalid(&answer, &[("/name", "required"), ("/email", "required")]);
+    answer.assert_invalid(&[("/name", "required"), ("/email", "required")]);
 }
 
 #[tokio::test]
@@ -295,7 +295,7 @@ async fn patch_with_null_does_not_clear_name_or_email() {
     admin.post("/customers", ada()).await;
     let nothing = json!({ "name": null, "email": null });
     let answer = admin.patch("/customers/1", nothing).await;
-    assert_invalid(&answer, &[("/name", "required"), ("/email", "required")]);
+    answer.assert_invalid(&[("/name", "required"), ("/email", "required")]);
 }
 
 #[tokio::test]
@@ -314,10 +314,10 @@ async fn a_refused_change_changes_nothing() {
     let admin = shop.admin().await;
     let before = admin.post("/customers", ada()).await.body;
     let change = json!({ "name": "Augusta King", "phone": "no" });
-    assert_invalid(
-        &admin.patch("/customers/1", change).await,
-        &[("/phone", "format")],
-    );
+    admin
+        .patch("/customers/1", change)
+        .await
+        .assert_invalid(&[("/phone", "format")]);
     assert_eq!(admin.get("/customers/1").await.body, before);
 }
 
@@ -328,7 +328,7 @@ async fn the_id_and_times_of_a_customer_are_not_for_clients_to_set() {
     admin.post("/customers", ada()).await;
     let change = json!({ "id": 7, "created_at": "2020-01-01T00:00:00Z" });
     let answer = admin.patch("/customers/1", change).await;
-    assert_invalid(&answer, &[("/created_at", "unknown"), ("/id", "unknown")]);
+    answer.assert_invalid(&[("/created_at", "unknown"), ("/id", "unknown")]);
 }
 
 #[tokio::test]
@@ -447,10 +447,10 @@ async fn nobody_orders_for_an_erased_customer() {
     admin.delete(&path_of(&ada)).await;
     let order =
         json!({ "customer_id": ada.customer_id, "items": [{ "product_id": 1, "quantity": 1 }] });
-    assert_invalid(
-        &admin.post("/orders", order).await,
-        &[("/customer_id", "reference")],
-    );
+    admin
+        .post("/orders", order)
+        .await
+        .assert_invalid(&[("/customer_id", "reference")]);
 }
 
 #[tokio::test]
@@ -461,7 +461,7 @@ async fn nobody_makes_an_account_for_an_erased_customer() {
     let account =
         json!({ "customer_id": ada.customer_id, "username": "ghost", "password": PASSWORD });
     let answer = admin.post("/customer-accounts", account).await;
-    assert_invalid(&answer, &[("/customer_id", "reference")]);
+    answer.assert_invalid(&[("/customer_id", "reference")]);
 }
 
 fn ada() -> Value {

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, Shop, assert_invalid},
+    support::{Answer, Client, Shop},
 };
 
 const JSON: Option<&str> = Some("application/json");
@@ -78,7 +78,7 @@ async fn a_body_that_is_no_object_is_invalid() {
     let admin = shop.admin().await;
     for body in ["[]", "null", "7", "\"Ada\"", "true"] {
         let answer = post(&admin, JSON, body).await;
-        assert_invalid(&answer, &[("", "type")]);
+        answer.assert_invalid(&[("", "type")]);
     }
 }
 
@@ -189,7 +189,7 @@ async fn a_body_within_the_limit_is_read() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
     let answer = post(&admin, JSON, named_with(900_000)).await;
-    assert_invalid(&answer, &[("/name", "length"), ("/email", "required")]);
+    answer.assert_invalid(&[("/name", "length"), ("/email", "required")]);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn json_is_taken_under_all_of_its_names() {
         "application/merge-patch+json",
     ] {
         let answer = post(&admin, Some(content_type), "{}").await;
-        assert_invalid(&answer, &[("/name", "required"), ("/email", "required")]);
+        answer.assert_invalid(&[("/name", "required"), ("/email", "required")]);
     }
 }
 
@@ -251,7 +251,7 @@ async fn an_unknown_field_alone_is_enough_to_refuse_a_body() {
     let admin = shop.admin().await;
     let body = json!({ "name": "Ada", "email": "ada@example.com", "Phone": "12345" });
     let answer = admin.post("/customers", body).await;
-    assert_invalid(&answer, &[("/Phone", "unknown")]);
+    answer.assert_invalid(&[("/Phone", "unknown")]);
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_field_that_is_there_twice_is_refused() {
     let admin = shop.admin().await;
     let body = r#"{"name":"Ada","email":"ada@example.com","\u006eame":"Ada"}"#;
     let answer = post(&admin, JSON, body).await;
-    assert_invalid(&answer, &[("/name", "duplicate")]);
+    answer.assert_invalid(&[("/name", "duplicate")]);
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn every_list_refuses_query_parameters_that_it_does_not_know() {
     let admin = shop.admin().await;
     for path in ["/customers", "/customer-accounts", "/products", "/orders"] {
         let answer = admin.get(&format!("{path}?pagesize=5&Sort=id")).await;
-        assert_invalid(&answer, &[("/Sort", "unknown"), ("/pagesize", "unknown")]);
+        answer.assert_invalid(&[("/Sort", "unknown"), ("/pagesize", "unknown")]);
     }
 }
 
@@ -278,7 +278,7 @@ async fn a_query_parameter_that_is_there_twice_is_refused() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
     let answer = admin.get("/customers?page=1&page=2").await;
-    assert_invalid(&answer, &[("/page", "duplicate")]);
+    answer.assert_invalid(&[("/page", "duplicate")]);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod auth;
 mod customer_accounts;
 mod customers;
 mod errors;
+mod idempotency;
+mod lifecycle;
 mod lists;
 mod orders;
 mod products;

@@ -13,17 +13,16 @@ pub use self::{
     program::{Outcome, Program},
     server::{Server, free_port},
     services::MariaDb,
-    shop::{
-        Answer, Client, PASSWORD, Shop, assert_invalid, assert_taken, order_lines,
-        snapshot_settings,
-    },
+    shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},
 };
 
 /// Compares a whole answer with its snapshot: status, the headers that matter, body. Times, request
 /// ids and tokens are shown by their form.
 #[macro_export]
 macro_rules! assert_answer {
-    ($answer:expr $(, @$inline:literal)?) => {
-        $crate::support::snapshot_settings().bind(|| insta::assert_json_snapshot!($answer $(, @$inline)?))
-    };
+    ($answer:expr $(, @$inline:literal)?) => {{
+        // Before the closure, which cannot wait for an answer.
+        let answer = $answer;
+        $crate::support::snapshot_settings().bind(|| insta::assert_json_snapshot!(answer $(, @$inline)?));
+    }};
 }

@@ -313,28 +313,16 @@ impl Answer {
         assert_eq!((self.status, self.problem()), (status, problem));
     }
 
+    /// The field's value has to be unique and is taken.
+    pub fn assert_taken(&self, pointer: &str) {
+        self.assert_problem(StatusCode::CONFLICT, "conflict");
+        assert_eq!(self.faults(), [(pointer, "taken")]);
+    }
+
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
-}
-
-/// The answer is that the request breaks these rules and no others.
-pub fn assert_invalid(answer: &Answer, faults: &[(&str, &str)]) {
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed")
-    );
-    assert_eq!(answer.faults(), faults);
-}
-
-/// The answer is that the field's value is taken.
-pub fn assert_taken(answer: &Answer, pointer: &str) {
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::CONFLICT, "conflict")
-    );
-    assert_eq!(answer.faults(), [(pointer, "taken")]);
 }
 
 impl Serialize for Answer {

@@ -1,0 +1,273 @@
+//! A POST that is sent again: the same answer, and nothing done twice.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use boxcar::{
+    models::{
+        idempotency_keys::{self, Claim, KeptAnswer, RequestKey, Running},
+        now, orders, products,
+    },
+    tasks::idempotency_prune::IdempotencyPrune,
+    transaction,
+};
+use chrono::TimeDelta;
+use loco_rs::task::{Task, Vars};
+use sea_orm::{EntityTrait, PaginatorTrait, sea_query::Expr};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::support::{Answer, Client, Shop};
+
+#[tokio::test]
+async fn the_same_request_is_answered_the_same_and_done_once() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let first = post(&admin, "k-1", "/products", &tea()).await;
+    let again = post(&admin, "k-1", "/products", &tea()).await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    assert_eq!(first.header("idempotency-replayed"), None);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!((again.status, &again.bytes), (first.status, &first.bytes));
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(
+        products::Entity::find().count(&shop.ctx.db).await.unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_retried_order_takes_its_stock_once() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let product = admin
+        .add_product(json!({ "name": "Tea", "price": "2", "stock": 9 }))
+        .await;
+    let customer = shop.customer("ada").await;
+    let order = json!({ "items": [{ "product_id": product, "quantity": 2 }] });
+    for _ in 0..3 {
+        assert_eq!(
+            post(&customer, "k-1", "/orders", &order).await.status,
+            StatusCode::CREATED
+        );
+    }
+    assert_eq!(
+        admin.get(&format!("/products/{product}")).await.body["stock"],
+        7
+    );
+    assert_eq!(orders::Entity::find().count(&shop.ctx.db).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn every_post_but_login_takes_a_key() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let customer = shop.customer("ada").await;
+    let product = admin
+        .add_product(json!({ "name": "Tea", "price": "2", "stock": 9 }))
+        .await;
+    let order = customer
+        .post(
+            "/orders",
+            json!({ "items": [{ "product_id": product, "quantity": 1 }] }),
+        )
+        .await;
+    let requests = [
+        (
+            "/customers".to_owned(),
+            json!({ "name": "Bo", "email": "bo@example.com" }),
+        ),
+        (
+            format!("/products/{product}/stock"),
+            json!({ "delta": 3, "reason": "found" }),
+        ),
+        (format!("/orders/{}/cancel", order.body["id"]), json!({})),
+    ];
+    for (path, body) in requests {
+        let first = post(&admin, &path, &path, &body).await;
+        let again = post(&admin, &path, &path, &body).await;
+        assert!(first.status.is_success(), "{path}: {}", first.body);
+        assert_eq!(
+            (again.status, again.bytes),
+            (first.status, first.bytes),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        admin.get(&format!("/products/{product}")).await.body["stock"],
+        12
+    );
+}
+
+#[tokio::test]
+async fn another_request_under_the_same_key_is_refused() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    post(&admin, "k-1", "/products", &tea()).await;
+    let other = post(
+        &admin,
+        "k-1",
+        "/products",
+        &json!({ "name": "Cup", "price": "1" }),
+    )
+    .await;
+    assert_eq!(
+        (other.status, other.problem()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch")
+    );
+}
+
+#[tokio::test]
+async fn keys_of_different_accounts_have_nothing_to_do_with_each_other() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let other = shop.admin_named("other").await;
+    let first = post(&admin, "k-1", "/products", &tea()).await;
+    let second = post(&other, "k-1", "/products", &tea()).await;
+    assert_eq!(second.status, StatusCode::CREATED);
+    assert_ne!(first.body["id"], second.body["id"]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_kept_and_its_retry_may_succeed() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let product = admin
+        .add_product(json!({ "name": "Tea", "price": "2", "stock": 0 }))
+        .await;
+    let customer = shop.customer("ada").await;
+    let order = json!({ "items": [{ "product_id": product, "quantity": 1 }] });
+    assert_eq!(
+        post(&customer, "k-1", "/orders", &order).await.problem(),
+        "insufficient-stock"
+    );
+    admin
+        .patch(&format!("/products/{product}"), json!({ "stock": 1 }))
+        .await;
+    assert_eq!(
+        post(&customer, "k-1", "/orders", &order).await.status,
+        StatusCode::CREATED
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_one_is_malformed() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    for key in ["", "two words", "\"open", &"x".repeat(256)] {
+        let answer = post(&admin, key, "/products", &tea()).await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::BAD_REQUEST, "malformed-request"),
+            "{key}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn while_the_first_runs_its_key_is_taken_and_free_again_afterwards() {
+    let running = Arc::<Running>::default();
+    let first = running.claim(Some(key("a"))).expect("nobody has it");
+    assert!(running.claim(Some(key("a"))).is_none());
+    assert!(running.claim(Some(key("b"))).is_some());
+    assert!(running.claim(None).is_some());
+    drop(first);
+    assert!(running.claim(Some(key("a"))).is_some());
+}
+
+#[tokio::test]
+async fn the_same_request_on_another_node_replays_although_it_was_not_seen_running() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let (here, there) = (Arc::<Running>::default(), Arc::<Running>::default());
+    let request = RequestKey {
+        account_id: admin.account_id,
+        ..key("a")
+    };
+    let claims = [here, there].map(|node| node.claim(Some(request.clone())).unwrap());
+    let answers = claims.iter().map(|claim| kept(&shop, claim));
+    for answer in futures(answers).await {
+        assert_eq!(answer.body, "done");
+    }
+    assert_eq!(
+        idempotency_keys::Entity::find()
+            .count(&shop.ctx.db)
+            .await
+            .unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_after_a_day_and_pruned() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let first = post(&admin, "k-1", "/products", &tea()).await;
+    post(
+        &admin,
+        "k-2",
+        "/products",
+        &json!({ "name": "Cup", "price": "1" }),
+    )
+    .await;
+    idempotency_keys::Entity::update_many()
+        .col_expr(
+            idempotency_keys::Column::CreatedAt,
+            Expr::value(now() - TimeDelta::hours(25)),
+        )
+        .exec(&shop.ctx.db)
+        .await
+        .unwrap();
+    let again = post(&admin, "k-1", "/products", &tea()).await;
+    assert_ne!(again.body["id"], first.body["id"]);
+    IdempotencyPrune
+        .run(&shop.ctx, &Vars::default())
+        .await
+        .unwrap();
+    let left = idempotency_keys::Entity::find()
+        .all(&shop.ctx.db)
+        .await
+        .unwrap();
+    assert_eq!(
+        left.iter()
+            .map(|key| key.idempotency_key.as_str())
+            .collect::<Vec<_>>(),
+        ["k-1"]
+    );
+}
+
+async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {
+    transaction!(&shop.ctx.db, |txn| match claim.replay(txn).await? {
+        Some(answer) => Ok(answer),
+        None => {
+            let done = KeptAnswer {
+                status: 200,
+                location: None,
+                body: "done".to_owned(),
+                replayed: false,
+            };
+            claim.keep(txn, done).await
+        }
+    })
+    .unwrap()
+}
+
+/// All of them at once.
+async fn futures<F: Future>(both: impl Iterator<Item = F>) -> [F::Output; 2] {
+    let mut both = both;
+    let (one, other) = tokio::join!(both.next().unwrap(), both.next().unwrap());
+    [one, other]
+}
+
+fn key(key: &str) -> RequestKey {
+    RequestKey {
+        account_id: 1,
+        key: key.to_owned(),
+        fingerprint: "f".repeat(64),
+    }
+}
+
+fn tea() -> Value {
+    json!({ "name": "Tea", "price": "4.50" })
+}
+
+async fn post(client: &Client, key: &str, path: &str, body: &Value) -> Answer {
+    let request = Request::post(format!("/api/v1{path}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("Idempotency-Key", key)
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    client.request(request).await
+}
