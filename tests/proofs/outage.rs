@@ -30,6 +30,9 @@ const IN_TIME: Duration = Duration::from_secs(4);
 /// How long the database may take to do what is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How many orders each shopper places who does not give up.
+const ORDERS: usize = 30;
+
 /// How many pieces there are at first.
 const STOCK: i64 = 1_000_000;
 
@@ -108,6 +111,30 @@ async fn a_crash_amid_orders_keeps_every_acknowledged_order_whole_and_no_half_on
         (acknowledged..=acknowledged + 6).contains(&found),
         "{found} orders, {acknowledged} acknowledged"
     );
+}
+
+#[tokio::test]
+async fn orders_that_are_sent_again_through_a_crash_are_placed_once_each() {
+    let Some(scene) = Scene::open().await else {
+        return;
+    };
+    let placed = Arc::new(AtomicUsize::new(0));
+    let mut shoppers = JoinSet::new();
+    for shopper in 0..6 {
+        shoppers.spawn(order_stubbornly(
+            scene.customer.clone(),
+            scene.order(),
+            format!("shopper-{shopper}"),
+            Arc::clone(&placed),
+        ));
+    }
+    for crash in 1..=3 {
+        eventually(|| async { placed.load(Ordering::SeqCst) >= crash * 30 }).await;
+        scene.server.kill().await;
+        scene.server.resume().await;
+    }
+    shoppers.join_all().await;
+    assert_eq!(scene.assert_consistent().await, 6 * ORDERS);
 }
 
 /// A shop on a database server of its own.
@@ -201,6 +228,22 @@ async fn order_until_refused(customer: Client, order: Value, placed: Arc<AtomicU
         let answer = customer.post("/orders", order.clone()).await;
         if answer.status != StatusCode::CREATED {
             return answer;
+        }
+        placed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Places that many orders, each under a key of its own and again until it is told that it was placed.
+async fn order_stubbornly(customer: Client, order: Value, name: String, placed: Arc<AtomicUsize>) {
+    for number in 0..ORDERS {
+        let key = format!("{name}-{number}");
+        loop {
+            let answer = customer.post_once(&key, "/orders", &order).await;
+            if answer.status == StatusCode::CREATED {
+                break;
+            }
+            assert_unavailable(&answer);
+            sleep(Duration::from_millis(50)).await;
         }
         placed.fetch_add(1, Ordering::SeqCst);
     }

@@ -5,15 +5,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    body::Body,
-    http::{Method, Request, StatusCode, header},
-};
+use axum::http::StatusCode;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Client, Shop, assert_invariants};
+use crate::support::{Answer, Client, Shop, assert_invariants, order_lines};
 
 const TASKS: u64 = 64;
 const OPERATIONS: usize = 8;
@@ -265,18 +262,8 @@ fn lines(random: &mut StdRng, products: &[i64]) -> Vec<(i64, i64)> {
 }
 
 async fn place(client: &Client, key: &str, lines: &[(i64, i64)]) -> Answer {
-    let items: Vec<_> = lines
-        .iter()
-        .map(|(product, quantity)| json!({ "product_id": product, "quantity": quantity }))
-        .collect();
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri("/api/v1/orders")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("Idempotency-Key", key)
-        .body(Body::from(json!({ "items": items }).to_string()))
-        .unwrap();
-    client.request(request).await
+    let order = json!({ "items": order_lines(lines) });
+    client.post_once(key, "/orders", &order).await
 }
 
 async fn orders_in(admin: &Client) -> BTreeSet<i64> {

@@ -1,9 +1,8 @@
 //! A POST that is sent again: the same answer, and nothing done twice.
 
-use axum::{
-    body::Body,
-    http::{Request, StatusCode, header},
-};
+use std::sync::Arc;
+
+use axum::http::StatusCode;
 use boxcar::{
     models::{
         idempotency_keys::{self, Claim, KeptAnswer, RequestKey, Running},
@@ -16,15 +15,14 @@ use chrono::TimeDelta;
 use loco_rs::task::{Task, Vars};
 use sea_orm::{EntityTrait, PaginatorTrait, sea_query::Expr};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-use crate::support::{Answer, Client, Shop};
+use crate::support::Shop;
 
 #[tokio::test]
 async fn the_same_request_is_answered_the_same_and_done_once() {
     let (shop, admin) = Shop::open_with_admin().await;
-    let first = post(&admin, "k-1", "/products", &tea()).await;
-    let again = post(&admin, "k-1", "/products", &tea()).await;
+    let first = admin.post_once("k-1", "/products", &tea()).await;
+    let again = admin.post_once("k-1", "/products", &tea()).await;
     assert_eq!(first.status, StatusCode::CREATED);
     assert_eq!(first.header("idempotency-replayed"), None);
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
@@ -46,7 +44,7 @@ async fn a_retried_order_takes_its_stock_once() {
     let order = json!({ "items": [{ "product_id": product, "quantity": 2 }] });
     for _ in 0..3 {
         assert_eq!(
-            post(&customer, "k-1", "/orders", &order).await.status,
+            customer.post_once("k-1", "/orders", &order).await.status,
             StatusCode::CREATED
         );
     }
@@ -82,8 +80,8 @@ async fn every_post_but_login_takes_a_key() {
         (format!("/orders/{}/cancel", order.body["id"]), json!({})),
     ];
     for (path, body) in requests {
-        let first = post(&admin, &path, &path, &body).await;
-        let again = post(&admin, &path, &path, &body).await;
+        let first = admin.post_once(&path, &path, &body).await;
+        let again = admin.post_once(&path, &path, &body).await;
         assert!(first.status.is_success(), "{path}: {}", first.body);
         assert_eq!(
             (again.status, again.bytes),
@@ -100,14 +98,10 @@ async fn every_post_but_login_takes_a_key() {
 #[tokio::test]
 async fn another_request_under_the_same_key_is_refused() {
     let (_shop, admin) = Shop::open_with_admin().await;
-    post(&admin, "k-1", "/products", &tea()).await;
-    let other = post(
-        &admin,
-        "k-1",
-        "/products",
-        &json!({ "name": "Cup", "price": "1" }),
-    )
-    .await;
+    admin.post_once("k-1", "/products", &tea()).await;
+    let other = admin
+        .post_once("k-1", "/products", &json!({ "name": "Cup", "price": "1" }))
+        .await;
     assert_eq!(
         (other.status, other.problem()),
         (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch")
@@ -118,8 +112,8 @@ async fn another_request_under_the_same_key_is_refused() {
 async fn keys_of_different_accounts_have_nothing_to_do_with_each_other() {
     let (shop, admin) = Shop::open_with_admin().await;
     let other = shop.admin_named("other").await;
-    let first = post(&admin, "k-1", "/products", &tea()).await;
-    let second = post(&other, "k-1", "/products", &tea()).await;
+    let first = admin.post_once("k-1", "/products", &tea()).await;
+    let second = other.post_once("k-1", "/products", &tea()).await;
     assert_eq!(second.status, StatusCode::CREATED);
     assert_ne!(first.body["id"], second.body["id"]);
 }
@@ -133,14 +127,14 @@ async fn a_refusal_is_not_kept_and_its_retry_may_succeed() {
     let customer = shop.customer("ada").await;
     let order = json!({ "items": [{ "product_id": product, "quantity": 1 }] });
     assert_eq!(
-        post(&customer, "k-1", "/orders", &order).await.problem(),
+        customer.post_once("k-1", "/orders", &order).await.problem(),
         "insufficient-stock"
     );
     admin
         .patch(&format!("/products/{product}"), json!({ "stock": 1 }))
         .await;
     assert_eq!(
-        post(&customer, "k-1", "/orders", &order).await.status,
+        customer.post_once("k-1", "/orders", &order).await.status,
         StatusCode::CREATED
     );
 }
@@ -149,7 +143,7 @@ async fn a_refusal_is_not_kept_and_its_retry_may_succeed() {
 async fn a_key_that_cannot_be_one_is_malformed() {
     let (_shop, admin) = Shop::open_with_admin().await;
     for key in ["", "two words", "\"open", &"x".repeat(256)] {
-        let answer = post(&admin, key, "/products", &tea()).await;
+        let answer = admin.post_once(key, "/products", &tea()).await;
         assert_eq!(
             (answer.status, answer.problem()),
             (StatusCode::BAD_REQUEST, "malformed-request"),
@@ -194,14 +188,10 @@ async fn the_same_request_on_another_node_replays_although_it_was_not_seen_runni
 #[tokio::test]
 async fn a_key_is_free_again_after_a_day_and_pruned() {
     let (shop, admin) = Shop::open_with_admin().await;
-    let first = post(&admin, "k-1", "/products", &tea()).await;
-    post(
-        &admin,
-        "k-2",
-        "/products",
-        &json!({ "name": "Cup", "price": "1" }),
-    )
-    .await;
+    let first = admin.post_once("k-1", "/products", &tea()).await;
+    admin
+        .post_once("k-2", "/products", &json!({ "name": "Cup", "price": "1" }))
+        .await;
     idempotency_keys::Entity::update_many()
         .col_expr(
             idempotency_keys::Column::CreatedAt,
@@ -210,7 +200,7 @@ async fn a_key_is_free_again_after_a_day_and_pruned() {
         .exec(&shop.ctx.db)
         .await
         .unwrap();
-    let again = post(&admin, "k-1", "/products", &tea()).await;
+    let again = admin.post_once("k-1", "/products", &tea()).await;
     assert_ne!(again.body["id"], first.body["id"]);
     IdempotencyPrune
         .run(&shop.ctx, &Vars::default())
@@ -261,13 +251,4 @@ fn key(key: &str) -> RequestKey {
 
 fn tea() -> Value {
     json!({ "name": "Tea", "price": "4.50" })
-}
-
-async fn post(client: &Client, key: &str, path: &str, body: &Value) -> Answer {
-    let request = Request::post(format!("/api/v1{path}"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("Idempotency-Key", key)
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    client.request(request).await
 }

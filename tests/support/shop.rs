@@ -200,6 +200,15 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// `POST` of a JSON body below `/api/v1`, under an `Idempotency-Key`.
+    pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::post(format!("/api/v1{path}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", key);
+        self.request(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
     /// `PUT` of a JSON body below `/api/v1`.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(Method::PUT, path, Some(body)).await
