@@ -10,7 +10,10 @@ use loco_rs::{
     bgworker::Queue,
     boot::{BootResult, StartMode, create_app},
     config::Config,
-    controller::AppRoutes,
+    controller::{
+        AppRoutes,
+        middleware::{MiddlewareLayer, default_middleware_stack},
+    },
     environment::Environment,
     task::Tasks,
 };
@@ -50,16 +53,29 @@ impl Hooks for App {
         ctx.shared_store.insert(Arc::<Running>::default());
         let db = connection::connect(&ctx.config.database).await?;
         std::mem::replace(&mut ctx.db, db).close().await?;
+        initializers::cache::plug_in(&ctx)?;
         Ok(ctx)
     }
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![
+            Box::new(initializers::cache::Cache),
+            Box::new(initializers::metrics::Metrics),
             Box::new(initializers::problem_details::ProblemDetails),
             Box::new(initializers::welcome::Welcome),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
         ])
+    }
+
+    /// The first is the innermost.
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
+            Box::new(initializers::finish_writes::FinishWrites),
+            Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
+        ];
+        stack.extend(default_middleware_stack(ctx));
+        stack
     }
 
     async fn before_routes(_: &AppContext) -> Result<Router<AppContext>> {
@@ -83,7 +99,7 @@ impl Hooks for App {
     }
 
     async fn truncate(ctx: &AppContext) -> Result<()> {
-        Ok(initializers::demo::empty(&ctx.db).await?)
+        Ok(initializers::demo::empty(ctx).await?)
     }
 
     async fn seed(ctx: &AppContext, _: &Path) -> Result<()> {

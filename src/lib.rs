@@ -5,5 +5,6 @@ pub mod controllers;
 pub mod initializers;
 pub mod models;
 pub mod settings;
+pub mod stores;
 pub mod tasks;
 pub mod views;

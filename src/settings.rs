@@ -25,6 +25,8 @@ pub struct Settings {
     pub first_admin: FirstAdmin,
     /// The demo catalogue.
     pub demo: Demo,
+    /// Figures for those who watch over the server.
+    pub metrics: Metrics,
 }
 
 /// What the store is.
@@ -85,6 +87,8 @@ pub struct Cache {
 pub struct Redis {
     /// Where it is; without it the node keeps to itself.
     pub url: Option<String>,
+    /// What every key begins with. Nodes that share a database share it; two stores never do.
+    pub prefix: String,
 }
 
 /// The administrator that is made when there is none.
@@ -105,6 +109,14 @@ pub struct FirstAdmin {
 pub struct Demo {
     /// Whether an empty database is filled with it.
     pub seed: bool,
+}
+
+/// Figures for those who watch over the server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Whether they can be read, without a token.
+    pub enable: bool,
 }
 
 impl Settings {
@@ -146,6 +158,11 @@ impl Settings {
         if !(8..=64).contains(&self.security.password_min_length) {
             return Err(Error::string(
                 "settings.security.password_min_length: must be between 8 and 64",
+            ));
+        }
+        if self.rate_limit.period_seconds == 0 || self.security.login_failures_period_seconds == 0 {
+            return Err(Error::string(
+                "settings: a budget's period_seconds has to be at least 1",
             ));
         }
         Ok(())

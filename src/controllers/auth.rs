@@ -1,17 +1,17 @@
 //! Logging in, and who one is.
 
-use axum::{Json as Answer, extract::State};
+use axum::{extract::State, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Json, Query},
+    extract::{Account, Cached, Json, Query, cached::Audience},
 };
 use crate::{
     models::{customer_accounts, listing::NoFilter},
     views::{
-        answer::Secret,
+        answer::{Representation, Secret},
         auth::{Login, LoginBody, Token},
         customer_accounts::CustomerAccount,
         problem::Problem,
@@ -48,8 +48,13 @@ async fn login(
 async fn show_me(
     account: Account,
     State(ctx): State<AppContext>,
+    cached: Cached,
     Query(NoFilter): Query<NoFilter>,
-) -> Result<Answer<CustomerAccount>, Problem> {
-    let account = customer_accounts::Model::find(&ctx.db, account.0.id).await?;
-    Ok(Answer(account.into()))
+) -> Result<Response, Problem> {
+    let id = account.0.id;
+    let account = || async {
+        let account = customer_accounts::Model::find(&ctx.db, id).await?;
+        Ok(Representation::of(&CustomerAccount::from(account))?)
+    };
+    cached.answer(Audience::Account(id), account).await
 }

@@ -1,12 +1,12 @@
 //! Customer accounts, for administrators.
 
-use axum::{Json as Answer, extract::State, http::Uri};
+use axum::{Json as Answer, extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Admin, Idempotent, Json, Path, Query},
+    extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     },
     once, transaction,
     views::{
-        answer::{NoContent, created},
+        answer::{NoContent, Representation, created},
         customer_accounts::{
             Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
             CustomerAccountFilter, CustomerAccountPatch,
@@ -48,11 +48,15 @@ pub fn endpoints() -> Vec<Endpoint> {
 async fn list_customer_accounts(
     _: Admin,
     State(ctx): State<AppContext>,
+    cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
-) -> Result<Page<CustomerAccount>, Problem> {
-    let page = Model::list(&ctx.db, &listing).await?;
-    Ok(Page::new(page.map(CustomerAccount::from), &listing, &uri))
+) -> Result<Response, Problem> {
+    let page = || async {
+        let page = Model::list(&ctx.db, &listing).await?;
+        Ok(Page::new(page.map(CustomerAccount::from), &listing, &uri).representation()?)
+    };
+    cached.answer(Audience::Administrators, page).await
 }
 
 /// Make an account for a customer
@@ -68,7 +72,7 @@ async fn create_customer_account(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let registration = registration.hashed(&ctx.db).await?;
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let account = Model::create(txn, &registration).await?;
         created(
             location("customer-accounts", account.0.id),
@@ -84,9 +88,14 @@ async fn create_customer_account(
 async fn show_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
+    cached: Cached,
     Path(id): Path,
-) -> Result<Answer<CustomerAccount>, Problem> {
-    Ok(Answer(Model::find(&ctx.db, id).await?.into()))
+) -> Result<Response, Problem> {
+    let account = || async {
+        let account = Model::find(&ctx.db, id).await?;
+        Ok(Representation::of(&CustomerAccount::from(account))?)
+    };
+    cached.answer(Audience::Administrators, account).await
 }
 
 /// Replace an account's name and password
@@ -98,9 +107,10 @@ async fn replace_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(credentials): Json<Credentials>,
 ) -> Result<Answer<CustomerAccount>, Problem> {
-    change(&ctx, id, credentials.into()).await
+    change(&ctx, id, &if_match, credentials.into()).await
 }
 
 /// Change an account's name, password or role
@@ -112,9 +122,10 @@ async fn change_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer<CustomerAccount>, Problem> {
-    change(&ctx, id, changes).await
+    change(&ctx, id, &if_match, changes).await
 }
 
 /// Delete a customer account
@@ -126,21 +137,27 @@ async fn delete_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    transaction!(&ctx.db, |txn| Model::find(txn, id)
-        .await?
-        .0
-        .delete(txn)
-        .await)?;
+    transaction!(&ctx, |txn| {
+        let account = Model::find_locked(txn, id).await?;
+        if_match.check(|| CustomerAccount::from(account.clone()))?;
+        account.0.delete(txn).await
+    })?;
     Ok(NoContent)
 }
 
 async fn change(
     ctx: &AppContext,
     id: i64,
+    if_match: &IfMatch,
     changes: Changes,
 ) -> Result<Answer<CustomerAccount>, Problem> {
     let changes = changes.hashed(&ctx.db, id).await?;
-    let account = transaction!(&ctx.db, |txn| Model::change(txn, id, &changes).await)?;
+    let account = transaction!(ctx, |txn| {
+        let account = Model::find_locked(txn, id).await?;
+        if_match.check(|| CustomerAccount::from(account.clone()))?;
+        account.0.change(txn, &changes).await
+    })?;
     Ok(Answer(account.into()))
 }

@@ -1,12 +1,12 @@
 //! Customers, for administrators.
 
-use axum::{Json as Answer, extract::State, http::Uri};
+use axum::{Json as Answer, extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Admin, Idempotent, Json, Path, Query},
+    extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     },
     once, transaction,
     views::{
-        answer::{NoContent, created},
+        answer::{NoContent, Representation, created},
         customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
         page::{Page, PageParameters},
         problem::Problem,
@@ -45,11 +45,15 @@ pub fn endpoints() -> Vec<Endpoint> {
 async fn list_customers(
     _: Admin,
     State(ctx): State<AppContext>,
+    cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
-) -> Result<Page<Customer>, Problem> {
-    let page = Model::list(&ctx.db, &listing).await?;
-    Ok(Page::new(page.map(Customer::from), &listing, &uri))
+) -> Result<Response, Problem> {
+    let page = || async {
+        let page = Model::list(&ctx.db, &listing).await?;
+        Ok(Page::new(page.map(Customer::from), &listing, &uri).representation()?)
+    };
+    cached.answer(Audience::Administrators, page).await
 }
 
 /// Add a customer
@@ -64,7 +68,7 @@ async fn create_customer(
     }: Idempotent<Details>,
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let customer = Model::create(txn, &details).await?;
         created(
             location("customers", customer.id),
@@ -80,9 +84,14 @@ async fn create_customer(
 async fn show_customer(
     _: Admin,
     State(ctx): State<AppContext>,
+    cached: Cached,
     Path(id): Path,
-) -> Result<Answer<Customer>, Problem> {
-    Ok(Answer(Model::find(&ctx.db, id).await?.into()))
+) -> Result<Response, Problem> {
+    let customer = || async {
+        let customer = Model::find(&ctx.db, id).await?;
+        Ok(Representation::of(&Customer::from(customer))?)
+    };
+    cached.answer(Audience::Administrators, customer).await
 }
 
 /// Replace a customer
@@ -94,12 +103,14 @@ async fn replace_customer(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer<Customer>, Problem> {
-    let customer = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .replace(txn, &details)
-        .await)?;
+    let customer = transaction!(&ctx, |txn| {
+        let customer = Model::find_locked(txn, id).await?;
+        if_match.check(|| Customer::from(customer.clone()))?;
+        customer.replace(txn, &details).await
+    })?;
     Ok(Answer(customer.into()))
 }
 
@@ -112,12 +123,14 @@ async fn change_customer(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer<Customer>, Problem> {
-    let customer = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .change(txn, &changes)
-        .await)?;
+    let customer = transaction!(&ctx, |txn| {
+        let customer = Model::find_locked(txn, id).await?;
+        if_match.check(|| Customer::from(customer.clone()))?;
+        customer.change(txn, &changes).await
+    })?;
     Ok(Answer(customer.into()))
 }
 
@@ -129,10 +142,12 @@ async fn delete_customer(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .delete(txn)
-        .await)?;
+    transaction!(&ctx, |txn| {
+        let customer = Model::find_locked(txn, id).await?;
+        if_match.check(|| Customer::from(customer.clone()))?;
+        customer.delete(txn).await
+    })?;
     Ok(NoContent)
 }

@@ -1,12 +1,12 @@
 //! Orders: customers place and see their own, administrators everybody's.
 
-use axum::{Json as Answer, extract::State, http::Uri};
+use axum::{Json as Answer, extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Admin, Idempotent, Json, Path, Query},
+    extract::{Account, Admin, Cached, Idempotent, IfMatch, Json, Path, Query},
     location,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     settings::Settings,
     transaction,
     views::{
-        answer::{created, done},
+        answer::{Representation, created, done},
         orders::{
             Advance, Cancellation, CancellationBody, Order, OrderBody, OrderFilter, OrderPatch,
             Placement,
@@ -50,14 +50,19 @@ pub fn endpoints() -> Vec<Endpoint> {
 async fn list_orders(
     account: Account,
     State(ctx): State<AppContext>,
+    cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
-) -> Result<Page<Order>, Problem> {
+) -> Result<Response, Problem> {
     if listing.filter.customer_id.is_some() {
         for_administrators(&account)?;
     }
-    let page = Model::list_for(&ctx.db, account.scope(), &listing).await?;
-    Ok(Page::new(page.map(Order::from), &listing, &uri))
+    let scope = account.scope();
+    let page = || async {
+        let page = Model::list_for(&ctx.db, scope, &listing).await?;
+        Ok(Page::new(page.map(Order::from), &listing, &uri).representation()?)
+    };
+    cached.answer(scope.into(), page).await
 }
 
 /// Place an order
@@ -81,7 +86,7 @@ async fn place_order(
         note: placement.note,
     };
     let (settings, actor) = (Settings::of(&ctx)?, account.actor());
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let order = Order::from(Model::place(txn, &order, &settings.store.currency, &actor).await?);
         created(location("orders", order.id()), &order)
     })?;
@@ -96,11 +101,15 @@ async fn place_order(
 async fn show_order(
     account: Account,
     State(ctx): State<AppContext>,
+    cached: Cached,
     Path(id): Path,
-) -> Result<Answer<Order>, Problem> {
-    Ok(Answer(
-        Model::find_for(&ctx.db, account.scope(), id).await?.into(),
-    ))
+) -> Result<Response, Problem> {
+    let scope = account.scope();
+    let order = || async {
+        let order = Model::find_for(&ctx.db, scope, id).await?;
+        Ok(Representation::of(&Order::from(order))?)
+    };
+    cached.answer(scope.into(), order).await
 }
 
 /// Move an order on
@@ -112,18 +121,17 @@ async fn advance_order(
     admin: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(Advance { status }): Json<Advance>,
 ) -> Result<Answer<Order>, Problem> {
     let actor = admin.actor();
-    let order = transaction!(&ctx.db, |txn| Model::advance(
-        txn,
-        Scope::All,
-        id,
-        status,
-        None,
-        &actor
-    )
-    .await)?;
+    let order = transaction!(&ctx, |txn| {
+        if if_match.is_given() {
+            let order = Model::find_locked(txn, Scope::All, id).await?;
+            if_match.check(|| Order::from(order))?;
+        }
+        Model::advance(txn, Scope::All, id, status, None, &actor).await
+    })?;
     Ok(Answer(order.into()))
 }
 
@@ -143,7 +151,7 @@ async fn cancel_order(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, account.0.id)?;
     let (scope, actor) = (account.scope(), account.actor());
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let order =
             Model::advance(txn, scope, id, Status::Cancelled, reason.clone(), &actor).await?;
         done(&Order::from(order))

@@ -1,12 +1,14 @@
 //! The catalogue: everybody with a token reads it, administrators write it.
 
-use axum::{Json as Answer, extract::State, http::Uri};
+use axum::{Json as Answer, extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Admin, Idempotent, Json, ListOf, Path, Query},
+    extract::{
+        Account, Admin, Cached, Idempotent, IfMatch, Json, ListOf, Path, Query, cached::Audience,
+    },
     location,
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     settings::Settings,
     transaction,
     views::{
-        answer::{NoContent, created, done},
+        answer::{NoContent, Representation, created, done},
         page::{Page, PageParameters},
         problem::Problem,
         products::{Product, ProductBody, ProductFilter, ProductPatch, ProductSummary},
@@ -52,13 +54,17 @@ pub fn endpoints() -> Vec<Endpoint> {
 async fn list_products(
     _: Account,
     State(ctx): State<AppContext>,
+    cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
-) -> Result<Page<ProductSummary>, Problem> {
+) -> Result<Response, Problem> {
     let settings = Settings::of(&ctx)?;
-    let page = Model::list(&ctx.db, &listing).await?;
-    let page = page.map(|product| ProductSummary::new(&product, &settings.store.currency));
-    Ok(Page::new(page, &listing, &uri))
+    let page = || async {
+        let page = Model::list(&ctx.db, &listing).await?;
+        let page = page.map(|product| ProductSummary::new(&product, &settings.store.currency));
+        Ok(Page::new(page, &listing, &uri).representation()?)
+    };
+    cached.answer(Audience::Everybody, page).await
 }
 
 /// Add a product
@@ -74,7 +80,7 @@ async fn create_product(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let product = Model::create(txn, &details, &actor).await?;
         created(
             location("products", product.id),
@@ -90,9 +96,18 @@ async fn create_product(
 async fn show_product(
     _: Account,
     State(ctx): State<AppContext>,
+    cached: Cached,
     Path(id): Path,
-) -> Result<Answer<Product>, Problem> {
-    Ok(Answer(shown(&ctx, Model::find(&ctx.db, id).await?)?))
+) -> Result<Response, Problem> {
+    let settings = Settings::of(&ctx)?;
+    let product = || async {
+        let product = Model::find(&ctx.db, id).await?;
+        Ok(Representation::of(&Product::new(
+            product,
+            &settings.store.currency,
+        ))?)
+    };
+    cached.answer(Audience::Everybody, product).await
 }
 
 /// Replace a product
@@ -105,14 +120,17 @@ async fn replace_product(
     admin: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer<Product>, Problem> {
-    let actor = admin.actor();
-    let product = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .replace(txn, &details, &actor)
-        .await)?;
-    Ok(Answer(shown(&ctx, product)?))
+    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let currency = &settings.store.currency;
+    let product = transaction!(&ctx, |txn| {
+        let product = Model::find_locked(txn, id).await?;
+        if_match.check(|| Product::new(product.clone(), currency))?;
+        product.replace(txn, &details, &actor).await
+    })?;
+    Ok(Answer(Product::new(product, currency)))
 }
 
 /// Change a product
@@ -124,14 +142,17 @@ async fn change_product(
     admin: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer<Product>, Problem> {
-    let actor = admin.actor();
-    let product = transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .change(txn, &changes, &actor)
-        .await)?;
-    Ok(Answer(shown(&ctx, product)?))
+    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let currency = &settings.store.currency;
+    let product = transaction!(&ctx, |txn| {
+        let product = Model::find_locked(txn, id).await?;
+        if_match.check(|| Product::new(product.clone(), currency))?;
+        product.change(txn, &changes, &actor).await
+    })?;
+    Ok(Answer(Product::new(product, currency)))
 }
 
 /// Take a product off sale
@@ -142,11 +163,14 @@ async fn delete_product(
     _: Admin,
     State(ctx): State<AppContext>,
     Path(id): Path,
+    if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    transaction!(&ctx.db, |txn| Model::find_locked(txn, id)
-        .await?
-        .archive(txn)
-        .await)?;
+    let settings = Settings::of(&ctx)?;
+    transaction!(&ctx, |txn| {
+        let product = Model::find_locked(txn, id).await?;
+        if_match.check(|| Product::new(product.clone(), &settings.store.currency))?;
+        product.archive(txn).await
+    })?;
     Ok(NoContent)
 }
 
@@ -158,13 +182,17 @@ async fn delete_product(
 async fn list_stock_movements(
     _: Admin,
     State(ctx): State<AppContext>,
+    cached: Cached,
     ListOf(id): ListOf,
     uri: Uri,
     Query(listing): Query<Listing<NoFilter, stock_movements::Key>>,
-) -> Result<Page<StockMovement>, Problem> {
-    Model::find(&ctx.db, id).await?;
-    let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
-    Ok(Page::new(page.map(StockMovement::from), &listing, &uri))
+) -> Result<Response, Problem> {
+    let page = || async {
+        Model::find(&ctx.db, id).await?;
+        let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
+        Ok(Page::new(page.map(StockMovement::from), &listing, &uri).representation()?)
+    };
+    cached.answer(Audience::Administrators, page).await
 }
 
 /// Change a product's stock
@@ -183,14 +211,10 @@ async fn adjust_stock(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let answer = once!(&ctx.db, claim, |txn| {
+    let answer = once!(&ctx, claim, |txn| {
         let product = Model::find_locked(txn, id).await?;
         let product = product.adjust_stock(txn, &adjustment, &actor).await?;
         done(&Product::new(product, &settings.store.currency))
     })?;
     Ok(answer)
-}
-
-fn shown(ctx: &AppContext, product: Model) -> Result<Product, Problem> {
-    Ok(Product::new(product, &Settings::of(ctx)?.store.currency))
 }

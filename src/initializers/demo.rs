@@ -7,15 +7,16 @@ use loco_rs::{
     Error, Result,
     app::{AppContext, Initializer},
 };
-use sea_orm::{DatabaseConnection, DatabaseTransaction, EntityTrait, PaginatorTrait};
+use sea_orm::{EntityTrait, PaginatorTrait};
 
 use crate::{
     models::{
-        self, Actor, customer_accounts,
+        self, Actor, Topic, Transaction, customer_accounts,
         customer_accounts::{Hashed, Registration},
         customers, idempotency_keys, order_events, order_items,
         orders::{self, Line, NewOrder, Scope, Status},
         products, stock_movements,
+        transaction::Store,
         types::{Id, Note, Password, Quantity, Role, ShippingAddress, Sku, Username},
     },
     settings::Settings,
@@ -77,7 +78,7 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         let account = registration.hashed(&ctx.db).await?;
         accounts.insert(person.details.email.as_str(), account);
     }
-    transaction!(&ctx.db, |txn| {
+    transaction!(ctx, |txn| {
         products::Model::import(txn, &products, &Actor::system()).await?;
         let people = add_people(txn, &people, &accounts).await?;
         place_orders(txn, &people, &lines, &currency).await
@@ -99,8 +100,9 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn empty(db: &DatabaseConnection) -> Result<(), sea_orm::DbErr> {
+pub async fn empty(ctx: &AppContext) -> Result<(), sea_orm::DbErr> {
     use sea_orm::{ColumnTrait, QueryFilter};
+    let db = &ctx.db;
     idempotency_keys::Entity::delete_many().exec(db).await?;
     stock_movements::Entity::delete_many().exec(db).await?;
     order_events::Entity::delete_many().exec(db).await?;
@@ -112,6 +114,7 @@ pub async fn empty(db: &DatabaseConnection) -> Result<(), sea_orm::DbErr> {
         .exec(db)
         .await?;
     customers::Entity::delete_many().exec(db).await?;
+    ctx.changed([Topic::Everything].into()).await;
     Ok(())
 }
 
@@ -131,7 +134,7 @@ struct OrderLine {
 }
 
 async fn add_people<'a>(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     people: &'a [Person],
     accounts: &BTreeMap<&'a str, Hashed<Registration>>,
 ) -> models::Result<BTreeMap<&'a str, (i64, Actor)>> {
@@ -155,7 +158,7 @@ async fn add_people<'a>(
 }
 
 async fn place_orders(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     people: &BTreeMap<&str, (i64, Actor)>,
     lines: &[OrderLine],
     currency: &str,

@@ -69,7 +69,7 @@ impl Initializer for FirstAdmin {
 async fn make(ctx: &AppContext, username: Username, password: Password) -> Result<()> {
     let registration = Registration::administrator(username, password);
     let registration = registration.hashed(&ctx.db).await?;
-    match transaction!(&ctx.db, |txn| Model::create(txn, &registration).await) {
+    match transaction!(ctx, |txn| Model::create(txn, &registration).await) {
         Ok(_) => Ok(()),
         // Another node that starts at the same time was faster; or the name is a customer's.
         Err(models::Error::Taken(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),

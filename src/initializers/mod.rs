@@ -1,7 +1,11 @@
 //! What is plugged into the server when it starts.
 
+pub mod cache;
 pub mod demo;
+pub mod finish_writes;
 pub mod first_admin;
+pub mod metrics;
 pub mod problem_details;
+pub mod rate_limiter;
 pub mod swagger;
 pub mod welcome;

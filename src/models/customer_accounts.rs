@@ -3,15 +3,15 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use loco_rs::{auth::jwt::JWT, config};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, ExprTrait, IntoActiveModel,
-    LoaderTrait, QuerySelect, entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, ConnectionTrait, ExprTrait, IntoActiveModel, LoaderTrait, QuerySelect,
+    entity::prelude::*, sea_query::Expr,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, customers,
+    Actor, Error, Result, Topic, Transaction, customers,
     error::{BrokenRule, taken},
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now, order_events, stock_movements,
@@ -134,14 +134,28 @@ impl Model {
             .ok_or(Error::NotFound)
     }
 
+    /// The account with that id, with its customer, locked until the transaction ends. The
+    /// administrators are locked with it, all in the order of their ids, because how many there are
+    /// decides what may become of one of them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn find_locked(txn: &Transaction, id: i64) -> Result<WithCustomer> {
+        let administrators = Column::Role.eq(Role::Admin.as_str());
+        Entity::find()
+            .filter(Column::Id.eq(id).or(administrators))
+            .order_by_id_asc()
+            .lock_exclusive()
+            .all(txn)
+            .await?;
+        Self::find(txn, id).await
+    }
+
     /// The customer's account, locked until the transaction ends.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn find_of_customer(
-        txn: &DatabaseTransaction,
-        customer_id: i64,
-    ) -> Result<Option<Self>> {
+    pub async fn find_of_customer(txn: &Transaction, customer_id: i64) -> Result<Option<Self>> {
         Ok(Entity::find()
             .filter(Column::CustomerId.eq(customer_id))
             .lock_exclusive()
@@ -225,7 +239,7 @@ impl Model {
     /// [`Error::Invalid`] when there is no such customer, [`Error::Taken`] for the username, or when the
     /// customer has an account.
     pub async fn create(
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         registration: &Hashed<Registration>,
     ) -> Result<WithCustomer> {
         let Hashed {
@@ -240,6 +254,7 @@ impl Model {
             ),
             None => None,
         };
+        txn.touch([Topic::Accounts]);
         let now = now();
         let account = ActiveModel {
             pid: Set(uuid::Uuid::new_v4().to_string()),
@@ -262,33 +277,24 @@ impl Model {
         Ok((account, customer))
     }
 
-    /// Changes some of the account. A new password or role ends the tokens that are out.
+    /// Changes some of the account, which has to be locked. A new password or role ends the tokens that
+    /// are out.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
+    /// [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
     /// demoted, [`Error::Invalid`] when an account without a customer is.
     pub async fn change(
-        txn: &DatabaseTransaction,
-        id: i64,
+        self,
+        txn: &Transaction,
         changes: &Hashed<Changes>,
     ) -> Result<WithCustomer> {
         let Hashed {
             what: changes,
             password_hash,
         } = changes;
-        let demoted = changes.role == Some(Role::Customer);
-        let administrators = if demoted {
-            administrators_locked(txn).await?
-        } else {
-            Vec::new()
-        };
-        let account = Entity::find_by_id(id)
-            .lock_exclusive()
-            .one(txn)
-            .await?
-            .ok_or(Error::NotFound)?;
-        if demoted && account.role() == Role::Admin {
-            if administrators.len() < 2 {
+        let (id, account) = (self.id, self);
+        if changes.role == Some(Role::Customer) && account.role() == Role::Admin {
+            if administrators_locked(txn).await?.len() < 2 {
                 return Err(Error::LastAdministrator);
             }
             if account.customer_id.is_none() {
@@ -300,6 +306,7 @@ impl Model {
                 return Err(Error::Invalid(vec![rule]));
             }
         }
+        account.touch(txn);
         let ends_tokens =
             password_hash.is_some() || changes.role.is_some_and(|role| role != account.role());
         let version = account.token_version;
@@ -325,7 +332,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::LastAdministrator`].
-    pub async fn delete(self, txn: &DatabaseTransaction) -> Result<()> {
+    pub async fn delete(self, txn: &Transaction) -> Result<()> {
+        self.touch(txn);
         if administrators_locked(txn).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }
@@ -341,6 +349,19 @@ impl Model {
             Err(Error::NotFound)
         } else {
             Ok(())
+        }
+    }
+
+    fn touch(&self, txn: &Transaction) {
+        txn.touch([Topic::Accounts, Topic::Login(self.pid.clone())]);
+    }
+
+    /// The same, without what should not lie about in memory.
+    #[must_use]
+    pub fn without_password(self) -> Self {
+        Self {
+            password_hash: String::new(),
+            ..self
         }
     }
 
@@ -400,7 +421,7 @@ impl Claims {
 }
 
 /// The administrators' ids, locked, so that two of them cannot leave the store without any.
-async fn administrators_locked(txn: &DatabaseTransaction) -> Result<Vec<i64>> {
+async fn administrators_locked(txn: &Transaction) -> Result<Vec<i64>> {
     let administrators = Entity::find()
         .filter(Column::Role.eq(Role::Admin.as_str()))
         .order_by_id_asc()

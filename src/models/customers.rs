@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, ExprTrait, IntoActiveModel,
-    PaginatorTrait, QuerySelect, Select, entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, ConnectionTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
+    Select, entity::prelude::*, sea_query::Expr,
 };
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, customer_accounts,
+    Actor, Error, Result, Topic, Transaction, customer_accounts,
     error::taken,
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now, order_events, orders, stock_movements,
@@ -103,7 +103,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn find_locked(txn: &DatabaseTransaction, id: i64) -> Result<Self> {
+    pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
         present()
             .filter(Column::Id.eq(id))
             .lock_exclusive()
@@ -151,7 +151,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Taken`] for the email.
-    pub async fn create(db: &impl ConnectionTrait, details: &Details) -> Result<Self> {
+    pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
         let mut customer = ActiveModel {
             erased: Set(false),
             ..Default::default()
@@ -162,14 +162,16 @@ impl Model {
             details.phone.as_ref().map(Phone::as_str),
         );
         customer.created_at = customer.updated_at.clone();
-        customer.insert(db).await.map_err(email_taken())
+        txn.touch([Topic::Customers]);
+        customer.insert(txn).await.map_err(email_taken())
     }
 
     /// Replaces what is known of the customer.
     ///
     /// # Errors
     /// [`Error::Taken`] for the email.
-    pub async fn replace(self, txn: &DatabaseTransaction, details: &Details) -> Result<Self> {
+    pub async fn replace(self, txn: &Transaction, details: &Details) -> Result<Self> {
+        self.touch(txn);
         let mut customer = self.into_active_model();
         customer.describe(
             details.name.as_str(),
@@ -183,7 +185,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Taken`] for the email.
-    pub async fn change(self, txn: &DatabaseTransaction, changes: &Changes) -> Result<Self> {
+    pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
+        self.touch(txn);
         let Self {
             name, email, phone, ..
         } = self.clone();
@@ -204,7 +207,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::LastAdministrator`] when the account is that.
-    pub async fn delete(self, txn: &DatabaseTransaction) -> Result<()> {
+    pub async fn delete(self, txn: &Transaction) -> Result<()> {
+        self.touch(txn);
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, self.id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
@@ -223,6 +227,16 @@ impl Model {
             Entity::delete_by_id(self.id).exec(txn).await?;
         }
         Ok(())
+    }
+
+    /// Accounts show their customers, orders the names of theirs.
+    fn touch(&self, txn: &Transaction) {
+        txn.touch([
+            Topic::Customers,
+            Topic::Customer(self.id),
+            Topic::Accounts,
+            Topic::People,
+        ]);
     }
 }
 

@@ -36,6 +36,9 @@ pub enum Error {
     /// The stock cannot be changed by an amount, because it is not tracked.
     #[error("the stock of this product is not tracked")]
     NotTracked,
+    /// What is there is not what the caller has seen.
+    #[error("it has changed since you read it")]
+    PreconditionFailed,
     /// What was read has changed before it could be acted on. The transaction is tried again.
     #[error("another request was faster")]
     Overtaken,

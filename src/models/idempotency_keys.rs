@@ -10,10 +10,10 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
 
 pub use super::_entities::idempotency_keys::{ActiveModel, Column, Entity, Model};
-use super::{Error, Result, error::violates, now};
+use super::{Error, Result, Topic, Transaction, error::violates, now};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -89,7 +89,7 @@ impl Claim {
     ///
     /// # Errors
     /// [`Error::KeyReused`] when the key stands for another request.
-    pub async fn replay(&self, txn: &DatabaseTransaction) -> Result<Option<KeptAnswer>> {
+    pub async fn replay(&self, txn: &Transaction) -> Result<Option<KeptAnswer>> {
         let Some(request) = &self.request else {
             return Ok(None);
         };
@@ -105,12 +105,16 @@ impl Claim {
                 Ok(None)
             }
             Some(kept) if kept.fingerprint != request.fingerprint => Err(Error::KeyReused),
-            Some(kept) => Ok(Some(KeptAnswer {
-                status: u16::try_from(kept.status).unwrap_or_default(),
-                location: kept.location,
-                body: kept.body,
-                replayed: true,
-            })),
+            Some(kept) => {
+                // Whoever did the work may have crashed before it could say what had changed.
+                txn.touch([Topic::Everything]);
+                Ok(Some(KeptAnswer {
+                    status: u16::try_from(kept.status).unwrap_or_default(),
+                    location: kept.location,
+                    body: kept.body,
+                    replayed: true,
+                }))
+            }
         }
     }
 
@@ -118,7 +122,7 @@ impl Claim {
     ///
     /// # Errors
     /// [`Error::Overtaken`] when the same request on another node was faster.
-    pub async fn keep(&self, txn: &DatabaseTransaction, answer: KeptAnswer) -> Result<KeptAnswer> {
+    pub async fn keep(&self, txn: &Transaction, answer: KeptAnswer) -> Result<KeptAnswer> {
         let Some(request) = &self.request else {
             return Ok(answer);
         };

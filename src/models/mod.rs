@@ -17,12 +17,15 @@ pub mod actor;
 pub mod connection;
 pub mod error;
 pub mod listing;
+pub mod topic;
 pub mod transaction;
 pub mod types;
 
 pub use self::{
     actor::Actor,
     error::{Error, Result},
+    topic::Topic,
+    transaction::Transaction,
 };
 
 /// The present moment, to the microsecond: what every database keeps, so that a row reads back as it

@@ -9,7 +9,7 @@ use sea_orm::{
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Result,
+    Actor, Result, Topic, Transaction,
     orders::{self, Status},
 };
 
@@ -64,15 +64,12 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(
-        db: &impl ConnectionTrait,
-        account_id: i64,
-        name: &str,
-    ) -> Result<()> {
+    pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
+        txn.touch([Topic::People]);
         Entity::update_many()
             .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))
-            .exec(db)
+            .exec(txn)
             .await?;
         Ok(())
     }
@@ -81,7 +78,8 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_reasons(db: &impl ConnectionTrait, customer_id: i64) -> Result<()> {
+    pub async fn forget_reasons(txn: &Transaction, customer_id: i64) -> Result<()> {
+        txn.touch([Topic::People]);
         let orders = orders::Entity::find()
             .select_only()
             .column(orders::Column::Id)
@@ -90,7 +88,7 @@ impl Model {
         Entity::update_many()
             .col_expr(Column::Reason, Expr::value(None::<String>))
             .filter(Column::OrderId.in_subquery(orders))
-            .exec(db)
+            .exec(txn)
             .await?;
         Ok(())
     }

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, QuerySelect, Select, SqlErr,
-    entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, ConnectionTrait, QuerySelect, Select, SqlErr, entity::prelude::*,
+    sea_query::Expr,
 };
 
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, customers,
+    Actor, Error, Result, Topic, Transaction, customers,
     error::{BrokenRule, Shortage},
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now, order_events, order_items, products,
@@ -192,6 +192,14 @@ impl Scope {
             Self::Customer(id) => select.filter(Column::CustomerId.eq(id)),
         }
     }
+
+    async fn lock(self, txn: &Transaction, id: i64) -> Result<Model> {
+        self.apply(Entity::find_by_id(id))
+            .lock_exclusive()
+            .one(txn)
+            .await?
+            .ok_or(Error::NotFound)
+    }
 }
 
 impl Model {
@@ -215,6 +223,15 @@ impl Model {
             items: items.remove(&id).unwrap_or_default(),
             events: events.remove(&id).unwrap_or_default(),
         })
+    }
+
+    /// The same, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn find_locked(txn: &Transaction, scope: Scope, id: i64) -> Result<Order> {
+        scope.lock(txn, id).await?;
+        Self::find_for(txn, scope, id).await
     }
 
     /// A page of the orders within the scope.
@@ -256,7 +273,7 @@ impl Model {
     /// [`Error::Invalid`] for every line whose product is not on sale, when there is no such customer,
     /// or when the total cannot be held; [`Error::InsufficientStock`] naming every short line.
     pub async fn place(
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         new: &NewOrder,
         currency: &str,
         actor: &Actor,
@@ -284,6 +301,7 @@ impl Model {
         let order = order.insert(txn).await.map_err(vanished)?;
         order_events::Model::record(txn, order.id, Status::Placed, None, actor, placed_at).await?;
         take_stock(txn, order.id, lines, &products, actor).await?;
+        txn.touch([Topic::Orders, Topic::OrdersOf(customer.id)]);
         let items = items.into_iter().map(|item| order_items::ActiveModel {
             order_id: Set(order.id),
             ..item
@@ -300,19 +318,14 @@ impl Model {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::InvalidTransition`], also when somebody else was faster.
     pub async fn advance(
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         scope: Scope,
         id: i64,
         next: Status,
         reason: Option<Note>,
         actor: &Actor,
     ) -> Result<Order> {
-        let order = scope
-            .apply(Entity::find_by_id(id))
-            .lock_exclusive()
-            .one(txn)
-            .await?
-            .ok_or(Error::NotFound)?;
+        let order = scope.lock(txn, id).await?;
         let refusal = Error::InvalidTransition {
             from: order.status()?,
             to: next,
@@ -320,6 +333,11 @@ impl Model {
         if !order.status()?.can_become(next) {
             return Err(refusal);
         }
+        txn.touch([
+            Topic::Order(id),
+            Topic::Orders,
+            Topic::OrdersOf(order.customer_id),
+        ]);
         let at = now();
         let moved = Entity::update_many()
             .col_expr(Column::Status, Expr::value(next.as_str()))
@@ -352,7 +370,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_customer(txn: &DatabaseTransaction, customer_id: i64) -> Result<()> {
+    pub async fn forget_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::update_many()
             .col_expr(Column::ShippingAddress, Expr::value(None::<String>))
             .col_expr(Column::Note, Expr::value(None::<String>))
@@ -442,7 +460,7 @@ fn priced(
 
 /// Takes the pieces and writes the ledger; or names every line that is short, when one is.
 async fn take_stock(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     order_id: i64,
     mut lines: Vec<Merged>,
     products: &BTreeMap<i64, products::Model>,
@@ -475,7 +493,7 @@ async fn take_stock(
 
 /// Gives back what the order took, product by product in the order of their ids, to those whose stock
 /// is tracked still.
-async fn return_stock(txn: &DatabaseTransaction, order_id: i64, actor: &Actor) -> Result<()> {
+async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result<()> {
     let mut movements = Vec::new();
     for taken in stock_movements::Model::of_order(txn, order_id).await? {
         let delta = -taken.delta;
@@ -495,7 +513,7 @@ async fn return_stock(txn: &DatabaseTransaction, order_id: i64, actor: &Actor) -
 }
 
 /// What to say of the lines whose pieces could not be taken.
-async fn shortage(txn: &DatabaseTransaction, mut short: Vec<Merged>) -> Result<Error> {
+async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     short.sort_by_key(|line| line.line);
     let products = products::Model::find_all(txn, short.iter().map(|line| line.product_id)).await?;
     let untracked = |id| {

@@ -5,14 +5,14 @@ mod import;
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, ExprTrait, IntoActiveModel,
-    QuerySelect, Select, entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, Condition, ConnectionTrait, ExprTrait, IntoActiveModel, QuerySelect, Select,
+    entity::prelude::*, sea_query::Expr,
 };
 
 pub use self::import::{Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result,
+    Actor, Error, Result, Topic, Transaction,
     error::{BrokenRule, Shortage, taken},
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now,
@@ -146,7 +146,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn find_locked(txn: &DatabaseTransaction, id: i64) -> Result<Self> {
+    pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
         on_sale()
             .filter(Column::Id.eq(id))
             .lock_exclusive()
@@ -185,11 +185,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Taken`] for the SKU.
-    pub async fn create(
-        txn: &DatabaseTransaction,
-        details: &Details,
-        actor: &Actor,
-    ) -> Result<Self> {
+    pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
+        txn.touch([Topic::Products]);
         let product = ActiveModel::new_product(details)
             .insert(txn)
             .await
@@ -204,10 +201,11 @@ impl Model {
     /// [`Error::Taken`] for the SKU.
     pub async fn replace(
         self,
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         details: &Details,
         actor: &Actor,
     ) -> Result<Self> {
+        touch(txn, self.id);
         let stock = self.stock;
         let mut product = self.into_active_model();
         product.describe(details);
@@ -220,12 +218,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Taken`] for the SKU.
-    pub async fn change(
-        self,
-        txn: &DatabaseTransaction,
-        changes: &Changes,
-        actor: &Actor,
-    ) -> Result<Self> {
+    pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
+        touch(txn, self.id);
         let stock = self.stock;
         let product = self
             .into_active_model()
@@ -244,7 +238,7 @@ impl Model {
     /// [`Error::Invalid`] when there would be more than can be counted.
     pub async fn adjust_stock(
         self,
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         adjustment: &Adjustment,
         actor: &Actor,
     ) -> Result<Self> {
@@ -267,6 +261,7 @@ impl Model {
                 "makes more than can be counted",
             )]));
         }
+        touch(txn, id);
         let mut product = self.into_active_model();
         product.stock = Set(Some(after));
         product.updated_at = Set(now());
@@ -288,7 +283,10 @@ impl Model {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn archive(self, txn: &DatabaseTransaction) -> Result<()> {
+    pub async fn archive(self, txn: &Transaction) -> Result<()> {
+        touch(txn, self.id);
+        // Its ledger is not shown any more either.
+        txn.touch([Topic::Stock(self.id)]);
         let mut product = self.into_active_model();
         product.archived = Set(true);
         product.sku = Set(None);
@@ -302,7 +300,8 @@ impl Model {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn take(txn: &DatabaseTransaction, id: i64, quantity: i64) -> Result<bool> {
+    pub async fn take(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
+        touch(txn, id);
         let taken = Entity::update_many()
             .col_expr(Column::Stock, Expr::col(Column::Stock).sub(quantity))
             .col_expr(Column::UpdatedAt, Expr::value(now()))
@@ -318,7 +317,8 @@ impl Model {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn put_back(txn: &DatabaseTransaction, id: i64, quantity: i64) -> Result<bool> {
+    pub async fn put_back(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
+        touch(txn, id);
         let returned = Entity::update_many()
             .col_expr(Column::Stock, Expr::col(Column::Stock).add(quantity))
             .col_expr(Column::UpdatedAt, Expr::value(now()))
@@ -344,7 +344,7 @@ impl Model {
     /// Writes what became of the stock into the ledger.
     async fn record_stock(
         &self,
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         before: Option<i64>,
         actor: &Actor,
     ) -> Result<()> {
@@ -428,6 +428,11 @@ impl ActiveModel {
         self.search_text = Set(fold(&[name, sku.unwrap_or_default()].join("\u{1f}")));
         self.updated_at = Set(now());
     }
+}
+
+/// The product has changed, and the list that shows it.
+fn touch(txn: &Transaction, id: i64) {
+    txn.touch([Topic::Products, Topic::Product(id)]);
 }
 
 fn sku_taken() -> impl Fn(DbErr) -> Error {

@@ -1,13 +1,10 @@
 //! Stock movements: the ledger. A tracked product's stock is the sum of its movements.
 
-use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, QueryOrder, entity::prelude::*,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
 
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Result,
+    Actor, Result, Topic, Transaction,
     listing::{self, Listing, Mark, NoFilter, Page, Position, SortKey},
     now,
 };
@@ -118,13 +115,14 @@ impl Model {
     /// # Errors
     /// When the database refuses.
     pub async fn record(
-        txn: &DatabaseTransaction,
+        txn: &Transaction,
         movements: impl IntoIterator<Item = Movement>,
         actor: &Actor,
     ) -> Result<()> {
         let created_at = now();
         let rows: Vec<_> = movements
             .into_iter()
+            .inspect(|movement| txn.touch([Topic::Stock(movement.product_id)]))
             .map(|movement| ActiveModel {
                 product_id: Set(movement.product_id),
                 kind: Set(movement.kind.as_str().to_owned()),
@@ -162,15 +160,12 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(
-        db: &impl ConnectionTrait,
-        account_id: i64,
-        name: &str,
-    ) -> Result<()> {
+    pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
+        txn.touch([Topic::People]);
         Entity::update_many()
             .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))
-            .exec(db)
+            .exec(txn)
             .await?;
         Ok(())
     }

@@ -1,19 +1,26 @@
-//! The write path: every change to the store happens in a transaction that is opened here, by
-//! [`transaction!`].
+//! The write path: every change to the store happens in a [`Transaction`] that is opened here, by
+//! [`transaction!`]. When it is over, whoever keeps copies is told what has changed.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
 
 use rand::Rng;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::sleep,
 };
 
-use super::error::{Error, Result, is_transient};
+use super::{
+    error::{Error, Result, is_transient},
+    topic::Topic,
+};
 
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
 const ATTEMPTS: u32 = 6;
@@ -28,20 +35,20 @@ static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 /// locks while it runs: no password hashing and no network calls in there.
 ///
 /// ```text
-/// let customer = transaction!(&ctx.db, |txn| customers::Model::create(txn, &details).await)?;
+/// let customer = transaction!(&ctx, |txn| customers::Model::create(txn, &details).await)?;
 /// ```
 ///
 /// A macro, because no function can say yet that the futures of the closure it is given are `Send`.
 #[macro_export]
 macro_rules! transaction {
-    ($db:expr, |$txn:ident| $work:expr) => {{
-        let mut attempts = $crate::models::transaction::Attempts::on($db);
+    ($store:expr, |$txn:ident| $work:expr) => {{
+        let mut attempts = $crate::models::transaction::Attempts::on($store);
         loop {
             let outcome = match attempts.begin().await {
                 Ok(open) => {
                     let $txn = open.transaction();
                     let outcome: $crate::models::Result<_> = async { $work }.await;
-                    open.end(outcome).await
+                    attempts.end(open, outcome).await
                 }
                 Err(error) => Err(error),
             };
@@ -56,33 +63,89 @@ macro_rules! transaction {
 /// otherwise with what is done now, which is kept in the same transaction.
 #[macro_export]
 macro_rules! once {
-    ($db:expr, $claim:expr, |$txn:ident| $work:expr) => {
-        $crate::transaction!($db, |$txn| match $claim.replay($txn).await? {
+    ($store:expr, $claim:expr, |$txn:ident| $work:expr) => {
+        $crate::transaction!($store, |$txn| match $claim.replay($txn).await? {
             Some(answer) => Ok(answer),
             None => $claim.keep($txn, $work?).await,
         })
     };
 }
 
+/// Where transactions happen, and who is told when one is over.
+pub trait Store: Sync {
+    /// The database.
+    fn db(&self) -> &DatabaseConnection;
+
+    /// Whatever was made of these before is out of date.
+    fn changed(&self, topics: BTreeSet<Topic>) -> impl Future<Output = ()> + Send;
+}
+
+/// A database alone, of which nobody keeps copies.
+impl Store for DatabaseConnection {
+    fn db(&self) -> &DatabaseConnection {
+        self
+    }
+
+    async fn changed(&self, _: BTreeSet<Topic>) {}
+}
+
+/// A transaction in which verbs work. They say what they change.
+#[derive(Debug)]
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    changed: SyncMutex<BTreeSet<Topic>>,
+}
+
+impl Transaction {
+    /// Says what has changed, for those who keep copies.
+    pub fn touch(&self, topics: impl IntoIterator<Item = Topic>) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.extend(topics);
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.inner.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.inner.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.inner.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.inner.query_all_raw(statement).await
+    }
+}
+
 /// The attempts at one transaction.
 #[derive(Debug)]
-pub struct Attempts<'a> {
-    db: &'a DatabaseConnection,
+pub struct Attempts<'a, S> {
+    store: &'a S,
     made: u32,
 }
 
 /// A transaction that has begun, and its turn to write.
 #[derive(Debug)]
 pub struct Open {
-    transaction: DatabaseTransaction,
-    _turn: Option<MutexGuard<'static, ()>>,
+    transaction: Transaction,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
-impl<'a> Attempts<'a> {
+impl<'a, S: Store> Attempts<'a, S> {
     /// No attempts yet.
     #[must_use]
-    pub const fn on(db: &'a DatabaseConnection) -> Self {
-        Self { db, made: 0 }
+    pub const fn on(store: &'a S) -> Self {
+        Self { store, made: 0 }
     }
 
     /// Begins the next one.
@@ -91,7 +154,8 @@ impl<'a> Attempts<'a> {
     /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Open> {
         self.made += 1;
-        let turn = match self.db.get_database_backend() {
+        let db = self.store.db();
+        let turn = match db.get_database_backend() {
             DbBackend::Sqlite => Some(SQLITE_TURN.lock().await),
             _ => None,
         };
@@ -100,10 +164,33 @@ impl<'a> Attempts<'a> {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Open {
-            transaction: self.db.begin_with_options(options).await?,
-            _turn: turn,
-        })
+        let transaction = Transaction {
+            inner: db.begin_with_options(options).await?,
+            changed: SyncMutex::default(),
+        };
+        Ok(Open { transaction, turn })
+    }
+
+    /// Commits what succeeded, and takes back what did not.
+    ///
+    /// # Errors
+    /// The outcome's own; and the database's, when it would not commit.
+    pub async fn end<T>(&self, open: Open, outcome: Result<T>) -> Result<T> {
+        let Open { transaction, turn } = open;
+        let Transaction { inner, changed } = transaction;
+        if outcome.is_ok() {
+            let committed = inner.commit().await;
+            drop(turn);
+            // Also when the commit has failed: the connection may have broken after the database had done it.
+            let changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
+            if !changed.is_empty() {
+                self.store.changed(changed).await;
+            }
+            committed?;
+        } else if let Err(error) = inner.rollback().await {
+            tracing::debug!(%error, "no rollback: the connection is gone, and the transaction with it");
+        }
+        outcome
     }
 
     /// What has come of it; or nothing when it is worth another attempt.
@@ -131,20 +218,7 @@ fn is_worth_another(error: &Error) -> bool {
 impl Open {
     /// The transaction to work in.
     #[must_use]
-    pub const fn transaction(&self) -> &DatabaseTransaction {
+    pub const fn transaction(&self) -> &Transaction {
         &self.transaction
-    }
-
-    /// Commits what succeeded, and takes back what did not.
-    ///
-    /// # Errors
-    /// The outcome's own; and the database's, when it would not commit.
-    pub async fn end<T>(self, outcome: Result<T>) -> Result<T> {
-        if outcome.is_ok() {
-            self.transaction.commit().await?;
-        } else if let Err(error) = self.transaction.rollback().await {
-            tracing::debug!(%error, "no rollback: the connection is gone, and the transaction with it");
-        }
-        outcome
     }
 }

@@ -56,7 +56,7 @@ impl Task for AdminCreate {
         let registration = Registration::administrator(username, password)
             .hashed(&ctx.db)
             .await?;
-        transaction!(&ctx.db, |txn| Model::create(txn, &registration).await)?;
+        transaction!(ctx, |txn| Model::create(txn, &registration).await)?;
         println!("The administrator {name} can log in now.");
         if let Some(password) = generated {
             println!("The password, shown this once: {password}");

@@ -85,8 +85,7 @@ async fn row_by_row(ctx: &AppContext, file: &Path) -> Result<(Imported, u64)> {
     let mut batches = Batches::open(file)?;
     let mut imported = Imported::default();
     while let Some(rows) = batches.next() {
-        imported += transaction!(&ctx.db, |txn| Model::import(txn, &rows, &Actor::system())
-            .await)?;
+        imported += transaction!(ctx, |txn| Model::import(txn, &rows, &Actor::system()).await)?;
     }
     Ok((imported, batches.done()))
 }
@@ -99,7 +98,7 @@ async fn all_or_none(ctx: &AppContext, file: &Path) -> Result<(Imported, u64)> {
     if refused > 0 {
         return Ok((Imported::default(), refused));
     }
-    let imported = transaction!(&ctx.db, |txn| {
+    let imported = transaction!(ctx, |txn| {
         let mut batches = Batches::open(file)?;
         let mut imported = Imported::default();
         while let Some(rows) = batches.next() {

@@ -2,15 +2,78 @@
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    body::Bytes,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::models::{Result, idempotency_keys::KeptAnswer};
 
 /// Says that an answer was given before.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Whoever asked may keep it for themselves, but has to ask whether it is still the same.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// What is shown of something at a moment: the answer to a GET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// JSON.
+    pub body: Bytes,
+    /// What no other representation of the same thing has: a strong entity tag (RFC 9110, section
+    /// 8.8.3).
+    pub etag: HeaderValue,
+    /// Where its neighbours are, when it is a page of a list.
+    pub link: Option<HeaderValue>,
+}
+
+impl Representation {
+    /// What is shown of a view.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn of(view: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(view).map_err(loco_rs::Error::from)?;
+        // Half of the digest: 128 bits, in quotes.
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
+        let etag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(loco_rs::Error::wrap)?;
+        Ok(Self {
+            body: body.into(),
+            etag,
+            link: None,
+        })
+    }
+
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.body.len() + self.etag.len() + self.link.as_ref().map_or(0, HeaderValue::len)
+    }
+
+    /// The headers of the answer, which go without the body when the client has that already.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, PRIVATE);
+        headers.insert(header::VARY, HeaderValue::from_static("authorization"));
+        if let Some(link) = &self.link {
+            headers.insert(header::LINK, link.clone());
+        }
+        headers
+    }
+}
+
+impl IntoResponse for Representation {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        let headers = self.headers();
+        (headers, [(header::CONTENT_TYPE, json)], self.body).into_response()
+    }
+}
 
 /// 201 with a new thing and where it is, as it can be kept for a retry.
 ///

@@ -1,18 +1,18 @@
 //! Pages of lists: which one is wanted, what is answered, and where the neighbours are.
 
-use axum::{
-    Json,
-    http::{HeaderValue, Uri, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderValue, Uri};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::fields::{Fields, FromFields};
+use super::{
+    answer::Representation,
+    fields::{Fields, FromFields},
+};
 use crate::models::{
+    self,
     listing::{self, Listing, Mark, Paging, Place, Position, Sort},
     types::{Scalar, Violation, Whole},
 };
@@ -169,19 +169,21 @@ impl<T: Serialize> Page<T> {
     }
 }
 
-impl<T: Serialize> IntoResponse for Page<T> {
-    fn into_response(self) -> Response {
+impl<T: Serialize> Page<T> {
+    /// The page as it is shown, with the links to its neighbours.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn representation(&self) -> Result<Representation, models::Error> {
         let links: Vec<_> = self
             .links
             .iter()
             .map(|(rel, uri)| format!("<{uri}>; rel=\"{rel}\""))
             .collect();
-        let links = HeaderValue::from_str(&links.join(", "));
-        let mut response = Json(self).into_response();
-        if let Ok(links) = links {
-            response.headers_mut().insert(header::LINK, links);
-        }
-        response
+        Ok(Representation {
+            link: HeaderValue::from_str(&links.join(", ")).ok(),
+            ..Representation::of(self)?
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 //! A handler returns a [`Problem`]; the outermost layer renders it, because only there are the path
 //! and the request's id known (`initializers/problem_details`).
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -32,6 +34,8 @@ pub enum Kind {
     NotFound,
     /// The route does not know the method.
     MethodNotAllowed,
+    /// What is there is not what the caller has seen.
+    PreconditionFailed,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is not of a type that is understood.
@@ -48,6 +52,8 @@ pub enum Kind {
     IdempotencyMismatch,
     /// Rules are broken.
     ValidationFailed,
+    /// The client's budget is used up.
+    RateLimited,
     /// Something that should not happen.
     Internal,
     /// The store cannot work just now.
@@ -66,6 +72,7 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Conflict
@@ -73,6 +80,7 @@ impl Kind {
             | Self::InvalidTransition
             | Self::IdempotencyInProgress => StatusCode::CONFLICT,
             Self::ValidationFailed | Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Other(status) => status,
@@ -89,6 +97,7 @@ impl Kind {
             Self::Forbidden => "/problems/forbidden",
             Self::NotFound => "/problems/not-found",
             Self::MethodNotAllowed => "/problems/method-not-allowed",
+            Self::PreconditionFailed => "/problems/precondition-failed",
             Self::PayloadTooLarge => "/problems/payload-too-large",
             Self::UnsupportedMediaType => "/problems/unsupported-media-type",
             Self::Conflict => "/problems/conflict",
@@ -97,6 +106,7 @@ impl Kind {
             Self::IdempotencyInProgress => "/problems/idempotency-in-progress",
             Self::IdempotencyMismatch => "/problems/idempotency-mismatch",
             Self::ValidationFailed => "/problems/validation-failed",
+            Self::RateLimited => "/problems/rate-limited",
             Self::Internal => "/problems/internal",
             Self::Unavailable => "/problems/unavailable",
             Self::Other(_) => "about:blank",
@@ -113,6 +123,7 @@ impl Kind {
             Self::Forbidden => "Forbidden",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::PreconditionFailed => "Precondition failed",
             Self::PayloadTooLarge => "Payload too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Conflict => "Conflict",
@@ -121,6 +132,7 @@ impl Kind {
             Self::IdempotencyInProgress => "Idempotency key in progress",
             Self::IdempotencyMismatch => "Idempotency key used for another request",
             Self::ValidationFailed => "Validation failed",
+            Self::RateLimited => "Rate limited",
             Self::Internal => "Internal error",
             Self::Unavailable => "Unavailable",
             Self::Other(status) => status.canonical_reason().unwrap_or("Error"),
@@ -136,6 +148,7 @@ impl Kind {
             StatusCode::FORBIDDEN => Self::Forbidden,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PRECONDITION_FAILED => Self::PreconditionFailed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::UNPROCESSABLE_ENTITY => Self::ValidationFailed,
@@ -143,6 +156,7 @@ impl Kind {
             StatusCode::REQUEST_TIMEOUT
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Self::Unavailable,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
             other => Self::Other(other),
         }
@@ -153,6 +167,9 @@ impl Kind {
             Self::NotFound => "There is nothing here.",
             Self::MethodNotAllowed => {
                 "This path does not take that method; the Allow header lists those it takes."
+            }
+            Self::PreconditionFailed => {
+                "This has changed since you read it: it does not match the If-Match header any more."
             }
             Self::PayloadTooLarge => "The body is larger than the server takes.",
             Self::UnsupportedMediaType => {
@@ -165,6 +182,9 @@ impl Kind {
                 "The first request with this Idempotency-Key is still running."
             }
             Self::IdempotencyMismatch => "This Idempotency-Key was used for another request.",
+            Self::RateLimited => {
+                "Too many requests: wait as many seconds as the Retry-After header says."
+            }
             Self::Internal => {
                 "Something went wrong on our side. The request_id finds it in the log."
             }
@@ -269,6 +289,17 @@ impl Problem {
         problem
     }
 
+    /// The client's budget is used up for that long. Whole seconds are told, rounded up.
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        let mut problem = Self::new(Kind::RateLimited);
+        let seconds = whole_seconds(wait).max(1);
+        problem
+            .headers
+            .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        problem
+    }
+
     /// Something that should not happen. It is logged here, and nowhere else.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %error, "internal error");
@@ -346,6 +377,7 @@ impl From<models::Error> for Problem {
                 Self::new(Kind::InvalidTransition).because(sentence(&error))
             }
             Error::KeyReused => Self::new(Kind::IdempotencyMismatch),
+            Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::NotTracked | Error::Overtaken => {
                 Self::new(Kind::Conflict).because(sentence(&error))
             }
@@ -394,6 +426,12 @@ impl From<loco_rs::Error> for Problem {
             error => Self::internal(&error),
         }
     }
+}
+
+/// A time in seconds, rounded up.
+#[must_use]
+pub fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 fn sentence(error: &dyn std::error::Error) -> String {

@@ -163,7 +163,9 @@ async fn the_last_administrator_is_not_deleted() {
 #[tokio::test]
 async fn the_last_administrator_is_not_demoted() {
     let db = postgres()
-        .append_query_results([[rows::admin()], [rows::admin()]])
+        .append_query_results([[rows::admin()]])
+        .append_query_results([[without_customer(rows::admin())]])
+        .append_query_results([[rows::admin()]])
         .into_connection();
     let outcome = change(&db, 1, demotion()).await;
     assert!(
@@ -179,7 +181,9 @@ async fn an_administrator_who_is_no_customer_does_not_become_one() {
         ..rows::admin()
     };
     let db = postgres()
-        .append_query_results([vec![rows::admin(), other], vec![rows::admin()]])
+        .append_query_results([[rows::admin(), other.clone()]])
+        .append_query_results([[without_customer(rows::admin())]])
+        .append_query_results([[rows::admin(), other]])
         .into_connection();
     let outcome = change(&db, 1, demotion()).await;
     assert!(
@@ -215,7 +219,9 @@ async fn the_same_role_leaves_the_tokens_that_are_out() {
         ..Changes::default()
     };
     let db = postgres()
-        .append_query_results([[rows::admin()], [rows::account()], [rows::account()]])
+        .append_query_results([[rows::admin(), rows::account()]])
+        .append_query_results([[(rows::account(), rows::customer())]])
+        .append_query_results([[rows::account()]])
         .append_query_results([[(rows::account(), rows::customer())]])
         .into_connection();
     change(&db, 3, same).await.unwrap();
@@ -227,7 +233,9 @@ async fn the_same_role_leaves_the_tokens_that_are_out() {
 async fn a_new_password_is_kept_as_a_hash_and_ends_the_tokens_that_are_out() {
     let db = postgres()
         .append_query_results([[(rows::account(), rows::customer())]])
-        .append_query_results([[rows::account()], [rows::account()]])
+        .append_query_results([[rows::account()]])
+        .append_query_results([[(rows::account(), rows::customer())]])
+        .append_query_results([[rows::account()]])
         .append_query_results([[(rows::account(), rows::customer())]])
         .into_connection();
     let changes = Changes {
@@ -237,11 +245,11 @@ async fn a_new_password_is_kept_as_a_hash_and_ends_the_tokens_that_are_out() {
     change(&db, 3, changes).await.unwrap();
     let asked = asked(db);
     assert!(
-        asked[2].contains(r#""password_hash" = '$argon2id$"#)
-            && asked[2].contains(r#""token_version" = 4"#)
-            && !asked[2].contains(PASSWORD),
+        asked[3].contains(r#""password_hash" = '$argon2id$"#)
+            && asked[3].contains(r#""token_version" = 4"#)
+            && !asked[3].contains(PASSWORD),
         "{}",
-        asked[2]
+        asked[3]
     );
 }
 
@@ -299,15 +307,21 @@ async fn log_in(db: &DatabaseConnection, username: &str) -> Result<Option<Model>
 
 async fn change(db: &DatabaseConnection, id: i64, changes: Changes) -> Result<(), Error> {
     let changes = changes.hashed(db, id).await?;
-    transaction!(db, |txn| Model::change(txn, id, &changes).await).map(drop)
+    transaction!(db, |txn| {
+        let (account, _) = Model::find_locked(txn, id).await?;
+        account.change(txn, &changes).await
+    })
+    .map(drop)
 }
 
 /// What is written when Ada's account changes so, for which no administrator is asked.
 async fn update_of_ada(changes: Changes) -> String {
     let db = postgres()
-        .append_query_results([[rows::account()], [rows::account()]])
+        .append_query_results([[rows::account()]])
+        .append_query_results([[(rows::account(), rows::customer())]])
+        .append_query_results([[rows::account()]])
         .append_query_results([[(rows::account(), rows::customer())]])
         .into_connection();
     change(&db, 3, changes).await.unwrap();
-    asked(db).remove(1)
+    asked(db).remove(2)
 }

@@ -9,7 +9,6 @@ use boxcar::{
     },
     transaction,
 };
-use sea_orm::TransactionTrait;
 
 use super::{
     mock::{asked, changed, counted, knowing, knowing_nothing, none, postgres, unreachable},
@@ -49,9 +48,7 @@ async fn an_erased_customer_is_not_looked_for() {
 #[tokio::test]
 async fn a_customer_who_is_to_be_changed_is_locked() {
     let db = knowing(rows::customer());
-    let txn = db.begin().await.unwrap();
-    Model::find_locked(&txn, 5).await.unwrap();
-    txn.commit().await.unwrap();
+    transaction!(&db, |txn| Model::find_locked(txn, 5).await).unwrap();
     let asked = asked(db);
     assert!(
         asked[0].contains(r#""erased" = FALSE"#) && asked[0].ends_with("FOR UPDATE"),

@@ -3,7 +3,11 @@
 use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
 use axum::Router;
-use boxcar::{app::App, initializers::problem_details::ProblemDetails, settings::Settings};
+use boxcar::{
+    app::App,
+    initializers::{cache, problem_details::ProblemDetails},
+    settings::Settings,
+};
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     environment::Environment,
@@ -129,6 +133,7 @@ pub async fn routes_on(db: &DatabaseConnection) -> (Router, String) {
     let config = App::load_config(&Environment::Test).await.unwrap();
     let ctx = AppContext::builder(Environment::Test, db.clone(), config).build();
     Settings::load(&ctx).unwrap();
+    cache::plug_in(&ctx).unwrap();
     let router = App::routes(&ctx)
         .to_router::<App>(ctx.clone(), Router::new())
         .unwrap();

@@ -180,5 +180,7 @@ pub async fn add_product(db: &DatabaseConnection, details: &products::Details) -
 
 /// Adds a customer.
 pub async fn add_customer(db: &DatabaseConnection, email: &str) -> customers::Model {
-    customers::Model::create(db, &person(email)).await.unwrap()
+    transaction!(db, |txn| customers::Model::create(txn, &person(email))
+        .await)
+    .unwrap()
 }

@@ -20,8 +20,8 @@ use boxcar::{
     transaction,
 };
 use sea_orm::{
-    DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{Barrier, Notify},
@@ -174,7 +174,8 @@ async fn a_writer_waits_for_one_in_another_process() {
         .await
         .unwrap();
     let holding = outside.begin_with_options(at_once()).await.unwrap();
-    Model::put_back(&holding, id, 1).await.unwrap();
+    let put_back = format!("UPDATE products SET stock = stock + 1 WHERE id = {id}");
+    holding.execute_unprepared(&put_back).await.unwrap();
     let mut waiting = tokio::spawn(async move { add_one(&db, id).await });
     assert!(
         timeout(Duration::from_millis(100), &mut waiting)

@@ -226,7 +226,7 @@ async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {
         body: "done".to_owned(),
         replayed: false,
     };
-    once!(&shop.ctx.db, claim, |txn| {
+    once!(&shop.ctx, claim, |txn| {
         // Like any work it takes a statement, so that both of them are under way.
         products::Entity::find().count(txn).await?;
         Ok::<_, Error>(done.clone())

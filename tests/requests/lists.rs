@@ -519,7 +519,7 @@ async fn shop_with_catalogue() -> (Shop, Client, Vec<Plain>) {
         })
         .collect();
     let system = Actor::system();
-    transaction!(&shop.ctx.db, |txn| products::Model::import(
+    transaction!(&shop.ctx, |txn| products::Model::import(
         txn, &rows, &system
     )
     .await)

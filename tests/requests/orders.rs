@@ -484,7 +484,7 @@ async fn race<const LINES: usize>(admin: &Client, orders: &[[(i64, i64); LINES]]
 async fn pay(shop: &Shop, order: &Value) {
     let id = order.as_i64().unwrap();
     let system = Actor::system();
-    transaction!(&shop.ctx.db, |txn| orders::Model::advance(
+    transaction!(&shop.ctx, |txn| orders::Model::advance(
         txn,
         Scope::All,
         id,

@@ -144,7 +144,7 @@ impl Shop {
             email: Email::parse(&format!("{username}@example.com")).unwrap(),
             phone: None,
         };
-        let customer = transaction!(&self.ctx.db, |txn| customers::Model::create(txn, &details)
+        let customer = transaction!(&self.ctx, |txn| customers::Model::create(txn, &details)
             .await)
         .unwrap();
         self.account(Some(customer.id), username, Role::Customer)
@@ -159,7 +159,7 @@ impl Shop {
             role,
         };
         let registration = registration.hashed(&self.ctx.db).await.unwrap();
-        let (account, _) = transaction!(&self.ctx.db, |txn| customer_accounts::Model::create(
+        let (account, _) = transaction!(&self.ctx, |txn| customer_accounts::Model::create(
             txn,
             &registration
         )

@@ -1,5 +1,7 @@
 //! Who is calling. A handler that takes an [`Account`] or an [`Admin`] cannot run without one.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -8,31 +10,82 @@ use loco_rs::app::AppContext;
 
 use crate::{
     models::{
-        Actor, Error,
-        customer_accounts::{self, Claims},
+        Actor, Error, Topic,
+        customer_accounts::{Claims, Model},
         orders::Scope,
         types::Role,
     },
+    stores::{generations::Noted, kept::Kept},
     views::problem::{Kind, Problem},
 };
 
+/// The accounts that have called lately, by their `pid`.
+pub type Accounts = Kept<Arc<Model>>;
+
+/// Who the request's token proves its sender to be, found out before any handler runs.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Result<Arc<Model>, Problem>);
+
 /// Whoever has a valid token.
 #[derive(Clone, Debug)]
-pub struct Account(pub customer_accounts::Model);
+pub struct Account(pub Arc<Model>);
 
 /// An administrator with a valid token.
 #[derive(Clone, Debug)]
-pub struct Admin(pub customer_accounts::Model);
+pub struct Admin(pub Arc<Model>);
+
+/// What the request's token says, if it is this store's and not expired.
+///
+/// # Errors
+/// 401 `unauthenticated`.
+pub fn claims(headers: &HeaderMap, ctx: &AppContext) -> Result<Claims, Problem> {
+    let token = bearer(headers)?;
+    Claims::verified(token, ctx.config.get_jwt_config()?).ok_or_else(refused)
+}
+
+/// The account that a token names, if the token is still good: the account may be gone, and every new
+/// password, role or logout raises its version.
+///
+/// # Errors
+/// 401 `unauthenticated`; 503 when the database does not answer.
+pub async fn authenticated(
+    claims: &Claims,
+    noted: &Noted,
+    ctx: &AppContext,
+) -> Result<Arc<Model>, Problem> {
+    let accounts: Arc<Accounts> = ctx.shared_store.get().ok_or_else(not_plugged_in)?;
+    let stamp = noted.stamp(&[Topic::Login(claims.pid.clone())]);
+    let account = accounts
+        .get_or_make(&claims.pid, stamp, || async {
+            match Model::find_by_pid(&ctx.db, &claims.pid).await {
+                Err(Error::NotFound) => Err(refused()),
+                Err(error) => Err(error.into()),
+                Ok(account) => Ok(Arc::new(account.without_password())),
+            }
+        })
+        .await?;
+    if claims.version == account.token_version {
+        Ok(account)
+    } else {
+        Err(refused())
+    }
+}
+
+/// Whose orders an account may see.
+#[must_use]
+pub fn scope(account: &Model) -> Scope {
+    match (account.role(), account.customer_id) {
+        (Role::Admin, _) => Scope::All,
+        // An account without a customer is an administrator's; id 0 is nobody's.
+        (Role::Customer, customer) => Scope::Customer(customer.unwrap_or_default()),
+    }
+}
 
 impl Account {
     /// Whose orders they may see.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        match (self.0.role(), self.0.customer_id) {
-            (Role::Admin, _) => Scope::All,
-            // An account without a customer is an administrator's; id 0 is nobody's.
-            (Role::Customer, customer) => Scope::Customer(customer.unwrap_or_default()),
-        }
+        scope(&self.0)
     }
 
     /// Who they are, for history.
@@ -56,31 +109,20 @@ impl Admin {
     }
 }
 
-impl FromRequestParts<AppContext> for Account {
+impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Problem> {
-        let refused = || Problem::unauthenticated(Some("invalid_token"));
-        let token = bearer(&parts.headers)?;
-        let claims = Claims::verified(token, ctx.config.get_jwt_config()?).ok_or_else(refused)?;
-        // A deleted account is not found, and a raised version is another one: both end the token.
-        let account = match customer_accounts::Model::find_by_pid(&ctx.db, &claims.pid).await {
-            Err(Error::NotFound) => return Err(refused()),
-            account => account?,
-        };
-        if claims.version == account.token_version {
-            Ok(Self(account))
-        } else {
-            Err(refused())
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Caller(caller) = parts.extensions.get().cloned().ok_or_else(not_plugged_in)?;
+        caller.map(Self)
     }
 }
 
-impl FromRequestParts<AppContext> for Admin {
+impl<S: Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Problem> {
-        let account = Account::from_request_parts(parts, ctx).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let account = Account::from_request_parts(parts, state).await?;
         if account.is_admin() {
             Ok(Self(account.0))
         } else {
@@ -95,7 +137,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let Some(credentials) = given.next() else {
         return Err(Problem::unauthenticated(None));
     };
-    let refused = || Problem::unauthenticated(Some("invalid_token"));
     if given.next().is_some() {
         return Err(refused());
     }
@@ -109,4 +150,12 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     } else {
         Err(refused())
     }
+}
+
+fn refused() -> Problem {
+    Problem::unauthenticated(Some("invalid_token"))
+}
+
+fn not_plugged_in() -> Problem {
+    Problem::internal(&loco_rs::Error::string("nobody has asked who is calling"))
 }

@@ -1,13 +1,17 @@
 //! What handlers take: who is calling, and what they sent. Every rejection is a problem.
 
-mod caller;
+pub mod cached;
+pub mod caller;
+mod conditional;
 mod idempotent;
 mod json;
 mod path;
 mod query;
 
 pub use self::{
+    cached::Cached,
     caller::{Account, Admin},
+    conditional::IfMatch,
     idempotent::{Idempotent, Once},
     json::Json,
     path::{ListOf, Path},

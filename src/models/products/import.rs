@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    DatabaseTransaction, IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*,
-    sea_query::OnConflict,
+    IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict,
 };
 
-use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken};
+use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken, touch};
 use crate::models::{
-    Actor, Result, stock_movements,
+    Actor, Result, Topic, Transaction, stock_movements,
     types::{Description, Sku, Stock},
 };
 
@@ -51,11 +50,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn import(
-        txn: &DatabaseTransaction,
-        rows: &[Row],
-        actor: &Actor,
-    ) -> Result<Imported> {
+    pub async fn import(txn: &Transaction, rows: &[Row], actor: &Actor) -> Result<Imported> {
         let known = Self::locked_by_sku(txn, rows).await?;
         let mut imported = Imported::default();
         let (mut added, mut changed, mut movements) = (Vec::new(), Vec::new(), Vec::new());
@@ -69,6 +64,7 @@ impl Model {
                 imported.unchanged += 1;
                 continue;
             }
+            touch(txn, product.id);
             let stock = changes
                 .stock
                 .map_or(product.stock, |stock| stock.map(Stock::get));
@@ -85,6 +81,7 @@ impl Model {
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
         if !added.is_empty() {
+            txn.touch([Topic::Products]);
             let skus: Vec<_> = added
                 .iter()
                 .filter_map(|product| product.sku.as_ref().clone())
@@ -126,10 +123,7 @@ impl Model {
         Ok(imported)
     }
 
-    async fn locked_by_sku(
-        txn: &DatabaseTransaction,
-        rows: &[Row],
-    ) -> Result<BTreeMap<String, Self>> {
+    async fn locked_by_sku(txn: &Transaction, rows: &[Row]) -> Result<BTreeMap<String, Self>> {
         let products = Entity::find()
             .filter(Column::Sku.is_in(rows.iter().map(|row| row.sku.as_str())))
             .order_by_asc(Column::Id)

@@ -1,0 +1,153 @@
+//! Answers to GET: kept as long as they are current, and not sent again to who has them.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, Uri, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use loco_rs::app::AppContext;
+
+use super::conditional::Tags;
+use crate::{
+    controllers::BASE,
+    models::{Topic, orders::Scope},
+    stores::{
+        generations::{Noted, Stamp},
+        kept::Kept,
+    },
+    views::{
+        answer::Representation,
+        problem::{Kind, Problem},
+    },
+};
+
+/// The answers that this node keeps.
+pub type Answers = Kept<Representation>;
+
+/// Who may be shown the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever has a token.
+    Everybody,
+    /// Administrators.
+    Administrators,
+    /// One customer.
+    Customer(i64),
+    /// One account.
+    Account(i64),
+}
+
+/// A GET. It is answered with what was kept, if that is current and meant for the same audience.
+#[derive(Clone, Debug)]
+pub struct Cached {
+    answers: Arc<Answers>,
+    noted: Noted,
+    uri: Uri,
+    if_none_match: Option<Tags>,
+    if_match: Option<Tags>,
+}
+
+/// What an answer to GET shows: the topics whose change makes another answer of it. The caller's
+/// customer matters where everybody has a list of their own.
+#[must_use]
+pub fn topics(path: &str, scope: Option<Scope>) -> Vec<Topic> {
+    let resource = path.strip_prefix(BASE).unwrap_or_default();
+    let mut segments = resource.trim_start_matches('/').split('/');
+    let (collection, id) = (segments.next().unwrap_or_default(), segments.next());
+    let id = id.map(|id| id.parse::<i64>().unwrap_or_default());
+    match (collection, id, segments.next()) {
+        ("products", None, None) => vec![Topic::Products],
+        ("products", Some(id), None) => vec![Topic::Product(id)],
+        ("products", Some(id), Some("stock")) => vec![Topic::Stock(id), Topic::People],
+        ("customers", None, None) => vec![Topic::Customers],
+        ("customers", Some(id), None) => vec![Topic::Customer(id)],
+        ("customer-accounts" | "auth", ..) => vec![Topic::Accounts],
+        ("orders", None, None) => match scope {
+            Some(Scope::Customer(id)) => vec![Topic::OrdersOf(id), Topic::People],
+            _ => vec![Topic::Orders, Topic::People],
+        },
+        ("orders", Some(id), None) => vec![Topic::Order(id), Topic::People],
+        _ => vec![Topic::Everything],
+    }
+}
+
+impl Cached {
+    /// Answers with what is kept, or with what `make` makes.
+    ///
+    /// # Errors
+    /// Those of `make`; 412 when `If-Match` is not what is there.
+    pub async fn answer<F>(
+        self,
+        audience: Audience,
+        make: impl Fn() -> F + Send + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Representation, Problem>> + Send,
+    {
+        let scope = match audience {
+            Audience::Customer(id) => Scope::Customer(id),
+            _ => Scope::All,
+        };
+        let stamp: Option<Stamp> = self.noted.stamp(&topics(self.uri.path(), Some(scope)));
+        let path_and_query = self.uri.path_and_query().map_or("", |whole| whole.as_str());
+        let key = format!("{audience} {path_and_query}");
+        let answer = self.answers.get_or_make(&key, stamp, make).await?;
+        if self
+            .if_match
+            .is_some_and(|tags| !tags.match_strongly(&answer.etag))
+        {
+            return Err(Problem::new(Kind::PreconditionFailed));
+        }
+        let unchanged = |tags: Tags| tags.match_weakly(&answer.etag);
+        if self.if_none_match.is_some_and(unchanged) {
+            Ok((StatusCode::NOT_MODIFIED, answer.headers()).into_response())
+        } else {
+            Ok(answer.into_response())
+        }
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everybody => f.write_str("everybody"),
+            Self::Administrators => f.write_str("administrators"),
+            Self::Customer(id) => write!(f, "customer {id}"),
+            Self::Account(id) => write!(f, "account {id}"),
+        }
+    }
+}
+
+impl From<Scope> for Audience {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::All => Self::Administrators,
+            Scope::Customer(id) => Self::Customer(id),
+        }
+    }
+}
+
+impl FromRequestParts<AppContext> for Cached {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Problem> {
+        Ok(Self {
+            answers: ctx.shared_store.get().ok_or_else(no_cache)?,
+            // Whoever comes without has noted nothing, and is answered from the database.
+            noted: parts
+                .extensions
+                .get()
+                .cloned()
+                .unwrap_or_else(Noted::nothing),
+            uri: parts.uri.clone(),
+            if_none_match: Tags::of(&parts.headers, &header::IF_NONE_MATCH),
+            if_match: Tags::of(&parts.headers, &header::IF_MATCH),
+        })
+    }
+}
+
+fn no_cache() -> Problem {
+    Problem::internal(&loco_rs::Error::string("the cache was not plugged in"))
+}

@@ -1,0 +1,48 @@
+//! Figures for those who watch over the server, in the text format of Prometheus.
+
+use async_trait::async_trait;
+use axum::{Router, http::header, response::IntoResponse, routing::get};
+use loco_rs::{
+    Result,
+    app::{AppContext, Initializer},
+};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+
+use super::cache::stores;
+use crate::{
+    settings::Settings,
+    views::problem::{Kind, Problem},
+};
+
+/// Where they are read. It takes no token: who may read them is the proxy's business.
+pub const PATH: &str = "/metrics";
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics;
+
+#[async_trait]
+impl Initializer for Metrics {
+    fn name(&self) -> String {
+        "metrics".to_owned()
+    }
+
+    async fn after_routes(&self, router: Router, ctx: &AppContext) -> Result<Router> {
+        if !Settings::of(ctx)?.metrics.enable {
+            return Ok(router);
+        }
+        let mut registry = Registry::with_prefix("boxcar");
+        stores(ctx)?.counts.register(&mut registry);
+        let registry = std::sync::Arc::new(registry);
+        let figures = move || async move {
+            let mut text = String::new();
+            match encode(&mut text, &registry) {
+                Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+                Err(_) => Problem::new(Kind::Internal).into_response(),
+            }
+        };
+        Ok(router.route(PATH, get(figures)))
+    }
+}

@@ -1,0 +1,51 @@
+//! What a write changes and a read depends on: the words in which models tell the caches.
+
+use std::fmt;
+
+/// Something that an answer shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// The list of products.
+    Products,
+    /// One product.
+    Product(i64),
+    /// One product's ledger.
+    Stock(i64),
+    /// The list of customers.
+    Customers,
+    /// One customer.
+    Customer(i64),
+    /// Every customer account, and the customers that accounts show.
+    Accounts,
+    /// Who an account is to the server that it sends a token to, by its `pid`.
+    Login(String),
+    /// The list of all orders.
+    Orders,
+    /// The list of one customer's orders.
+    OrdersOf(i64),
+    /// One order.
+    Order(i64),
+    /// The names and words of people, as orders and ledgers show them.
+    People,
+    /// All of the store.
+    Everything,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Products => f.write_str("products"),
+            Self::Product(id) => write!(f, "product:{id}"),
+            Self::Stock(id) => write!(f, "stock:{id}"),
+            Self::Customers => f.write_str("customers"),
+            Self::Customer(id) => write!(f, "customer:{id}"),
+            Self::Accounts => f.write_str("accounts"),
+            Self::Login(pid) => write!(f, "login:{pid}"),
+            Self::Orders => f.write_str("orders"),
+            Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),
+            Self::Order(id) => write!(f, "order:{id}"),
+            Self::People => f.write_str("people"),
+            Self::Everything => f.write_str("everything"),
+        }
+    }
+}

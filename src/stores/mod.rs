@@ -1,0 +1,118 @@
+//! What nodes share: in memory for one of them alone, in Redis for several.
+//!
+//! That is which state of the store is the current one ([`generations`]), and what clients have used of
+//! their budgets ([`budgets`]). Answers themselves are kept by each node ([`kept`]): they are only found
+//! while they are current.
+//!
+//! Nothing here knows what the store sells, or HTTP.
+
+pub mod budgets;
+pub mod counts;
+pub mod generations;
+pub mod kept;
+pub mod redis;
+
+use std::{fmt::Display, hash::Hash, sync::Arc, time::Duration};
+
+use self::{
+    budgets::{Charge, Quota, Tallies, Verdict},
+    counts::Counts,
+    generations::{Generations, Noted},
+    redis::Redis,
+};
+
+/// What a generation belongs to.
+pub trait Name: Hash + Display + Sync {}
+
+impl<T: Hash + Display + Sync> Name for T {}
+
+/// What this node knows and what it shares.
+#[derive(Debug)]
+pub struct Stores {
+    generations: Arc<Generations>,
+    failures: Tallies,
+    redis: Option<Redis>,
+    /// How often what happened.
+    pub counts: Counts,
+}
+
+impl Stores {
+    /// A node that keeps to itself; or shares with the others, when there is a Redis. What is kept may be
+    /// `ttl` old at most.
+    #[must_use]
+    pub fn new(redis: Option<Redis>, ttl: Duration) -> Self {
+        let counts = Counts::default();
+        Self {
+            generations: Arc::default(),
+            failures: Tallies::default(),
+            redis: redis.map(|redis| redis.keeping(ttl, counts.clone())),
+            counts,
+        }
+    }
+
+    /// Whether budgets are counted here, for all nodes.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.redis.is_some()
+    }
+
+    /// What a request has to know before it begins: which generations are current, and, where budgets
+    /// are shared, whether its budget allows it. One round trip at most.
+    pub async fn look(
+        &self,
+        names: &[impl Name],
+        charge: Option<&Charge>,
+    ) -> (Noted, Option<Verdict>) {
+        match &self.redis {
+            None => (Noted::here(Arc::clone(&self.generations)), None),
+            Some(redis) => match redis.look(names, charge).await {
+                Some((noted, verdict)) => (noted, verdict),
+                None => (Noted::nothing(), None),
+            },
+        }
+    }
+
+    /// Says that these have changed. Nothing that was kept of them is found from now on, on any node.
+    pub async fn raise(&self, names: &[impl Name], everything: bool) {
+        self.generations.raise(names, everything);
+        if let Some(redis) = &self.redis {
+            redis.raise(names, everything).await;
+        }
+    }
+
+    /// Takes one from each of the budgets, or from none of them when one is used up: the time until it
+    /// is not comes back.
+    ///
+    /// # Errors
+    /// The time until there is something in each again.
+    pub async fn take(&self, budgets: &[(String, Quota)]) -> Result<(), Duration> {
+        if let Some(redis) = &self.redis
+            && let Some(outcome) = redis.take(budgets).await
+        {
+            return outcome;
+        }
+        // Without its Redis the node still counts for itself.
+        self.failures.take(budgets)
+    }
+
+    /// Gives back what was taken.
+    pub async fn give_back(&self, budgets: &[(String, Quota)]) {
+        if let Some(redis) = &self.redis
+            && redis.give_back(budgets).await
+        {
+            return;
+        }
+        self.failures.give_back(budgets);
+    }
+
+    /// Whether the Redis answers, where there is one.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check(&self) -> Result<(), String> {
+        match &self.redis {
+            None => Ok(()),
+            Some(redis) => redis.check().await,
+        }
+    }
+}

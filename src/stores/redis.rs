@@ -1,0 +1,387 @@
+//! What nodes share through Redis: which generations are current, and budgets.
+//!
+//! **An outage.** When Redis does not answer, the node does without: nothing that was kept is trusted,
+//! and budgets are as the settings say. Every new connection begins by declaring everything outdated:
+//! so whatever was written while Redis was away, or was forgotten by it, no node finds an older answer.
+//! That is why a connection is never mended behind our back.
+//!
+//! **A number that is missing**, because Redis was restarted, ran full or let its time run out, is
+//! replaced by a new one. Numbers are random: none comes back that was used before.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Script,
+    aio::MultiplexedConnection,
+};
+use tokio::time::timeout;
+
+use super::{
+    Name,
+    budgets::{Charge, Quota, Verdict},
+    counts::Counts,
+    generations::Noted,
+};
+
+/// How long Redis may take to answer. A request is not held up for longer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a node leaves Redis alone that did not answer. Only writes ask at once.
+const REST: Duration = Duration::from_millis(250);
+
+/// Answers the current numbers of KEYS, the first ARGV[1] of them, making those that are missing; then
+/// takes one from the budget that is the last key, if there is one more.
+const LOOK: &str = r"
+local answer = {}
+for i = 1, tonumber(ARGV[1]) do
+  local number = redis.call('GETEX', KEYS[i], 'PX', ARGV[3])
+  if not number then
+    number = ARGV[2]
+    redis.call('SET', KEYS[i], number, 'PX', ARGV[3])
+  end
+  answer[i] = number
+end
+local budget = KEYS[tonumber(ARGV[1]) + 1]
+if budget then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000000 + time[2]
+  local interval, burst = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local full_at = math.max(tonumber(redis.call('GET', budget)) or now, now)
+  local next_full_at = full_at + interval
+  local wait = next_full_at - burst * interval - now
+  if wait > 0 then
+    answer[#answer + 1] = string.format('%.0f', wait)
+  else
+    redis.call('SET', budget, string.format('%.0f', next_full_at),
+      'PX', string.format('%.0f', math.ceil((next_full_at - now) / 1000)))
+    answer[#answer + 1] = '0'
+    full_at = next_full_at
+  end
+  answer[#answer + 1] = string.format('%.0f', full_at - now)
+end
+return answer
+";
+
+/// Takes one from every budget in KEYS, or from none: the longest wait comes back. ARGV are their
+/// intervals and bursts by turns.
+const TAKE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local wait, next_full_at = 0, {}
+for i, key in ipairs(KEYS) do
+  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  next_full_at[i] = math.max(tonumber(redis.call('GET', key)) or now, now) + interval
+  wait = math.max(wait, next_full_at[i] - burst * interval - now)
+end
+if wait == 0 then
+  for i, key in ipairs(KEYS) do
+    redis.call('SET', key, string.format('%.0f', next_full_at[i]),
+      'PX', string.format('%.0f', math.ceil((next_full_at[i] - now) / 1000)))
+  end
+end
+return string.format('%.0f', wait)
+";
+
+/// Gives one back to every budget in KEYS. ARGV are their intervals.
+const GIVE_BACK: &str = r"
+for i, key in ipairs(KEYS) do
+  local full_at = tonumber(redis.call('GET', key))
+  if full_at then
+    redis.call('SET', key, string.format('%.0f', full_at - tonumber(ARGV[i])), 'KEEPTTL')
+  end
+end
+return 0
+";
+
+/// The way to Redis.
+#[derive(Debug)]
+pub struct Redis {
+    client: Client,
+    prefix: String,
+    /// How long a number outlives its last use: longer than anything is kept under it.
+    lifetime: Duration,
+    counts: Counts,
+    link: Mutex<Link>,
+    /// Held by whoever tries to connect.
+    trying: tokio::sync::Mutex<Tries>,
+    tries_begun: AtomicU64,
+    scripts: Scripts,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    look: Script,
+    take: Script,
+    give_back: Script,
+}
+
+/// How many attempts at a connection have ended.
+#[derive(Debug, Default)]
+struct Tries(u64);
+
+#[derive(Clone, Debug)]
+enum Link {
+    /// Connected, for that number of a time.
+    Up(MultiplexedConnection, u64),
+    /// Not connected, and not worth a try before then.
+    Down(Instant),
+}
+
+impl Redis {
+    /// The Redis at `url`, in which every key begins with `prefix`. It is not asked before it is needed.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn at(url: &str, prefix: &str) -> RedisResult<Self> {
+        Ok(Self {
+            client: Client::open(url)?,
+            prefix: prefix.to_owned(),
+            lifetime: Duration::default(),
+            counts: Counts::default(),
+            link: Mutex::new(Link::Down(Instant::now())),
+            trying: tokio::sync::Mutex::default(),
+            tries_begun: AtomicU64::new(0),
+            scripts: Scripts {
+                look: Script::new(LOOK),
+                take: Script::new(TAKE),
+                give_back: Script::new(GIVE_BACK),
+            },
+        })
+    }
+
+    /// The same, for a node that keeps what it makes for `ttl`.
+    #[must_use]
+    pub fn keeping(self, ttl: Duration, counts: Counts) -> Self {
+        Self {
+            lifetime: ttl * 2 + Duration::from_secs(1),
+            counts,
+            ..self
+        }
+    }
+
+    /// The current numbers of the names, and what the budget says: one round trip. Nothing when Redis
+    /// does not answer.
+    pub async fn look<N: Name>(
+        &self,
+        names: &[N],
+        charge: Option<&Charge>,
+    ) -> Option<(Noted, Option<Verdict>)> {
+        let (mut connection, link) = self.connection(false).await?;
+        let mut invocation = self.scripts.look.prepare_invoke();
+        invocation.key(self.everything());
+        for name in names {
+            invocation.key(self.generation(name));
+        }
+        invocation
+            .arg(names.len() + 1)
+            .arg(rand::random::<u64>())
+            .arg(millis(self.lifetime));
+        if let Some(Charge { key, quota }) = charge {
+            invocation.key(self.budget(key));
+            invocation.arg(micros(quota.interval)).arg(quota.burst);
+        }
+        let answer: Vec<u64> = self
+            .settled(link, invocation.invoke_async(&mut connection))
+            .await?;
+        let mut answer = answer.into_iter();
+        let noted = Noted::shared(answer.next()?, names.iter().zip(answer.by_ref()));
+        let verdict = match charge {
+            Some(Charge { quota, .. }) => {
+                let (wait, full_in) = (answer.next()?, answer.next()?);
+                Some(verdict(quota, wait, full_in))
+            }
+            None => None,
+        };
+        Some((noted, verdict))
+    }
+
+    /// Replaces the numbers of the names, or that of everything. When the connection is dead a new one
+    /// is made at once, which declares everything outdated: Redis may be back, and other nodes with it.
+    pub async fn raise(&self, names: &[impl Name], everything: bool) {
+        let Some((mut connection, link)) = self.connection(true).await else {
+            return;
+        };
+        let mut pipeline = Pipeline::with_capacity(names.len() + 1);
+        let lifetime = millis(self.lifetime);
+        if everything {
+            pipeline.pset_ex(self.everything(), rand::random::<u64>(), lifetime);
+        }
+        for name in names {
+            pipeline.pset_ex(self.generation(name), rand::random::<u64>(), lifetime);
+        }
+        let raised = self.settled(link, pipeline.exec_async(&mut connection));
+        if raised.await.is_none() {
+            self.connection(true).await;
+        }
+    }
+
+    /// Takes one from each budget or from none; nothing when Redis does not answer.
+    pub async fn take(&self, budgets: &[(String, Quota)]) -> Option<Result<(), Duration>> {
+        let (mut connection, link) = self.connection(false).await?;
+        let mut invocation = self.scripts.take.prepare_invoke();
+        for (key, quota) in budgets {
+            invocation.key(self.budget(key));
+            invocation.arg(micros(quota.interval)).arg(quota.burst);
+        }
+        let wait: u64 = self
+            .settled(link, invocation.invoke_async(&mut connection))
+            .await?;
+        Some(match wait {
+            0 => Ok(()),
+            wait => Err(Duration::from_micros(wait)),
+        })
+    }
+
+    /// Gives one back to each budget. Answers whether Redis did.
+    pub async fn give_back(&self, budgets: &[(String, Quota)]) -> bool {
+        let Some((mut connection, link)) = self.connection(false).await else {
+            return false;
+        };
+        let mut invocation = self.scripts.give_back.prepare_invoke();
+        for (key, quota) in budgets {
+            invocation.key(self.budget(key));
+            invocation.arg(micros(quota.interval));
+        }
+        let given: Option<u64> = self
+            .settled(link, invocation.invoke_async(&mut connection))
+            .await;
+        given.is_some()
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check(&self) -> Result<(), String> {
+        let connection = self.connect().await.map_err(|error| error.to_string());
+        connection.map(|_| ())
+    }
+
+    fn everything(&self) -> String {
+        format!("{}:everything", self.prefix)
+    }
+
+    fn generation(&self, name: &impl Name) -> String {
+        format!("{}:generation:{name}", self.prefix)
+    }
+
+    fn budget(&self, key: &str) -> String {
+        format!("{}:budget:{key}", self.prefix)
+    }
+
+    /// What Redis answered. When it did not, the connection is given up.
+    async fn settled<T>(
+        &self,
+        link: u64,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Option<T> {
+        let why = match timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        self.counts.errors.inc();
+        let mut current = self.current();
+        if matches!(*current, Link::Up(_, up) if up == link) {
+            *current = Link::Down(Instant::now());
+            drop(current);
+            tracing::error!(%why, "Redis is away: answers come from the database");
+        }
+        None
+    }
+
+    /// The connection, and which one it is. Without one, a reader has another made unless somebody is
+    /// at it or was in vain just now; a writer does not give up before an attempt has failed that was
+    /// begun after it came, because what it has to say outdates what others keep.
+    async fn connection(&self, writing: bool) -> Option<(MultiplexedConnection, u64)> {
+        let now = self.current().clone();
+        let rested = match now {
+            Link::Up(connection, link) => return Some((connection, link)),
+            Link::Down(until) => Instant::now() >= until,
+        };
+        let begun = self.tries_begun.load(Ordering::SeqCst);
+        let mut tries = if writing {
+            self.trying.lock().await
+        } else if rested {
+            self.trying.try_lock().ok()?
+        } else {
+            return None;
+        };
+        let now = self.current().clone();
+        if let Link::Up(connection, link) = now {
+            return Some((connection, link));
+        }
+        if tries.0 > begun {
+            return None;
+        }
+        let link = self.tries_begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let connected = timeout(PATIENCE, self.connect()).await;
+        tries.0 = link;
+        let outcome = match connected {
+            Ok(Ok(connection)) => {
+                *self.current() = Link::Up(connection.clone(), link);
+                tracing::info!("Redis answers");
+                Some((connection, link))
+            }
+            failed => {
+                *self.current() = Link::Down(Instant::now() + REST);
+                self.counts.errors.inc();
+                let why = failed.map_or_else(
+                    |_| format!("no answer within {PATIENCE:?}"),
+                    |error| error.map_or_else(|error| error.to_string(), |_| String::new()),
+                );
+                tracing::debug!(%why, "Redis is still away");
+                None
+            }
+        };
+        drop(tries);
+        outcome
+    }
+
+    /// A new connection, behind which everything is outdated.
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let patience = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&patience)
+            .await?;
+        let number = rand::random::<u64>();
+        redis::cmd("SET")
+            .arg(self.everything())
+            .arg(number)
+            .exec_async(&mut connection)
+            .await?;
+        Ok(connection)
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn verdict(quota: &Quota, wait: u64, full_in: u64) -> Verdict {
+    let taken = full_in.div_ceil(micros(quota.interval).max(1));
+    Verdict {
+        remaining: quota
+            .burst
+            .saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)),
+        full_in: Duration::from_micros(full_in),
+        refused_for: (wait > 0).then(|| Duration::from_micros(wait)),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
