@@ -1,15 +1,19 @@
 //! Logging in, and who one is.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{extract::State, response::Response};
-use loco_rs::app::AppContext;
+use loco_rs::{Error, app::AppContext};
 use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Cached, Json, Query, cached::Audience},
+    extract::{Account, Address, Cached, Json, Query, cached::Audience},
 };
 use crate::{
-    models::{customer_accounts, listing::NoFilter},
+    models::{customer_accounts, listing::NoFilter, types::fold},
+    settings::Settings,
+    stores::{Stores, budgets::Quota},
     views::{
         answer::{Representation, Secret},
         auth::{Login, LoginBody, Token},
@@ -33,11 +37,16 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Token)))]
 async fn login(
     State(ctx): State<AppContext>,
+    address: Address,
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
-    let account = customer_accounts::Model::authenticate(&ctx.db, &login.username, login.password)
-        .await?
-        .ok_or_else(Problem::invalid_credentials)?;
+    let attempt = Attempt::begin(&ctx, &login.username, address).await?;
+    let account =
+        customer_accounts::Model::authenticate(&ctx.db, &login.username, login.password).await;
+    if !matches!(account, Ok(None)) {
+        attempt.forget().await;
+    }
+    let account = account?.ok_or_else(Problem::invalid_credentials)?;
     let jwt = ctx.config.get_jwt_config()?;
     let token = account.token(jwt)?;
     Ok(Secret(Token::new(token, jwt.expiration, account)))
@@ -57,4 +66,50 @@ async fn show_me(
         Ok(Representation::of(&CustomerAccount::from(account))?)
     };
     cached.answer(Audience::Account(id), account).await
+}
+
+/// An attempt to log in. It counts as a failure until it turns out to be none: so however many are made
+/// at once, no more of them fail than may.
+struct Attempt {
+    stores: Arc<Stores>,
+    budgets: Vec<(String, Quota)>,
+}
+
+impl Attempt {
+    /// Begins one, if not too many have failed: of the username from the address, so that nobody can
+    /// lock out somebody who is elsewhere; and of all usernames from the address.
+    async fn begin(
+        ctx: &AppContext,
+        username: &str,
+        Address(address): Address,
+    ) -> Result<Self, Problem> {
+        let security = &Settings::of(ctx)?.security;
+        let failures = security.login_failures;
+        let period = Duration::from_secs(security.login_failures_period_seconds);
+        let budgets = if failures == 0 {
+            Vec::new()
+        } else {
+            // No account has a longer name.
+            let username: String = fold(username).chars().take(64).collect();
+            let of_username = format!("login {address} {username}");
+            let of_address = format!("login {address}");
+            vec![
+                (of_username, Quota::per(failures, period)),
+                (of_address, Quota::per(failures.saturating_mul(10), period)),
+            ]
+        };
+        let stores = ctx
+            .shared_store
+            .get::<Arc<Stores>>()
+            .ok_or_else(|| Problem::internal(&Error::string("the cache was not plugged in")))?;
+        match stores.take(&budgets).await {
+            Ok(()) => Ok(Self { stores, budgets }),
+            Err(wait) => Err(Problem::rate_limited(wait)),
+        }
+    }
+
+    /// It was no failure.
+    async fn forget(self) {
+        self.stores.give_back(&self.budgets).await;
+    }
 }

@@ -40,6 +40,7 @@ use crate::{
     controllers::{
         BASE,
         extract::{
+            Address,
             cached::topics,
             caller::{self, Accounts, Caller},
         },
@@ -199,6 +200,7 @@ impl Limiter {
             (_, verdict) = self.look(&[] as &[Topic], &key(&client)).await;
         }
         let key = key(&client);
+        parts.extensions.insert(Address(address));
         parts.extensions.insert(Caller(caller));
         parts.extensions.insert(noted);
         let request = Request::from_parts(parts, body);

@@ -86,6 +86,9 @@ impl Stores {
     /// # Errors
     /// The time until there is something in each again.
     pub async fn take(&self, budgets: &[(String, Quota)]) -> Result<(), Duration> {
+        if budgets.is_empty() {
+            return Ok(());
+        }
         if let Some(redis) = &self.redis
             && let Some(outcome) = redis.take(budgets).await
         {
@@ -97,6 +100,9 @@ impl Stores {
 
     /// Gives back what was taken.
     pub async fn give_back(&self, budgets: &[(String, Quota)]) {
+        if budgets.is_empty() {
+            return;
+        }
         if let Some(redis) = &self.redis
             && redis.give_back(budgets).await
         {

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::support::{Answer, Client, MariaDb, PASSWORD, Shop, TestDatabase, assert_invariants};
+use crate::support::{Answer, Client, PASSWORD, Service, Shop, TestDatabase, assert_invariants};
 
 /// How long the shop waits for a connection, and how long an answer may take then.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -143,7 +143,7 @@ struct Scene {
     customer: Client,
     product_id: i64,
     // The last to go: the others still use it.
-    server: MariaDb,
+    server: Service,
 }
 
 impl Scene {
@@ -153,7 +153,7 @@ impl Scene {
             println!("only with DATABASE_URL=mysql://…: it is MariaDB that is stopped here");
             return None;
         }
-        let server = MariaDb::start().await;
+        let server = Service::mariadb().await;
         let database = TestDatabase::create_on(server.uri()).await;
         let mut config = database.configuration().await;
         config.database.acquire_timeout = Some(u64::try_from(ACQUIRE_TIMEOUT.as_millis()).unwrap());

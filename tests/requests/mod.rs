@@ -1,11 +1,13 @@
 //! Requests and answers, one file per resource or promise.
 
 mod auth;
+mod caching;
 mod customer_accounts;
 mod customers;
 mod errors;
 mod idempotency;
 mod lifecycle;
+mod limits;
 mod lists;
 mod orders;
 mod products;

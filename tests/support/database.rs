@@ -60,6 +60,8 @@ impl TestDatabase {
     pub async fn configuration(&self) -> Config {
         let mut config = configuration().await;
         config.database.uri = self.uri();
+        // Where there is a Redis all tests share it, and none the others' keys.
+        configure(&mut config, "redis", "prefix", Uuid::new_v4().to_string());
         config
     }
 }
@@ -94,6 +96,16 @@ impl Drop for TestDatabase {
             eprintln!("a test database was left behind");
         }
     }
+}
+
+/// Sets one of the store's own settings.
+pub fn configure(
+    config: &mut Config,
+    section: &str,
+    key: &str,
+    value: impl Into<serde_json::Value>,
+) {
+    config.settings.as_mut().expect("the store has settings")[section][key] = value.into();
 }
 
 async fn configuration() -> Config {

@@ -8,11 +8,11 @@ mod services;
 mod shop;
 
 pub use self::{
-    database::TestDatabase,
+    database::{TestDatabase, configure},
     invariants::assert_invariants,
     program::{Outcome, Program},
     server::{Server, free_port},
-    services::MariaDb,
+    services::Service,
     shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},
 };
 

@@ -1,6 +1,7 @@
-//! A database server of a test's own, which it may stop.
+//! Servers of a test's own, which it may stop: a database, a Redis.
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
 };
@@ -10,16 +11,27 @@ use tokio::task::spawn_blocking;
 
 use super::free_port;
 
-/// A MariaDB that is there as long as this is.
-pub struct MariaDb {
+/// A server that is there as long as this is.
+pub struct Service {
+    name: &'static str,
     directory: TempDir,
     port: u16,
 }
 
-impl MariaDb {
-    /// Starts one.
-    pub async fn start() -> Self {
+impl Service {
+    /// Starts a MariaDB.
+    pub async fn mariadb() -> Self {
+        Self::start("mariadb").await
+    }
+
+    /// Starts a Redis. It keeps nothing on disk.
+    pub async fn redis() -> Self {
+        Self::start("redis").await
+    }
+
+    async fn start(name: &'static str) -> Self {
         let server = Self {
+            name,
             directory: tempfile::Builder::new()
                 .prefix("boxcar-")
                 .tempdir()
@@ -30,9 +42,28 @@ impl MariaDb {
         server
     }
 
-    /// The URL of its database.
+    /// Where it is.
     pub fn uri(&self) -> String {
-        format!("mysql://boxcar:boxcar@127.0.0.1:{}/boxcar", self.port)
+        match self.name {
+            "redis" => format!("redis://127.0.0.1:{}", self.port),
+            _ => format!("mysql://boxcar:boxcar@127.0.0.1:{}/boxcar", self.port),
+        }
+    }
+
+    /// Makes it stand still: connections stay, and nobody is answered.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on as if nothing had happened.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = fs::read_to_string(self.directory.path().join("pid")).unwrap();
+        let sent = Command::new("kill").args([signal, pid.trim()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Starts it again after it was stopped or killed.
@@ -51,8 +82,8 @@ impl MariaDb {
     }
 
     async fn services(&self, verb: &'static str, port: Option<u16>) {
-        let directory = self.directory.path().to_owned();
-        let output = spawn_blocking(move || services(verb, &directory, port))
+        let (name, directory) = (self.name, self.directory.path().to_owned());
+        let output = spawn_blocking(move || services(verb, name, &directory, port))
             .await
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -60,20 +91,20 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
+impl Drop for Service {
     fn drop(&mut self) {
-        if !services("destroy", self.directory.path(), None)
+        if !services("destroy", self.name, self.directory.path(), None)
             .status
             .success()
         {
-            eprintln!("a database server was left behind");
+            eprintln!("a {} was left behind", self.name);
         }
     }
 }
 
-fn services(verb: &str, directory: &Path, port: Option<u16>) -> Output {
+fn services(verb: &str, name: &str, directory: &Path, port: Option<u16>) -> Output {
     Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bin/services"))
-        .args([verb, "mariadb"])
+        .args([verb, name])
         .arg(directory)
         .args(port.map(|port| port.to_string()))
         .output()

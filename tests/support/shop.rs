@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use insta::internals::Content;
 use loco_rs::{
     app::{AppContext, Hooks},
-    boot::StartMode,
+    boot::{BootResult, StartMode},
     config::Config,
     environment::Environment,
 };
@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::TestDatabase;
+use super::{TestDatabase, configure};
 
 /// The password of every account that a test makes.
 pub const PASSWORD: &str = "salt kettle 9 anvil fjord";
@@ -87,11 +87,28 @@ impl Shop {
         Self::open_on(database, config).await
     }
 
+    /// Opens a shop with empty tables and other settings than tests have: each a section, a key and its
+    /// value.
+    pub async fn open_with(settings: &[(&str, &str, Value)]) -> Self {
+        let database = TestDatabase::create().await;
+        let mut config = database.configuration().await;
+        for (section, key, value) in settings {
+            configure(&mut config, section, key, value.clone());
+        }
+        Self::open_on(database, config).await
+    }
+
+    /// Another server on the same database, that shares nothing else with this one.
+    pub async fn another(&self) -> Router {
+        let mut config = self.ctx.config.clone();
+        let prefix = uuid::Uuid::new_v4().to_string();
+        configure(&mut config, "redis", "prefix", prefix);
+        boot(config).await.router.unwrap()
+    }
+
     /// Opens a shop on that database, with that configuration.
     pub async fn open_on(database: TestDatabase, config: Config) -> Self {
-        let boot = App::boot(StartMode::ServerOnly, &Environment::Test, config)
-            .await
-            .expect("the shop opens");
+        let boot = boot(config).await;
         Self {
             router: boot.router.unwrap(),
             ctx: boot.app_context,
@@ -176,6 +193,12 @@ impl Shop {
     }
 }
 
+async fn boot(config: Config) -> BootResult {
+    App::boot(StartMode::ServerOnly, &Environment::Test, config)
+        .await
+        .expect("the shop opens")
+}
+
 impl Client {
     /// The same client at another server.
     pub fn at(&self, router: Router) -> Self {
@@ -249,6 +272,31 @@ impl Client {
             body,
             bytes,
         }
+    }
+
+    /// `GET` with a header.
+    pub async fn get_if(&self, path: &str, header: HeaderName, value: &str) -> Answer {
+        let request = Request::get(format!("/api/v1{path}")).header(header, value);
+        self.request(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Any method with a JSON body, if the thing is still as an entity tag says.
+    pub async fn send_if_match(
+        &self,
+        method: Method,
+        path: &str,
+        etag: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(header::IF_MATCH, etag);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.request(request.body(body).unwrap()).await
     }
 
     /// Adds a product and answers its id.

@@ -1,6 +1,6 @@
 //! Who is calling. A handler that takes an [`Account`] or an [`Admin`] cannot run without one.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -25,6 +25,10 @@ pub type Accounts = Kept<Arc<Model>>;
 /// Who the request's token proves its sender to be, found out before any handler runs.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Result<Arc<Model>, Problem>);
+
+/// Where a request comes from: an address, or the network of an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
 
 /// Whoever has a valid token.
 #[derive(Clone, Debug)]
@@ -128,6 +132,14 @@ impl<S: Sync> FromRequestParts<S> for Admin {
         } else {
             Err(Problem::new(Kind::Forbidden))
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().copied().ok_or_else(not_plugged_in)
     }
 }
 

@@ -10,7 +10,7 @@ mod query;
 
 pub use self::{
     cached::Cached,
-    caller::{Account, Admin},
+    caller::{Account, Address, Admin},
     conditional::IfMatch,
     idempotent::{Idempotent, Once},
     json::Json,

@@ -1,0 +1,359 @@
+//! How often each client may call each route.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{Method, Request, StatusCode},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Answer, Client, PASSWORD, Shop, TestDatabase};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_requests_a_day_are_answered_and_the_next_is_refused_for_each_client_and_route() {
+    let shop = limited(100).await;
+    let (ada, bob) = (shop.customer("ada").await, shop.customer("bob").await);
+    let admin = shop.admin().await;
+    for client in [&ada, &bob, &admin] {
+        for path in ["/products", "/orders", "/auth/me"] {
+            let mut requests = JoinSet::new();
+            for _ in 0..101 {
+                let client = client.clone();
+                requests.spawn(async move { client.get(path).await.status });
+            }
+            let statuses = requests.join_all().await;
+            let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+            assert_eq!(
+                (count(StatusCode::OK), count(StatusCode::TOO_MANY_REQUESTS)),
+                (100, 1),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_for_how_long_and_changes_nothing() {
+    let shop = limited(2).await;
+    let admin = shop.admin().await;
+    for left in ["1", "0"] {
+        let answer = admin
+            .post("/products", json!({ "name": "Lamp", "price": "5" }))
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            Some("\"default\";q=2;w=86400")
+        );
+        let limit = answer.header("ratelimit").unwrap();
+        assert!(
+            limit.starts_with(&format!("\"default\";r={left};t=")),
+            "{limit}"
+        );
+    }
+    let answer = admin
+        .post("/products", json!({ "name": "Lamp", "price": "5" }))
+        .await;
+    answer.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((43_100..=43_200).contains(&wait), "{wait}");
+    assert_eq!(
+        answer.header("ratelimit"),
+        Some(format!("\"default\";r=0;t={wait}").as_str())
+    );
+    assert_eq!(
+        answer.header("ratelimit-policy"),
+        Some("\"default\";q=2;w=86400")
+    );
+    assert!(answer.header("x-request-id").is_some());
+    assert_eq!(admin.get("/products").await.body["total_items"], 2);
+}
+
+#[tokio::test]
+async fn each_method_of_each_route_has_a_budget_of_its_own_whatever_the_id() {
+    let shop = limited(2).await;
+    let admin = shop.admin().await;
+    let lamp = admin
+        .add_product(json!({ "name": "Lamp", "price": "5" }))
+        .await;
+    let path = format!("/products/{lamp}");
+    assert_eq!(admin.get(&path).await.status, StatusCode::OK);
+    assert_eq!(
+        admin.get("/products/999").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(admin.get(&path).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        admin.patch(&path, json!({ "price": "6" })).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(admin.get("/products").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn head_is_a_get() {
+    let shop = limited(2).await;
+    let ada = shop.customer("ada").await;
+    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+    assert_eq!(
+        ada.send(Method::HEAD, "/products", None).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        ada.get("/products").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test]
+async fn whoever_has_no_valid_token_has_the_budget_of_their_address() {
+    let shop = limited(3).await;
+    let ada = shop.customer("ada").await;
+    let forged = shop.bearing(Some("forged".to_owned()));
+    let stranger = shop.stranger();
+    for client in [&stranger, &forged, &stranger] {
+        assert_eq!(
+            from("192.0.2.1", client).await.status,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    assert_eq!(
+        from("192.0.2.1", &forged).await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        from("192.0.2.2", &stranger).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(from("192.0.2.1", &ada).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_counts_for_its_address() {
+    let shop = limited(2).await;
+    let (ada, admin) = (shop.customer("ada").await, shop.admin().await);
+    assert_eq!(from("192.0.2.1", &ada).await.status, StatusCode::OK);
+    admin
+        .delete(&format!("/customer-accounts/{}", ada.account_id))
+        .await;
+    for _ in 0..2 {
+        assert_eq!(
+            from("192.0.2.1", &ada).await.status,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    assert_eq!(
+        from("192.0.2.1", &ada).await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        from("192.0.2.1", &shop.stranger()).await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        from("192.0.2.2", &ada).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn an_ipv6_network_is_one_client_and_an_ipv4_address_in_ipv6_is_that_address() {
+    let shop = limited(1).await;
+    let stranger = shop.stranger();
+    for (address, status) in [
+        ("2001:db8:1:2::1", StatusCode::UNAUTHORIZED),
+        ("2001:db8:1:2:ffff::7", StatusCode::TOO_MANY_REQUESTS),
+        ("2001:db8:1:3::1", StatusCode::UNAUTHORIZED),
+        ("::ffff:192.0.2.1", StatusCode::UNAUTHORIZED),
+        ("192.0.2.1", StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        assert_eq!(from(address, &stranger).await.status, status, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_forwarding_header_is_believed_only_where_the_settings_name_it() {
+    let shop = limited(1).await;
+    assert_eq!(
+        forwarded(&shop, "203.0.113.1").await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        forwarded(&shop, "203.0.113.2").await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+
+    let database = TestDatabase::create().await;
+    let mut config = database.configuration().await;
+    crate::support::configure(&mut config, "rate_limit", "requests", 1);
+    config.server.middlewares.remote_ip =
+        Some(serde_json::from_value(json!({ "enable": true })).unwrap());
+    let shop = Shop::open_on(database, config).await;
+    for (headers, status) in [
+        ("203.0.113.1", StatusCode::UNAUTHORIZED),
+        ("203.0.113.2", StatusCode::UNAUTHORIZED),
+        // What the client wrote stands to the left of what the proxy has added.
+        ("203.0.113.9, 203.0.113.1", StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        assert_eq!(forwarded(&shop, headers).await, status, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn health_the_swagger_page_and_options_are_not_limited() {
+    let shop = limited(1).await;
+    for _ in 0..3 {
+        for path in [
+            "/_ping",
+            "/_health",
+            "/_readiness",
+            "/swagger/",
+            "/api-docs/openapi.json",
+        ] {
+            let answer = ask(&shop.stranger(), Method::GET, path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert_eq!(answer.header("ratelimit"), None, "{path}");
+        }
+        let answer = ask(&shop.stranger(), Method::OPTIONS, "/api/v1/products").await;
+        assert_ne!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+#[tokio::test]
+async fn no_requests_is_no_limit() {
+    let shop = limited(0).await;
+    let ada = shop.customer("ada").await;
+    for _ in 0..150 {
+        let answer = ada.get("/products").await;
+        assert_eq!(
+            (answer.status, answer.header("ratelimit")),
+            (StatusCode::OK, None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_budget_comes_back_with_time() {
+    let settings = [("requests", json!(2)), ("period_seconds", json!(2))];
+    let settings = settings.map(|(key, value)| ("rate_limit", key, value));
+    let shop = Shop::open_with(&settings).await;
+    let ada = shop.customer("ada").await;
+    for _ in 0..2 {
+        assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+    }
+    let refused = ada.get("/products").await;
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn too_many_failed_logins_of_a_name_from_an_address_are_refused_there_alone() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(3))]).await;
+    shop.customer("ada").await;
+    shop.customer("bob").await;
+    for _ in 0..3 {
+        // Nobody needs to fear for the right password.
+        assert_eq!(
+            log_in(&shop, "192.0.2.1", "ada", PASSWORD).await.status,
+            StatusCode::OK
+        );
+        let failed = log_in(&shop, "192.0.2.1", "ADA", "not it at all, sorry").await;
+        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+    }
+    for password in [PASSWORD, "not it at all, sorry"] {
+        let refused = log_in(&shop, "192.0.2.1", "ada", password).await;
+        refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((200..=300).contains(&wait), "{wait}");
+    }
+    assert_eq!(
+        log_in(&shop, "192.0.2.2", "ada", PASSWORD).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        log_in(&shop, "192.0.2.1", "bob", PASSWORD).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn too_many_failed_logins_from_an_address_are_refused_whatever_the_name() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(1))]).await;
+    shop.customer("ada").await;
+    for number in 0..10 {
+        let failed = log_in(&shop, "192.0.2.1", &format!("nobody-{number}"), PASSWORD).await;
+        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+    }
+    let refused = log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
+    refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    assert_eq!(
+        log_in(&shop, "192.0.2.2", "ada", PASSWORD).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_logins_fail_than_may_however_many_are_tried_at_once() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(3))]).await;
+    shop.customer("ada").await;
+    let mut attempts = JoinSet::new();
+    for _ in 0..12 {
+        let stranger = shop.stranger();
+        attempts.spawn(async move {
+            let body = json!({ "username": "ada", "password": "not it at all, sorry" });
+            stranger.post("/auth/login", body).await.status
+        });
+    }
+    let statuses = attempts.join_all().await;
+    let failed = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::UNAUTHORIZED);
+    assert_eq!(failed.count(), 3, "{statuses:?}");
+}
+
+async fn limited(requests: u32) -> Shop {
+    Shop::open_with(&[("rate_limit", "requests", json!(requests))]).await
+}
+
+/// `GET /products` from an address.
+async fn from(address: &str, client: &Client) -> Answer {
+    client
+        .request(request(address, Method::GET, "/products", None))
+        .await
+}
+
+async fn log_in(shop: &Shop, address: &str, username: &str, password: &str) -> Answer {
+    let body = json!({ "username": username, "password": password });
+    let request = request(address, Method::POST, "/auth/login", Some(&body));
+    shop.stranger().request(request).await
+}
+
+/// What `GET /products` through a proxy is answered, which says for whom it asks.
+async fn forwarded(shop: &Shop, forwarded_for: &str) -> StatusCode {
+    let mut request = request("192.0.2.7", Method::GET, "/products", None);
+    let headers = request.headers_mut();
+    headers.insert("x-forwarded-for", forwarded_for.parse().unwrap());
+    headers.insert("forwarded", format!("for={forwarded_for}").parse().unwrap());
+    headers.insert("x-real-ip", forwarded_for.parse().unwrap());
+    shop.stranger().request(request).await.status
+}
+
+async fn ask(client: &Client, method: Method, path: &str) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    client.request(request.body(Body::empty()).unwrap()).await
+}
+
+fn request(address: &str, method: Method, path: &str, body: Option<&Value>) -> Request<Body> {
+    let address: IpAddr = address.parse().unwrap();
+    Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{path}"))
+        .header("content-type", "application/json")
+        .extension(ConnectInfo(SocketAddr::new(address, 50_000)))
+        .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))
+        .unwrap()
+}
