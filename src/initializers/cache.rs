@@ -54,15 +54,16 @@ impl Initializer for Cache {
 /// When `REDIS_URL` is no address of a Redis.
 pub fn plug_in(ctx: &AppContext) -> Result<()> {
     let settings = Settings::of(ctx)?;
+    let ttl = Duration::from_secs(settings.cache.ttl_seconds);
+    let counts = Counts::default();
     let redis = match settings.redis.url.as_deref().filter(|url| !url.is_empty()) {
         None => None,
         Some(url) => Some(
-            Redis::at(url, &settings.redis.prefix)
+            Redis::at(url, &settings.redis.prefix, ttl, counts.clone())
                 .map_err(|error| Error::Message(format!("REDIS_URL: {error}")))?,
         ),
     };
-    let ttl = Duration::from_secs(settings.cache.ttl_seconds);
-    let stores = Stores::new(redis, ttl);
+    let stores = Stores::new(redis, counts);
     let answers = Answers::new(
         settings.cache.max_bytes,
         ttl,

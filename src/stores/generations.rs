@@ -37,9 +37,9 @@ pub struct Noted(Source);
 enum Source {
     /// They cost nothing to read: whichever is asked for.
     Here(Arc<Generations>),
-    /// Those that were asked for, by the hash of their name, and the number of everything.
+    /// Those that were asked for, by the hash of their name, and the numbers of everything.
     Shared {
-        everything: u64,
+        everything: [u64; 2],
         numbers: Vec<(u64, u64)>,
     },
     /// Nobody knows: nothing that was kept may be trusted.
@@ -80,8 +80,11 @@ impl Noted {
         Self(Source::Here(generations))
     }
 
-    /// Numbers that all nodes share: that of everything, and those of some names.
-    pub fn shared<N: Name>(everything: u64, numbers: impl IntoIterator<Item = (N, u64)>) -> Self {
+    /// Numbers that all nodes share: those of everything, and those of some names.
+    pub fn shared<N: Name>(
+        everything: [u64; 2],
+        numbers: impl IntoIterator<Item = (N, u64)>,
+    ) -> Self {
         Self(Source::Shared {
             everything,
             numbers: numbers
@@ -115,7 +118,9 @@ impl Noted {
             Source::Shared {
                 everything,
                 numbers,
-            } => std::iter::once(Some(*everything))
+            } => everything
+                .iter()
+                .map(|number| Some(*number))
                 .chain(names.iter().map(|name| {
                     let name = hash(name);
                     let known = numbers.iter().find(|(known, _)| *known == name);
@@ -158,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_that_were_not_noted_have_no_stamp() {
-        let noted = Noted::shared(7, [("tea", 1)]);
+        let noted = Noted::shared([7, 0], [("tea", 1)]);
         assert!(noted.stamp(&["tea"]).is_some());
         assert_eq!(noted.stamp(&["tea", "cake"]), None);
         assert_eq!(Noted::nothing().stamp(&["tea"]), None);
@@ -167,8 +172,8 @@ mod tests {
     #[test]
     fn another_state_of_everything_is_another_stamp() {
         let (one, other) = (
-            Noted::shared(7, [("tea", 1)]),
-            Noted::shared(8, [("tea", 1)]),
+            Noted::shared([7, 0], [("tea", 1)]),
+            Noted::shared([8, 0], [("tea", 1)]),
         );
         assert_ne!(one.stamp(&["tea"]), other.stamp(&["tea"]));
     }

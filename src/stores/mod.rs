@@ -31,21 +31,19 @@ impl<T: Hash + Display + Sync> Name for T {}
 pub struct Stores {
     generations: Arc<Generations>,
     failures: Tallies,
-    redis: Option<Redis>,
+    redis: Option<Arc<Redis>>,
     /// How often what happened.
     pub counts: Counts,
 }
 
 impl Stores {
-    /// A node that keeps to itself; or shares with the others, when there is a Redis. What is kept may be
-    /// `ttl` old at most.
+    /// A node that keeps to itself; or shares with the others, when there is a Redis.
     #[must_use]
-    pub fn new(redis: Option<Redis>, ttl: Duration) -> Self {
-        let counts = Counts::default();
+    pub fn new(redis: Option<Arc<Redis>>, counts: Counts) -> Self {
         Self {
             generations: Arc::default(),
             failures: Tallies::default(),
-            redis: redis.map(|redis| redis.keeping(ttl, counts.clone())),
+            redis,
             counts,
         }
     }

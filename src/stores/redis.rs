@@ -1,26 +1,31 @@
 //! What nodes share through Redis: which generations are current, and budgets.
 //!
-//! **An outage.** When Redis does not answer, the node does without: nothing that was kept is trusted,
-//! and budgets are as the settings say. Every new connection begins by declaring everything outdated:
-//! so whatever was written while Redis was away, or was forgotten by it, no node finds an older answer.
-//! That is why a connection is never mended behind our back.
+//! **A number that is missing** is replaced by a new one, whether a writer has removed it, which is how
+//! generations are raised, or Redis has: when it was restarted, ran full, or its time was over. Numbers
+//! are random: none comes back that was used before.
 //!
-//! **A number that is missing**, because Redis was restarted, ran full or let its time run out, is
-//! replaced by a new one. Numbers are random: none comes back that was used before.
+//! **An outage.** When Redis does not answer, the node does without: nothing that was kept is trusted,
+//! and budgets are as the settings say. A writer who could not raise a generation has waited for
+//! [`PATIENCE`], in which nobody was answered; and whoever was not answered for [`SILENCE`], which is
+//! shorter, trusts nothing that was kept before. A node that has no requests asks all the same, every
+//! [`BEAT`], so that its silence means something. So whatever was written while Redis was away, no node
+//! shows an older state when it is back.
+//!
+//! What this cannot see is a Redis that answers some nodes and not others: what those write who are cut
+//! off shows at the others when their answers' time is over.
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Script,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, RedisError, RedisResult, Script, aio::MultiplexedConnection,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Name,
@@ -31,6 +36,12 @@ use super::{
 
 /// How long Redis may take to answer. A request is not held up for longer.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// After how long without an answer nothing is trusted that was kept before.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// How often Redis is asked at least.
+const BEAT: Duration = Duration::from_millis(100);
 
 /// How long a node leaves Redis alone that did not answer. Only writes ask at once.
 const REST: Duration = Duration::from_millis(250);
@@ -112,6 +123,15 @@ pub struct Redis {
     trying: tokio::sync::Mutex<Tries>,
     tries_begun: AtomicU64,
     scripts: Scripts,
+    heard: Mutex<Heard>,
+    this: Weak<Self>,
+}
+
+/// When Redis was heard last, and how often it has been silent before.
+#[derive(Debug)]
+struct Heard {
+    at: Instant,
+    silences: u64,
 }
 
 #[derive(Debug)]
@@ -129,22 +149,25 @@ struct Tries(u64);
 enum Link {
     /// Connected, for that number of a time.
     Up(MultiplexedConnection, u64),
-    /// Not connected, and not worth a try before then.
-    Down(Instant),
+    /// Not connected, and not worth a try before then. Readers wait for a first try to end; when that
+    /// was in vain they go on without.
+    Down { until: Instant, tried: bool },
 }
 
 impl Redis {
-    /// The Redis at `url`, in which every key begins with `prefix`. It is not asked before it is needed.
+    /// The Redis at `url`, in which every key begins with `prefix`, for a node that keeps what it makes
+    /// for `ttl`. It is not asked before it is needed.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn at(url: &str, prefix: &str) -> RedisResult<Self> {
-        Ok(Self {
-            client: Client::open(url)?,
+    pub fn at(url: &str, prefix: &str, ttl: Duration, counts: Counts) -> RedisResult<Arc<Self>> {
+        let client = Client::open(url)?;
+        Ok(Arc::new_cyclic(|this| Self {
+            client,
             prefix: prefix.to_owned(),
-            lifetime: Duration::default(),
-            counts: Counts::default(),
-            link: Mutex::new(Link::Down(Instant::now())),
+            lifetime: ttl * 2 + Duration::from_secs(1),
+            counts,
+            link: Mutex::new(Link::down()),
             trying: tokio::sync::Mutex::default(),
             tries_begun: AtomicU64::new(0),
             scripts: Scripts {
@@ -152,17 +175,12 @@ impl Redis {
                 take: Script::new(TAKE),
                 give_back: Script::new(GIVE_BACK),
             },
-        })
-    }
-
-    /// The same, for a node that keeps what it makes for `ttl`.
-    #[must_use]
-    pub fn keeping(self, ttl: Duration, counts: Counts) -> Self {
-        Self {
-            lifetime: ttl * 2 + Duration::from_secs(1),
-            counts,
-            ..self
-        }
+            heard: Mutex::new(Heard {
+                at: Instant::now(),
+                silences: 0,
+            }),
+            this: Weak::clone(this),
+        }))
     }
 
     /// The current numbers of the names, and what the budget says: one round trip. Nothing when Redis
@@ -186,11 +204,12 @@ impl Redis {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval)).arg(quota.burst);
         }
-        let answer: Vec<u64> = self
+        let (answer, silences): (Vec<u64>, _) = self
             .settled(link, invocation.invoke_async(&mut connection))
             .await?;
         let mut answer = answer.into_iter();
-        let noted = Noted::shared(answer.next()?, names.iter().zip(answer.by_ref()));
+        let everything = [answer.next()?, silences];
+        let noted = Noted::shared(everything, names.iter().zip(answer.by_ref()));
         let verdict = match charge {
             Some(Charge { quota, .. }) => {
                 let (wait, full_in) = (answer.next()?, answer.next()?);
@@ -201,21 +220,17 @@ impl Redis {
         Some((noted, verdict))
     }
 
-    /// Replaces the numbers of the names, or that of everything. When the connection is dead a new one
-    /// is made at once, which declares everything outdated: Redis may be back, and other nodes with it.
+    /// Removes the numbers of the names, or that of everything. When the connection is dead a new one is
+    /// made at once, which declares everything outdated: Redis may be back, and other nodes with it.
     pub async fn raise(&self, names: &[impl Name], everything: bool) {
         let Some((mut connection, link)) = self.connection(true).await else {
             return;
         };
-        let mut pipeline = Pipeline::with_capacity(names.len() + 1);
-        let lifetime = millis(self.lifetime);
-        if everything {
-            pipeline.pset_ex(self.everything(), rand::random::<u64>(), lifetime);
-        }
-        for name in names {
-            pipeline.pset_ex(self.generation(name), rand::random::<u64>(), lifetime);
-        }
-        let raised = self.settled(link, pipeline.exec_async(&mut connection));
+        let mut keys: Vec<_> = names.iter().map(|name| self.generation(name)).collect();
+        keys.extend(everything.then(|| self.everything()));
+        let mut removal = redis::cmd("DEL");
+        removal.arg(keys);
+        let raised = self.settled(link, removal.exec_async(&mut connection));
         if raised.await.is_none() {
             self.connection(true).await;
         }
@@ -229,7 +244,7 @@ impl Redis {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval)).arg(quota.burst);
         }
-        let wait: u64 = self
+        let (wait, _): (u64, _) = self
             .settled(link, invocation.invoke_async(&mut connection))
             .await?;
         Some(match wait {
@@ -248,7 +263,7 @@ impl Redis {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval));
         }
-        let given: Option<u64> = self
+        let given: Option<(u64, _)> = self
             .settled(link, invocation.invoke_async(&mut connection))
             .await;
         given.is_some()
@@ -275,38 +290,39 @@ impl Redis {
         format!("{}:budget:{key}", self.prefix)
     }
 
-    /// What Redis answered. When it did not, the connection is given up.
+    /// What Redis answered, and how often it has been silent before. When it did not answer, the
+    /// connection is given up.
     async fn settled<T>(
         &self,
         link: u64,
         answer: impl Future<Output = RedisResult<T>>,
-    ) -> Option<T> {
+    ) -> Option<(T, u64)> {
         let why = match timeout(PATIENCE, answer).await {
-            Ok(Ok(answer)) => return Some(answer),
+            Ok(Ok(answer)) => return Some((answer, self.hear(false))),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {PATIENCE:?}"),
         };
         self.counts.errors.inc();
         let mut current = self.current();
         if matches!(*current, Link::Up(_, up) if up == link) {
-            *current = Link::Down(Instant::now());
+            *current = Link::down();
             drop(current);
             tracing::error!(%why, "Redis is away: answers come from the database");
         }
         None
     }
 
-    /// The connection, and which one it is. Without one, a reader has another made unless somebody is
-    /// at it or was in vain just now; a writer does not give up before an attempt has failed that was
+    /// The connection, and which one it is. Without one, a reader has another made, unless that was in
+    /// vain just now, or somebody is trying again; a writer does not give up before an attempt has failed that was
     /// begun after it came, because what it has to say outdates what others keep.
     async fn connection(&self, writing: bool) -> Option<(MultiplexedConnection, u64)> {
         let now = self.current().clone();
-        let rested = match now {
+        let (rested, tried) = match now {
             Link::Up(connection, link) => return Some((connection, link)),
-            Link::Down(until) => Instant::now() >= until,
+            Link::Down { until, tried } => (Instant::now() >= until, tried),
         };
         let begun = self.tries_begun.load(Ordering::SeqCst);
-        let mut tries = if writing {
+        let mut tries = if writing || !tried {
             self.trying.lock().await
         } else if rested {
             self.trying.try_lock().ok()?
@@ -325,12 +341,17 @@ impl Redis {
         tries.0 = link;
         let outcome = match connected {
             Ok(Ok(connection)) => {
+                self.hear(true);
                 *self.current() = Link::Up(connection.clone(), link);
+                tokio::spawn(beat(Weak::clone(&self.this), link));
                 tracing::info!("Redis answers");
                 Some((connection, link))
             }
             failed => {
-                *self.current() = Link::Down(Instant::now() + REST);
+                *self.current() = Link::Down {
+                    until: Instant::now() + REST,
+                    tried: true,
+                };
                 self.counts.errors.inc();
                 let why = failed.map_or_else(
                     |_| format!("no answer within {PATIENCE:?}"),
@@ -353,17 +374,53 @@ impl Redis {
             .client
             .get_multiplexed_async_connection_with_config(&patience)
             .await?;
-        let number = rand::random::<u64>();
-        redis::cmd("SET")
+        redis::cmd("DEL")
             .arg(self.everything())
-            .arg(number)
             .exec_async(&mut connection)
             .await?;
         Ok(connection)
     }
 
+    /// Redis was heard just now. Answers how often it has been silent before.
+    fn hear(&self, first: bool) -> u64 {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if first || now.duration_since(heard.at) > SILENCE {
+            heard.silences += 1;
+        }
+        heard.at = now;
+        heard.silences
+    }
+
     fn current(&self) -> std::sync::MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    fn down() -> Self {
+        Self::Down {
+            until: Instant::now(),
+            tried: false,
+        }
+    }
+}
+
+/// Asks Redis now and then, as long as that connection is the current one.
+async fn beat(redis: Weak<Redis>, link: u64) {
+    loop {
+        sleep(BEAT).await;
+        let Some(redis) = redis.upgrade() else {
+            return;
+        };
+        let now = redis.current().clone();
+        match now {
+            Link::Up(mut connection, up) if up == link => {
+                let ping = redis::cmd("PING");
+                redis.settled(link, ping.exec_async(&mut connection)).await;
+            }
+            _ => return,
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 //! histories. `docs/consistency.md` says what is promised and how to run these again and again.
 
 mod crash;
+mod freshness;
 mod histories;
+mod nodes;
 mod outage;
 mod races;
+mod two_nodes;

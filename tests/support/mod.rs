@@ -11,7 +11,7 @@ pub use self::{
     database::{TestDatabase, configure},
     invariants::assert_invariants,
     program::{Outcome, Program},
-    server::{Server, free_port},
+    server::{Server, free_port, request_at},
     services::Service,
     shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},
 };

@@ -107,19 +107,29 @@ impl Server {
         headers: &str,
         json: Option<&Value>,
     ) -> std::io::Result<Answer> {
-        let body = json.map(Value::to_string).unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{headers}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.port,
-            body.len()
-        );
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await?;
-        parsed(&bytes).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+        request_at(self.port, method, path, headers, json).await
     }
+}
+
+/// Sends a request to a port on 127.0.0.1, with more headers if need be, and reads the answer.
+pub async fn request_at(
+    port: u16,
+    method: Method,
+    path: &str,
+    headers: &str,
+    json: Option<&Value>,
+) -> std::io::Result<Answer> {
+    let body = json.map(Value::to_string).unwrap_or_default();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{headers}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await?;
+    parsed(&bytes).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
 }
 
 /// An answer, if it came to its end.
@@ -139,7 +149,10 @@ fn parsed(bytes: &[u8]) -> Option<Answer> {
         })
         .collect();
     // No answer is sent in chunks.
-    if headers[header::CONTENT_LENGTH] != bytes.len().to_string() {
+    let length = headers.get(header::CONTENT_LENGTH);
+    if length.map_or(!bytes.is_empty(), |length| {
+        length != &bytes.len().to_string()
+    }) {
         return None;
     }
     Some(Answer {
