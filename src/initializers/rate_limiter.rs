@@ -433,3 +433,64 @@ async fn address(parts: &mut Parts) -> IpAddr {
         address @ IpAddr::V4(_) => address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> BudgetKey {
+        BudgetKey {
+            client: Client::Address(IpAddr::V4(Ipv4Addr::from_bits(number))),
+            method: Method::POST,
+            route: "/api/v1/auth/login".into(),
+        }
+    }
+
+    /// What the process has in memory.
+    #[cfg(target_os = "linux")]
+    fn resident_bytes() -> u64 {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4_096
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_million_addresses_do_not_fill_the_memory() {
+        let counted = Counted::new(Quota::per(100, Duration::from_hours(24))).unwrap();
+        let before = resident_bytes();
+        let mut most = 0;
+        for number in 0..1_000_000 {
+            let governor = counted.governor();
+            assert!(governor.limiter().check_key(&key(number)).is_ok());
+            if number % 1_000 == 0 {
+                most = most.max(resident_bytes());
+            }
+        }
+        let left = counted.governor().limiter().len();
+        assert!(
+            left <= MOST_BUDGETS + SWEEP_AFTER as usize,
+            "{left} budgets"
+        );
+        let grown = most.saturating_sub(before) >> 20;
+        assert!(grown < 128, "{grown} MiB");
+    }
+
+    #[test]
+    fn budgets_that_are_full_again_are_forgotten_and_others_are_not() {
+        let counted = Counted::new(Quota::per(1, Duration::from_millis(1))).unwrap();
+        let lasting = Counted::new(Quota::per(1, Duration::from_hours(24))).unwrap();
+        for number in 0..SWEEP_AFTER {
+            for counted in [&counted, &lasting] {
+                assert!(counted.governor().limiter().check_key(&key(number)).is_ok());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        for _ in 0..SWEEP_AFTER {
+            counted.governor();
+            lasting.governor();
+        }
+        assert_eq!(counted.governor().limiter().len(), 0);
+        assert_eq!(lasting.governor().limiter().len(), SWEEP_AFTER as usize);
+    }
+}
