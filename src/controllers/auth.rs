@@ -11,12 +11,15 @@ use super::{
     extract::{Account, Address, Cached, Json, Query, cached::Audience},
 };
 use crate::{
-    models::{customer_accounts, listing::NoFilter, types::fold},
+    models::{
+        self, customer_accounts, customer_accounts::PasswordChange, listing::NoFilter, types::fold,
+    },
     settings::Settings,
     stores::{Stores, budgets::Quota},
+    transaction,
     views::{
-        answer::{Representation, Secret},
-        auth::{Login, LoginBody, Token},
+        answer::{NoContent, Representation, Secret},
+        auth::{Login, LoginBody, Nothing, PasswordChangeBody, Token},
         customer_accounts::CustomerAccount,
         problem::Problem,
     },
@@ -26,7 +29,12 @@ const TAG: &str = "Authentication";
 
 /// The endpoints of authentication.
 pub fn endpoints() -> Vec<Endpoint> {
-    vec![routes!(login), routes!(show_me)]
+    vec![
+        routes!(login),
+        routes!(show_me),
+        routes!(log_out),
+        routes!(change_password),
+    ]
 }
 
 /// Log in
@@ -68,7 +76,56 @@ async fn show_me(
     cached.answer(Audience::Account(id), account).await
 }
 
-/// An attempt to log in. It counts as a failure until it turns out to be none: so however many are made
+/// Log out
+///
+/// Ends all tokens of the account that are out.
+#[utoipa::path(post, path = "/auth/logout", tag = TAG, responses((status = 204)))]
+async fn log_out(
+    account: Account,
+    State(ctx): State<AppContext>,
+    Json(Nothing): Json<Nothing>,
+) -> Result<NoContent, Problem> {
+    let id = account.0.id;
+    transaction!(&ctx, |txn| {
+        let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
+        account.log_out(txn).await
+    })?;
+    Ok(NoContent)
+}
+
+/// Change one's own password
+///
+/// Ends the tokens that are out: log in again with the new one.
+#[utoipa::path(put, path = "/auth/password", tag = TAG, request_body = PasswordChangeBody,
+    responses((status = 204)))]
+async fn change_password(
+    account: Account,
+    State(ctx): State<AppContext>,
+    address: Address,
+    Json(change): Json<PasswordChange>,
+) -> Result<NoContent, Problem> {
+    let id = account.0.id;
+    // Whoever has found a token must not find out the password with it.
+    let attempt = Attempt::begin(&ctx, &account.0.username, address).await?;
+    let changes = match change.hashed(&ctx.db, id).await {
+        Err(error) if is_mismatch(&error) => return Err(error.into()),
+        changes => {
+            attempt.forget().await;
+            changes?
+        }
+    };
+    transaction!(&ctx, |txn| {
+        let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
+        account.change(txn, &changes).await
+    })?;
+    Ok(NoContent)
+}
+
+fn is_mismatch(error: &models::Error) -> bool {
+    matches!(error, models::Error::Invalid(rules) if rules.iter().any(|rule| rule.violation.code == "mismatch"))
+}
+
+/// An attempt to show who one is by a password. It counts as a failure until it turns out to be none: so however many are made
 /// at once, no more of them fail than may.
 struct Attempt {
     stores: Arc<Stores>,

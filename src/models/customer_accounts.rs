@@ -21,6 +21,9 @@ use super::{
 /// Who issues the tokens and for whom they are meant (RFC 8725, 3.8 and 3.9).
 const TOKEN_ISSUER: &str = "boxcar";
 
+/// By how much a token may seem to come from the future.
+const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
+
 impl ActiveModelBehavior for ActiveModel {}
 
 /// An account with its customer, if it has one.
@@ -50,6 +53,15 @@ pub struct Changes {
     pub role: Option<Role>,
 }
 
+/// A new password, and the one that shows who asks for it.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    /// The account's password.
+    pub current: Password,
+    /// Its next one.
+    pub new: Password,
+}
+
 /// What a token says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
@@ -57,6 +69,8 @@ pub struct Claims {
     pub pid: String,
     /// Which of the account's versions.
     pub version: i64,
+    /// When it was made, in seconds since 1970.
+    iat: i64,
 }
 
 /// Something with its password hashed, which takes too long for a transaction.
@@ -352,6 +366,20 @@ impl Model {
         }
     }
 
+    /// Ends the tokens that are out.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn log_out(self, txn: &Transaction) -> Result<()> {
+        self.touch(txn);
+        Entity::update_many()
+            .col_expr(Column::TokenVersion, Expr::col(Column::TokenVersion).add(1))
+            .filter(Column::Id.eq(self.id))
+            .exec(txn)
+            .await?;
+        Ok(())
+    }
+
     fn touch(&self, txn: &Transaction) {
         txn.touch([Topic::Accounts, Topic::Login(self.pid.clone())]);
     }
@@ -414,9 +442,9 @@ impl Claims {
         rules.set_audience(&[TOKEN_ISSUER]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         let key = DecodingKey::from_base64_secret(&config.secret).ok()?;
-        jsonwebtoken::decode(token, &key, &rules)
-            .ok()
-            .map(|token| token.claims)
+        let claims: Self = jsonwebtoken::decode(token, &key, &rules).ok()?.claims;
+        // Another node's clock may be a little ahead.
+        (claims.iat <= chrono::Utc::now().timestamp() + MAX_CLOCK_SKEW_SECONDS).then_some(claims)
     }
 }
 
@@ -499,6 +527,34 @@ impl Changes {
         Ok(Hashed {
             what: self,
             password_hash,
+        })
+    }
+}
+
+impl PasswordChange {
+    /// Refuses a wrong password, or a new one that is easily guessed, and hashes any other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`].
+    pub async fn hashed(self, db: &impl ConnectionTrait, id: i64) -> Result<Hashed<Changes>> {
+        let (account, _) = Model::find(db, id).await?;
+        let hash = PasswordHash::stored(account.password_hash);
+        if !self.current.matches(Some(hash)).await? {
+            let rule = BrokenRule::at("/current_password", "mismatch", "is not your password");
+            return Err(Error::Invalid(vec![rule]));
+        }
+        let changes = Changes {
+            password: Some(self.new),
+            ..Changes::default()
+        };
+        changes.hashed(db, id).await.map_err(|error| match error {
+            Error::Invalid(mut rules) => {
+                for rule in &mut rules {
+                    rule.pointer = "/new_password".to_owned();
+                }
+                Error::Invalid(rules)
+            }
+            error => error,
         })
     }
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::fields::{Fields, FromFields};
 use crate::models::{
-    customer_accounts::Model,
+    customer_accounts::{Model, PasswordChange},
     types::{Password, Scalar, Violation},
 };
 
@@ -71,6 +71,41 @@ impl Token {
             expires_in,
             account,
         }
+    }
+}
+
+/// A new password, and the one that shows who asks for it.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents what `PasswordChange` reads")]
+pub struct PasswordChangeBody {
+    /// The password to log in with so far.
+    #[schema(format = Password)]
+    current_password: String,
+    /// The password to log in with from now on, of any characters, as long as it is not easily guessed.
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    new_password: String,
+}
+
+impl FromFields for PasswordChange {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let current = fields.required::<Attempt>("current_password");
+        let new = fields.new_password("new_password");
+        Some(Self {
+            current: Password::given(&current?.0),
+            new: new?,
+        })
+    }
+}
+
+/// Nothing at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl FromFields for Nothing {
+    const MAY_BE_MISSING: bool = true;
+
+    fn read(_: &mut Fields<'_>) -> Option<Self> {
+        Some(Self)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
     support::{Answer, Client, PASSWORD, Shop},
 };
 
+const NEW_PASSWORD: &str = "gravel otter 3 plinth dune";
+
 const INVALID_TOKEN: &str = "Bearer realm=\"boxcar\", error=\"invalid_token\"";
 
 #[tokio::test]
@@ -254,6 +256,20 @@ async fn a_token_that_never_expires_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_from_the_future_is_refused() {
+    let in_five_minutes = chrono::Utc::now().timestamp() + 300;
+    assert_forgery_is_refused(Algorithm::HS512, |claims| {
+        claims["iat"] = json!(in_five_minutes);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_say_when_it_was_made_is_refused() {
+    assert_forgery_is_refused(Algorithm::HS512, |claims| without(claims, "iat")).await;
+}
+
+#[tokio::test]
 async fn a_token_of_another_issuer_is_refused() {
     assert_forgery_is_refused(Algorithm::HS512, |claims| {
         claims["iss"] = json!("elsewhere");
@@ -361,6 +377,111 @@ async fn what_administrators_do_is_forbidden_to_customers() {
 }
 
 /// The body's text but for the id of the request.
+#[tokio::test]
+async fn logging_out_ends_every_token_of_the_account_and_of_no_other() {
+    let shop = Shop::open().await;
+    let (ada, bob) = (shop.customer("ada").await, shop.customer("bob").await);
+    let other = shop.log_in("ada", PASSWORD).await;
+    let other = shop.bearing(Some(other.body["token"].as_str().unwrap().to_owned()));
+    assert_eq!(other.get("/auth/me").await.status, StatusCode::OK);
+    let answer = ada.send(Method::POST, "/auth/logout", None).await;
+    assert_eq!(
+        (answer.status, answer.bytes.len()),
+        (StatusCode::NO_CONTENT, 0)
+    );
+    for client in [&ada, &other] {
+        assert_refused(&client.get("/auth/me").await, "logged out");
+    }
+    assert_eq!(bob.get("/auth/me").await.status, StatusCode::OK);
+    let again = shop.log_in("ada", PASSWORD).await;
+    let again = shop.bearing(Some(again.body["token"].as_str().unwrap().to_owned()));
+    assert_eq!(again.get("/auth/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn logging_out_takes_nothing_but_a_token() {
+    let shop = Shop::open().await;
+    let ada = shop.customer("ada").await;
+    let answer = ada
+        .post("/auth/logout", json!({ "everywhere": true }))
+        .await;
+    answer.assert_invalid(&[("/everywhere", "unknown")]);
+    let stranger = shop
+        .stranger()
+        .send(Method::POST, "/auth/logout", None)
+        .await;
+    assert_eq!(stranger.problem(), "unauthenticated");
+    assert_eq!(ada.get("/auth/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_new_password_of_ones_own_ends_the_tokens_that_are_out() {
+    let shop = Shop::open().await;
+    let ada = shop.customer("ada").await;
+    assert_eq!(ada.get("/auth/me").await.status, StatusCode::OK);
+    let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
+    let answer = ada.put("/auth/password", change).await;
+    assert_eq!(
+        (answer.status, answer.bytes.len()),
+        (StatusCode::NO_CONTENT, 0)
+    );
+    assert_refused(&ada.get("/auth/me").await, "older password");
+    assert_eq!(
+        shop.log_in("ada", PASSWORD).await.problem(),
+        "invalid-credentials"
+    );
+    assert_eq!(
+        shop.log_in("ada", NEW_PASSWORD).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_new_password_of_ones_own_takes_the_current_one_and_a_good_one() {
+    let shop = Shop::open().await;
+    let ada = shop.customer("ada").await;
+    for (current, new, faults) in [
+        (
+            "not it at all, sorry",
+            NEW_PASSWORD,
+            vec![("/current_password", "mismatch")],
+        ),
+        (PASSWORD, "short", vec![("/new_password", "length")]),
+        (
+            PASSWORD,
+            "ada ada ada ada",
+            vec![("/new_password", "guessable")],
+        ),
+    ] {
+        let change = json!({ "current_password": current, "new_password": new });
+        let answer = ada.put("/auth/password", change).await;
+        answer.assert_invalid(&faults);
+    }
+    let answer = ada
+        .put("/auth/password", json!({ "password": NEW_PASSWORD }))
+        .await;
+    answer.assert_invalid(&[
+        ("/current_password", "required"),
+        ("/new_password", "required"),
+        ("/password", "unknown"),
+    ]);
+    assert_eq!(shop.log_in("ada", PASSWORD).await.status, StatusCode::OK);
+    assert_eq!(ada.get("/auth/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_does_not_help_to_guess_its_password() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(3))]).await;
+    let ada = shop.customer("ada").await;
+    let guess = json!({ "current_password": "not it at all, sorry", "new_password": NEW_PASSWORD });
+    for _ in 0..3 {
+        let answer = ada.put("/auth/password", guess.clone()).await;
+        answer.assert_invalid(&[("/current_password", "mismatch")]);
+    }
+    let answer = ada.put("/auth/password", guess).await;
+    answer.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+}
+
 fn without_id(answer: &Answer) -> String {
     let id = answer.body["request_id"].as_str().unwrap();
     String::from_utf8(answer.bytes.clone())
