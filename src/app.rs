@@ -62,6 +62,7 @@ impl Hooks for App {
             Box::new(initializers::cache::Cache),
             Box::new(initializers::metrics::Metrics),
             Box::new(initializers::problem_details::ProblemDetails),
+            Box::new(initializers::safety::Safety),
             Box::new(initializers::welcome::Welcome),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
@@ -72,6 +73,7 @@ impl Hooks for App {
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
             Box::new(initializers::finish_writes::FinishWrites),
+            Box::new(initializers::audit::Audit),
             Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
         ];
         stack.extend(default_middleware_stack(ctx));

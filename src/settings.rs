@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use loco_rs::{Error, Result, app::AppContext};
+use loco_rs::{Error, Result, app::AppContext, environment::Environment};
 use serde::Deserialize;
 
 /// The store's settings.
@@ -85,8 +85,8 @@ pub struct Cache {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// Where it is; without it the node keeps to itself.
-    pub url: Option<String>,
+    /// Where it is; without it, or when it is empty, the node keeps to itself.
+    url: Option<String>,
     /// What every key begins with. Nodes that share a database share it; two stores never do.
     pub prefix: String,
 }
@@ -117,6 +117,14 @@ pub struct Demo {
 pub struct Metrics {
     /// Whether they can be read, without a token.
     pub enable: bool,
+}
+
+impl Redis {
+    /// Where it is, if there is one.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
 }
 
 impl Settings {
@@ -169,13 +177,34 @@ impl Settings {
     }
 }
 
-/// An empty or short secret would sign tokens that anybody can forge.
+/// The secret that stands in the configuration of development and tests.
+const PUBLIC_SECRET: &str =
+    "Ym94Y2FyLWRldmVsb3BtZW50LW9ubHkta2V5LW5vdC1mb3ItcHJvZHVjdGlvbi1hdC1hbGwtMDEyMzQ1Njc4OQ==";
+
+/// Whether everybody can read the secret in the source.
+#[must_use]
+pub fn is_public_secret(secret: &str) -> bool {
+    secret == PUBLIC_SECRET
+}
+
+/// A secret that is missing, short or known would sign tokens that anybody can forge.
 fn check_secret(ctx: &AppContext) -> Result<()> {
+    let refused = |why: &str| {
+        Err(Error::Message(format!(
+            "JWT_SECRET (auth.jwt.secret) {why}; `openssl rand -base64 64 | tr -d '\\n'` makes one"
+        )))
+    };
     let secret = &ctx.config.get_jwt_config()?.secret;
-    match STANDARD.decode(secret) {
-        Ok(key) if key.len() >= 64 => Ok(()),
-        _ => Err(Error::string(
-            "JWT_SECRET (auth.jwt.secret) has to be base64 of at least 64 bytes",
-        )),
+    if secret.is_empty() {
+        return refused("is missing");
     }
+    match STANDARD.decode(secret) {
+        Err(_) => return refused("is no base64"),
+        Ok(key) if key.len() < 64 => return refused("is shorter than 64 bytes"),
+        Ok(_) => {}
+    }
+    if ctx.environment == Environment::Production && is_public_secret(secret) {
+        return refused("is the one of development, which everybody knows");
+    }
+    Ok(())
 }

@@ -56,7 +56,7 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
     let settings = Settings::of(ctx)?;
     let ttl = Duration::from_secs(settings.cache.ttl_seconds);
     let counts = Counts::default();
-    let redis = match settings.redis.url.as_deref().filter(|url| !url.is_empty()) {
+    let redis = match settings.redis.url() {
         None => None,
         Some(url) => Some(
             Redis::at(url, &settings.redis.prefix, ttl, counts.clone())

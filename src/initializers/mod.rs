@@ -1,5 +1,6 @@
 //! What is plugged into the server when it starts.
 
+pub mod audit;
 pub mod cache;
 pub mod demo;
 pub mod finish_writes;
@@ -7,5 +8,6 @@ pub mod first_admin;
 pub mod metrics;
 pub mod problem_details;
 pub mod rate_limiter;
+pub mod safety;
 pub mod swagger;
 pub mod welcome;

@@ -9,6 +9,7 @@ mod idempotency;
 mod lifecycle;
 mod limits;
 mod lists;
+mod matrix;
 mod orders;
 mod products;
 mod routes;

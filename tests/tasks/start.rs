@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants};
 
+/// What signs the tokens of development and tests.
+const PUBLIC_SECRET: &str =
+    "Ym94Y2FyLWRldmVsb3BtZW50LW9ubHkta2V5LW5vdC1mb3ItcHJvZHVjdGlvbi1hdC1hbGwtMDEyMzQ1Njc4OQ==";
+
 #[tokio::test]
 async fn a_setting_that_is_not_known_is_refused() {
     let why = refusal(|settings| settings["store"]["curency"] = json!("EUR")).await;
@@ -69,10 +73,65 @@ async fn production_does_not_start_without_a_secret() {
 #[tokio::test]
 async fn a_secret_that_is_empty_short_or_not_base64_is_refused() {
     let long = "not base64".repeat(20);
-    for secret in ["", "QUJD", &long] {
+    for (secret, why) in [
+        ("", "is missing"),
+        ("QUJD", "is shorter than 64 bytes"),
+        (&long, "is no base64"),
+        (PUBLIC_SECRET, "is the one of development"),
+    ] {
         let program = Program::new("production").env("JWT_SECRET", secret);
-        refused(program, "JWT_SECRET (auth.jwt.secret) has to be base64").await;
+        refused(program, &format!("JWT_SECRET (auth.jwt.secret) {why}")).await;
     }
+}
+
+#[test]
+fn the_secret_of_development_is_known_to_be_public() {
+    let config = include_str!("../../config/development.yaml");
+    assert!(config.contains(&format!(
+        "get_env(name=\"JWT_SECRET\", default=\"{PUBLIC_SECRET}\")"
+    )));
+    assert!(boxcar::settings::is_public_secret(PUBLIC_SECRET));
+}
+
+#[tokio::test]
+async fn the_doctor_names_every_setting_that_is_not_safe_in_production() {
+    let unsafe_settings = [
+        ("RATE_LIMIT_REQUESTS", "0"),
+        ("LOGIN_FAILURES", "0"),
+        ("METRICS", "true"),
+        ("SEED_DEMO", "true"),
+        ("DB_LOGGING", "true"),
+        ("ADMIN_PASSWORD", PASSWORD),
+        ("JWT_EXPIRATION", "604800"),
+    ];
+    let program = unsafe_settings
+        .iter()
+        .fold(production(), |program, (name, value)| {
+            program.env(name, value)
+        });
+    let outcome = program.run(&["doctor", "--production"]).await;
+    assert_ne!(outcome.code, Some(0), "{outcome:?}");
+    for (name, _) in unsafe_settings {
+        assert!(outcome.stdout.contains(name), "{name}: {outcome:?}");
+    }
+    assert!(!outcome.stdout.contains(PASSWORD), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_nothing_unsafe_in_production_as_it_is() {
+    let outcome = production().run(&["doctor", "--production"]).await;
+    assert!(
+        outcome.stdout.contains("every setting is safe"),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_redis_does_not_answer() {
+    let program = production().env("REDIS_URL", "redis://127.0.0.1:1");
+    let outcome = program.run(&["doctor", "--production"]).await;
+    assert_ne!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("Redis: fails"), "{outcome:?}");
 }
 
 #[tokio::test]

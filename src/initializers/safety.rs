@@ -1,0 +1,105 @@
+//! Says in `cargo loco doctor` which settings are not safe where they are used.
+
+use async_trait::async_trait;
+use loco_rs::{
+    Result,
+    app::{AppContext, Initializer},
+    doctor::{Check, CheckStatus},
+    environment::Environment,
+};
+
+use crate::settings::{OnError, Settings, is_public_secret};
+
+/// The check.
+#[derive(Clone, Copy, Debug)]
+pub struct Safety;
+
+#[async_trait]
+impl Initializer for Safety {
+    fn name(&self) -> String {
+        "safety".to_owned()
+    }
+
+    async fn check(&self, ctx: &AppContext) -> Result<Option<Check>> {
+        let unsafe_settings = unsafe_settings(ctx)?;
+        let production = ctx.environment == Environment::Production;
+        let (status, message) = match (unsafe_settings.is_empty(), production) {
+            (true, _) => (CheckStatus::Ok, "every setting is safe"),
+            (false, true) => (CheckStatus::NotOk, "some settings are not safe"),
+            (false, false) => (
+                CheckStatus::Ok,
+                "some settings are safe for development only",
+            ),
+        };
+        Ok(Some(Check {
+            status,
+            message: message.to_owned(),
+            description: (!unsafe_settings.is_empty()).then(|| unsafe_settings.join("\n")),
+        }))
+    }
+}
+
+/// What would not do in production, each with the variable that mends it.
+fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
+    let settings = Settings::of(ctx)?;
+    let config = &ctx.config;
+    let database = &config.database;
+    let found = [
+        (
+            is_public_secret(&config.get_jwt_config()?.secret),
+            "JWT_SECRET is the one that everybody can read in the source",
+        ),
+        (
+            config.get_jwt_config()?.expiration > 86_400,
+            "JWT_EXPIRATION: a token that is stolen is good for more than a day",
+        ),
+        (
+            settings.rate_limit.requests == 0,
+            "RATE_LIMIT_REQUESTS=0: nothing limits how often a client may ask",
+        ),
+        (
+            settings.redis.url().is_some() && settings.rate_limit.on_error == OnError::Allow,
+            "RATE_LIMIT_ON_ERROR=allow: without Redis nothing limits how often a client may ask",
+        ),
+        (
+            settings.security.login_failures == 0,
+            "LOGIN_FAILURES=0: passwords can be tried without end",
+        ),
+        (
+            settings.security.password_min_length < 12,
+            "settings.security.password_min_length is below 12",
+        ),
+        (
+            settings.metrics.enable,
+            "METRICS=true: everybody who reaches the port can read the figures",
+        ),
+        (
+            settings.demo.seed,
+            "SEED_DEMO=true: an empty store is filled with the demo",
+        ),
+        (
+            settings.first_admin.generate,
+            "settings.first_admin.generate prints a password",
+        ),
+        (
+            settings
+                .first_admin
+                .password
+                .as_ref()
+                .is_some_and(|given| !given.is_empty()),
+            "ADMIN_PASSWORD stays in the environment: take it out when the administrator is made",
+        ),
+        (
+            database.enable_logging,
+            "DB_LOGGING=true: people's data goes into the log",
+        ),
+        (
+            database.dangerously_truncate || database.dangerously_recreate,
+            "database.dangerously_truncate or dangerously_recreate empties the store at every start",
+        ),
+    ];
+    Ok(found
+        .into_iter()
+        .filter_map(|(is_found, what)| is_found.then_some(what))
+        .collect())
+}
