@@ -85,7 +85,9 @@ impl Hooks for App {
     }
 
     fn routes(_: &AppContext) -> AppRoutes {
-        AppRoutes::with_default_routes().add_route(controllers::routes())
+        AppRoutes::with_default_routes()
+            .add_route(controllers::routes())
+            .add_route(controllers::problems::routes())
     }
 
     async fn connect_workers(_: &AppContext, _: &Queue) -> Result<()> {

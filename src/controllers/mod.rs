@@ -12,6 +12,7 @@ pub mod customer_accounts;
 pub mod customers;
 pub mod extract;
 pub mod orders;
+pub mod problems;
 pub mod products;
 
 /// Where the API begins.

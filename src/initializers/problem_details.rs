@@ -48,18 +48,11 @@ async fn problem_details(request: Request, next: Next) -> Response {
 
 /// The problem as an answer, with the headers that the layers inside have set already.
 fn rendered(problem: &Problem, instance: &str, set: &HeaderMap) -> Response {
-    let body = ProblemBody {
-        kind: problem.kind.uri(),
-        title: problem.kind.title(),
-        status: problem.kind.status().as_u16(),
-        detail: &problem.detail,
-        instance,
-        request_id: set
-            .get("x-request-id")
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default(),
-        errors: &problem.errors,
-    };
+    let request_id = set
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
+    let body = ProblemBody::new(problem, instance, request_id);
     let mut response = (problem.kind.status(), Json(body)).into_response();
     let headers = response.headers_mut();
     for (name, value) in set {

@@ -11,4 +11,5 @@ pub mod answer;
 pub mod fields;
 pub mod page;
 pub mod problem;
+pub mod problem_page;
 pub mod rows;

@@ -20,7 +20,7 @@ use crate::models::{
 };
 
 /// What kind of problem it is. Each has a stable URI, a title and a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The request cannot be understood.
     MalformedRequest,
@@ -63,6 +63,40 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind that has a name.
+    pub const ALL: [Self; 18] = [
+        Self::MalformedRequest,
+        Self::Unauthenticated,
+        Self::InvalidCredentials,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::InsufficientStock,
+        Self::InvalidTransition,
+        Self::IdempotencyInProgress,
+        Self::PreconditionFailed,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::ValidationFailed,
+        Self::IdempotencyMismatch,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+    ];
+
+    /// The kind of that name, the last part of its URI.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Its name, such as `not-found`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.uri().trim_start_matches("/problems/")
+    }
+
     /// The status it is answered with.
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -162,6 +196,115 @@ impl Kind {
         }
     }
 
+    /// What it means, for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => {
+                "The server could not understand the request: the body is not JSON or ended early, the id in \
+                 the path is no 64-bit whole number, a header is not written as it should be, or the cursor \
+                 is not one that this list gave out in this order."
+            }
+            Self::Unauthenticated => {
+                "The request had no token, or one that is good no more: it has expired, was not made by this \
+                 store, or its account was deleted or got a new password or role."
+            }
+            Self::InvalidCredentials => {
+                "There is no account with this username and password. Which of the two is wrong is not told."
+            }
+            Self::Forbidden => {
+                "The token is good, but the role of its account does not allow this."
+            }
+            Self::NotFound => {
+                "There is no such path, or nothing with this id: it never was, was deleted, or belongs to \
+                 somebody else."
+            }
+            Self::MethodNotAllowed => "The path is there, but does not take this method.",
+            Self::Conflict => {
+                "What was asked does not go together with what is there: a value that has to be unique is \
+                 taken, the last administrator would be gone, or the stock of the product is not tracked."
+            }
+            Self::InsufficientStock => {
+                "There are fewer pieces than were asked for. Nothing was ordered or taken away; each entry of \
+                 errors names a product with the pieces requested and available."
+            }
+            Self::InvalidTransition => {
+                "An order goes from placed to paid, shipped and delivered, one step at a time, and can be \
+                 cancelled while it is placed or paid. Where this order stands, it cannot go where it was sent."
+            }
+            Self::IdempotencyInProgress => {
+                "A request with this Idempotency-Key came before and is still running."
+            }
+            Self::PreconditionFailed => {
+                "Somebody has changed this since you read it: its ETag is not the one in If-Match. Nothing \
+                 was written."
+            }
+            Self::PayloadTooLarge => "The body is larger than any that the server takes.",
+            Self::UnsupportedMediaType => "The body is not said to be JSON.",
+            Self::ValidationFailed => {
+                "The request was understood and breaks rules. Each entry of errors names a field or parameter \
+                 by its pointer, the rule by its code, and says in a sentence what is wrong."
+            }
+            Self::IdempotencyMismatch => {
+                "This Idempotency-Key was used within the last 24 hours for a request that was not the same."
+            }
+            Self::RateLimited => {
+                "The budget of requests for this route is used up, or too many logins have failed."
+            }
+            Self::Internal => "Something went wrong on the server's side.",
+            Self::Unavailable => {
+                "The store cannot answer just now: its database is away, busy or too slow."
+            }
+            Self::Other(_) => "The request was not carried out.",
+        }
+    }
+
+    /// What whoever gets it can do, for people.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "Correct what detail names, and send it again.",
+            Self::Unauthenticated => {
+                "Log in and send the new token, as Authorization: Bearer and the token."
+            }
+            Self::InvalidCredentials => {
+                "Check both and try again. Too many failed logins are refused for a while. An administrator \
+                 can set a new password."
+            }
+            Self::Forbidden => "Log in as somebody who may, or ask an administrator.",
+            Self::NotFound => "Check the path and the id.",
+            Self::MethodNotAllowed => "Use one of the methods in the Allow header.",
+            Self::Conflict => {
+                "Where errors names a field, choose another value for it; otherwise read detail."
+            }
+            Self::InsufficientStock => "Ask for no more than is available, or wait for new stock.",
+            Self::InvalidTransition => "Read the order again and see where it stands.",
+            Self::IdempotencyInProgress => {
+                "Wait a moment and send the same request again: it will be answered as the first one was."
+            }
+            Self::PreconditionFailed => {
+                "Read it again, make your change to what is there now, and send that with its ETag."
+            }
+            Self::PayloadTooLarge => "Send less.",
+            Self::UnsupportedMediaType => {
+                "Send JSON, with the header Content-Type: application/json."
+            }
+            Self::ValidationFailed => {
+                "Correct what errors names, all of it at once, and send it again."
+            }
+            Self::IdempotencyMismatch => "Use a new key for a new request.",
+            Self::RateLimited => "Wait as many seconds as the Retry-After header says.",
+            Self::Internal => {
+                "Try again. If it stays, tell the store's operators the request_id, which finds it in the log."
+            }
+            Self::Unavailable => {
+                "Try again after as many seconds as the Retry-After header says; with an Idempotency-Key a \
+                 POST is carried out only once."
+            }
+            Self::Other(_) => "Read detail.",
+        }
+    }
+
     const fn detail(self) -> &'static str {
         match self {
             Self::NotFound => "There is nothing here.",
@@ -216,20 +359,25 @@ pub struct Fault {
     /// A sentence for people.
     pub message: String,
     /// The product that is short.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<i64>,
     /// How many pieces were asked for.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested: Option<i64>,
     /// How many pieces there are.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
 }
 
 /// The body of every error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// What kind of problem it is: a stable URI.
+    /// What kind of problem it is: a stable URI, where the server says what it means and what to do.
+    #[schema(format = "uri-reference")]
     #[serde(rename = "type")]
     pub kind: &'a str,
     /// The kind's title.
@@ -239,12 +387,29 @@ pub struct ProblemBody<'a> {
     /// What is wrong this time.
     pub detail: &'a str,
     /// The path that was asked for.
+    #[schema(format = "uri-reference")]
     pub instance: &'a str,
     /// What finds the request in the log.
     pub request_id: &'a str,
     /// What is wrong with which part of the request.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [Fault],
+}
+
+impl<'a> ProblemBody<'a> {
+    /// The body of that problem.
+    #[must_use]
+    pub fn new(problem: &'a Problem, instance: &'a str, request_id: &'a str) -> Self {
+        Self {
+            kind: problem.kind.uri(),
+            title: problem.kind.title(),
+            status: problem.kind.status().as_u16(),
+            detail: &problem.detail,
+            instance,
+            request_id,
+            errors: &problem.errors,
+        }
+    }
 }
 
 impl Problem {

@@ -11,5 +11,6 @@ mod limits;
 mod lists;
 mod matrix;
 mod orders;
+mod problems;
 mod products;
 mod routes;

@@ -16,11 +16,13 @@ use crate::{
 };
 
 /// The routes that need no token.
-const PUBLIC: [(Method, &str); 4] = [
+const PUBLIC: [(Method, &str); 6] = [
     (Method::GET, "/_ping"),
     (Method::GET, "/_health"),
     (Method::GET, "/_readiness"),
     (Method::POST, "/api/v1/auth/login"),
+    (Method::GET, "/problems"),
+    (Method::GET, "/problems/not-found"),
 ];
 
 #[tokio::test]
@@ -160,7 +162,10 @@ fn routes(shop: &Shop) -> Vec<(Method, String)> {
     routes
         .into_iter()
         .flat_map(|route| {
-            let path = route.uri.replace("{id}", "1");
+            let path = route
+                .uri
+                .replace("{id}", "1")
+                .replace("{name}", "not-found");
             assert!(!path.contains('{'), "{path}");
             assert!(!route.actions.is_empty(), "{path}");
             route
