@@ -97,6 +97,9 @@ impl Hooks for App {
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::admin_create::AdminCreate);
         tasks.register(tasks::idempotency_prune::IdempotencyPrune);
+        tasks.register(tasks::openapi_write::OpenapiWrite(|| {
+            Ok(&initializers::swagger::document()?.yaml)
+        }));
         tasks.register(tasks::products_export::ProductsExport);
         tasks.register(tasks::products_import::ProductsImport);
         // tasks-inject (do not remove)

@@ -41,8 +41,10 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// Gives a token for a name and a password. It goes into the `Authorization` header of every other
 /// request.
-#[utoipa::path(post, path = "/auth/login", tag = TAG, security(()), request_body = LoginBody,
-    responses((status = 200, body = Token)))]
+#[utoipa::path(
+    post, path = "/auth/login", tag = TAG, security(()), request_body = LoginBody,
+    responses((status = 200, body = Token))
+)]
 async fn login(
     State(ctx): State<AppContext>,
     address: Address,
@@ -61,7 +63,11 @@ async fn login(
 }
 
 /// Show the account that is logged in
-#[utoipa::path(get, path = "/auth/me", tag = TAG, responses((status = 200, body = CustomerAccount)))]
+///
+/// Who the token belongs to, with its customer.
+#[utoipa::path(
+    get, path = "/auth/me", tag = TAG, responses((status = 200, body = CustomerAccount))
+)]
 async fn show_me(
     account: Account,
     State(ctx): State<AppContext>,

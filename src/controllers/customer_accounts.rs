@@ -22,7 +22,7 @@ use crate::{
             Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
             CustomerAccountFilter, CustomerAccountPatch,
         },
-        page::{Page, PageParameters},
+        page::{Page, PageParameters, SortParameter},
         problem::Problem,
     },
 };
@@ -43,8 +43,13 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// List customer accounts
-#[utoipa::path(get, path = "/customer-accounts", tag = TAG, params(PageParameters, CustomerAccountFilter),
-    responses((status = 200, body = Page<CustomerAccount>)))]
+///
+/// Each with its customer, the oldest first unless said otherwise.
+#[utoipa::path(
+    get, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])),
+    params(PageParameters, SortParameter<Key>, CustomerAccountFilter),
+    responses((status = 200, body = Page<CustomerAccount>))
+)]
 async fn list_customer_accounts(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -60,8 +65,13 @@ async fn list_customer_accounts(
 }
 
 /// Make an account for a customer
-#[utoipa::path(post, path = "/customer-accounts", tag = TAG, request_body = CustomerAccountBody,
-    responses((status = 201, body = CustomerAccount)))]
+///
+/// Each customer has one at most. The password is refused when it is easily guessed, with the reason.
+#[utoipa::path(
+    post, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])),
+    request_body = CustomerAccountBody,
+    responses((status = 201, body = CustomerAccount), (status = 409, description = "conflict"))
+)]
 async fn create_customer_account(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -83,8 +93,13 @@ async fn create_customer_account(
 }
 
 /// Show a customer account
-#[utoipa::path(get, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
-    responses((status = 200, body = CustomerAccount)))]
+///
+/// With its customer. The password is never shown.
+#[utoipa::path(
+    get, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)),
+    responses((status = 200, body = CustomerAccount))
+)]
 async fn show_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -101,8 +116,11 @@ async fn show_customer_account(
 /// Replace an account's name and password
 ///
 /// Ends the tokens that are out.
-#[utoipa::path(put, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
-    request_body = CredentialsBody, responses((status = 200, body = CustomerAccount)))]
+#[utoipa::path(
+    put, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = CredentialsBody,
+    responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
+)]
 async fn replace_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -116,8 +134,11 @@ async fn replace_customer_account(
 /// Change an account's name, password or role
 ///
 /// Only the fields that are sent change (RFC 7396). A new password or role ends the tokens that are out.
-#[utoipa::path(patch, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
-    request_body = CustomerAccountPatch, responses((status = 200, body = CustomerAccount)))]
+#[utoipa::path(
+    patch, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = CustomerAccountPatch,
+    responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
+)]
 async fn change_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -131,8 +152,11 @@ async fn change_customer_account(
 /// Delete a customer account
 ///
 /// Ends the tokens that are out. The customer stays.
-#[utoipa::path(delete, path = "/customer-accounts/{id}", tag = TAG, params(("id" = i64, Path)),
-    responses((status = 204)))]
+#[utoipa::path(
+    delete, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)),
+    responses((status = 204), (status = 409, description = "conflict"))
+)]
 async fn delete_customer_account(
     _: Admin,
     State(ctx): State<AppContext>,

@@ -19,7 +19,7 @@ use crate::{
     views::{
         answer::{NoContent, Representation, created},
         customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
-        page::{Page, PageParameters},
+        page::{Page, PageParameters, SortParameter},
         problem::Problem,
     },
 };
@@ -40,8 +40,13 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// List customers
-#[utoipa::path(get, path = "/customers", tag = TAG, params(PageParameters, CustomerFilter),
-    responses((status = 200, body = Page<Customer>)))]
+///
+/// The oldest first, unless said otherwise.
+#[utoipa::path(
+    get, path = "/customers", tag = TAG, security(("bearer" = ["admin"])),
+    params(PageParameters, SortParameter<Key>, CustomerFilter),
+    responses((status = 200, body = Page<Customer>))
+)]
 async fn list_customers(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -57,8 +62,14 @@ async fn list_customers(
 }
 
 /// Add a customer
-#[utoipa::path(post, path = "/customers", tag = TAG, request_body = CustomerBody,
-    responses((status = 201, body = Customer)))]
+///
+/// No two have the same email address, whatever the case of its letters. To log in, they need a customer
+/// account too.
+#[utoipa::path(
+    post, path = "/customers", tag = TAG, security(("bearer" = ["admin"])),
+    request_body = CustomerBody,
+    responses((status = 201, body = Customer), (status = 409, description = "conflict"))
+)]
 async fn create_customer(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -79,8 +90,13 @@ async fn create_customer(
 }
 
 /// Show a customer
-#[utoipa::path(get, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)),
-    responses((status = 200, body = Customer)))]
+///
+/// A customer who was deleted is not found, even where their orders stay.
+#[utoipa::path(
+    get, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)),
+    responses((status = 200, body = Customer))
+)]
 async fn show_customer(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -97,8 +113,11 @@ async fn show_customer(
 /// Replace a customer
 ///
 /// Every field is replaced; one that may be missing and is, is cleared.
-#[utoipa::path(put, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), request_body = CustomerBody,
-    responses((status = 200, body = Customer)))]
+#[utoipa::path(
+    put, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = CustomerBody,
+    responses((status = 200, body = Customer), (status = 409, description = "conflict"))
+)]
 async fn replace_customer(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -117,8 +136,11 @@ async fn replace_customer(
 /// Change a customer
 ///
 /// Only the fields that are sent change (RFC 7396).
-#[utoipa::path(patch, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), request_body = CustomerPatch,
-    responses((status = 200, body = Customer)))]
+#[utoipa::path(
+    patch, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = CustomerPatch,
+    responses((status = 200, body = Customer), (status = 409, description = "conflict"))
+)]
 async fn change_customer(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -137,7 +159,11 @@ async fn change_customer(
 /// Delete a customer
 ///
 /// Their account goes too. Where there are orders, the personal data is erased and the orders stay.
-#[utoipa::path(delete, path = "/customers/{id}", tag = TAG, params(("id" = i64, Path)), responses((status = 204)))]
+#[utoipa::path(
+    delete, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)),
+    responses((status = 204), (status = 409, description = "conflict"))
+)]
 async fn delete_customer(
     _: Admin,
     State(ctx): State<AppContext>,

@@ -26,10 +26,10 @@ pub type Endpoint = UtoipaMethodRouter<AppContext>;
 pub fn endpoints() -> Vec<Endpoint> {
     [
         auth::endpoints(),
-        customers::endpoints(),
-        customer_accounts::endpoints(),
         products::endpoints(),
         orders::endpoints(),
+        customers::endpoints(),
+        customer_accounts::endpoints(),
     ]
     .concat()
 }

@@ -26,7 +26,7 @@ use crate::{
             Advance, Cancellation, CancellationBody, Order, OrderBody, OrderFilter, OrderPatch,
             Placement,
         },
-        page::{Page, PageParameters},
+        page::{Page, PageParameters, SortParameter},
         problem::Problem,
     },
 };
@@ -45,8 +45,11 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// List orders
 ///
 /// The newest first. Customers see their own.
-#[utoipa::path(get, path = "/orders", tag = TAG, params(PageParameters, OrderFilter),
-    responses((status = 200, body = Page<Order>)))]
+#[utoipa::path(
+    get, path = "/orders", tag = TAG,
+    params(PageParameters, SortParameter<Key>, OrderFilter),
+    responses((status = 200, body = Page<Order>))
+)]
 async fn list_orders(
     account: Account,
     State(ctx): State<AppContext>,
@@ -68,8 +71,10 @@ async fn list_orders(
 /// Place an order
 ///
 /// All of its lines or none: when there are not enough pieces of one product, nothing is ordered.
-#[utoipa::path(post, path = "/orders", tag = TAG, request_body = OrderBody,
-    responses((status = 201, body = Order)))]
+#[utoipa::path(
+    post, path = "/orders", tag = TAG, request_body = OrderBody,
+    responses((status = 201, body = Order), (status = 409, description = "insufficient-stock"))
+)]
 async fn place_order(
     account: Account,
     State(ctx): State<AppContext>,
@@ -96,8 +101,11 @@ async fn place_order(
 /// Show an order
 ///
 /// Customers see their own; others are not found.
-#[utoipa::path(get, path = "/orders/{id}", tag = TAG, params(("id" = i64, Path)),
-    responses((status = 200, body = Order)))]
+#[utoipa::path(
+    get, path = "/orders/{id}", tag = TAG,
+    params(("id" = i64, Path)),
+    responses((status = 200, body = Order))
+)]
 async fn show_order(
     account: Account,
     State(ctx): State<AppContext>,
@@ -115,8 +123,11 @@ async fn show_order(
 /// Move an order on
 ///
 /// From `placed` to `paid`, `shipped` and `delivered`; or to `cancelled`, from the first two.
-#[utoipa::path(patch, path = "/orders/{id}", tag = TAG, params(("id" = i64, Path)), request_body = OrderPatch,
-    responses((status = 200, body = Order)))]
+#[utoipa::path(
+    patch, path = "/orders/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = OrderPatch,
+    responses((status = 200, body = Order), (status = 409, description = "invalid-transition"))
+)]
 async fn advance_order(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -138,8 +149,11 @@ async fn advance_order(
 /// Cancel an order
 ///
 /// While it is `placed` or `paid`. Its stock is returned.
-#[utoipa::path(post, path = "/orders/{id}/cancel", tag = TAG, params(("id" = i64, Path)),
-    request_body = CancellationBody, responses((status = 200, body = Order)))]
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", tag = TAG,
+    params(("id" = i64, Path)), request_body = Option<CancellationBody>,
+    responses((status = 200, body = Order), (status = 409, description = "invalid-transition"))
+)]
 async fn cancel_order(
     account: Account,
     State(ctx): State<AppContext>,

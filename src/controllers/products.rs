@@ -23,7 +23,7 @@ use crate::{
     transaction,
     views::{
         answer::{NoContent, Representation, created, done},
-        page::{Page, PageParameters},
+        page::{Page, PageParameters, SortParameter},
         problem::Problem,
         products::{Product, ProductBody, ProductFilter, ProductPatch, ProductSummary},
         stock_movements::{StockAdjustmentBody, StockMovement},
@@ -49,8 +49,11 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// List products
 ///
 /// With the essentials: descriptions are left out.
-#[utoipa::path(get, path = "/products", tag = TAG, params(PageParameters, ProductFilter),
-    responses((status = 200, body = Page<ProductSummary>)))]
+#[utoipa::path(
+    get, path = "/products", tag = TAG,
+    params(PageParameters, SortParameter<Key>, ProductFilter),
+    responses((status = 200, body = Page<ProductSummary>))
+)]
 async fn list_products(
     _: Account,
     State(ctx): State<AppContext>,
@@ -68,8 +71,12 @@ async fn list_products(
 }
 
 /// Add a product
-#[utoipa::path(post, path = "/products", tag = TAG, request_body = ProductBody,
-    responses((status = 201, body = Product)))]
+///
+/// Without a stock it is not tracked, and always available. One that is given is written into the ledger.
+#[utoipa::path(
+    post, path = "/products", tag = TAG, security(("bearer" = ["admin"])), request_body = ProductBody,
+    responses((status = 201, body = Product), (status = 409, description = "conflict"))
+)]
 async fn create_product(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -91,8 +98,13 @@ async fn create_product(
 }
 
 /// Show a product
-#[utoipa::path(get, path = "/products/{id}", tag = TAG, params(("id" = i64, Path)),
-    responses((status = 200, body = Product)))]
+///
+/// With its description. Products that were taken off sale are not found.
+#[utoipa::path(
+    get, path = "/products/{id}", tag = TAG,
+    params(("id" = i64, Path)),
+    responses((status = 200, body = Product))
+)]
 async fn show_product(
     _: Account,
     State(ctx): State<AppContext>,
@@ -114,8 +126,11 @@ async fn show_product(
 ///
 /// Every field is replaced; one that may be missing and is, is cleared. A new stock is written into
 /// the ledger.
-#[utoipa::path(put, path = "/products/{id}", tag = TAG, params(("id" = i64, Path)), request_body = ProductBody,
-    responses((status = 200, body = Product)))]
+#[utoipa::path(
+    put, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = ProductBody,
+    responses((status = 200, body = Product), (status = 409, description = "conflict"))
+)]
 async fn replace_product(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -136,8 +151,11 @@ async fn replace_product(
 /// Change a product
 ///
 /// Only the fields that are sent change (RFC 7396). A new stock is written into the ledger.
-#[utoipa::path(patch, path = "/products/{id}", tag = TAG, params(("id" = i64, Path)), request_body = ProductPatch,
-    responses((status = 200, body = Product)))]
+#[utoipa::path(
+    patch, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = ProductPatch,
+    responses((status = 200, body = Product), (status = 409, description = "conflict"))
+)]
 async fn change_product(
     admin: Admin,
     State(ctx): State<AppContext>,
@@ -158,7 +176,11 @@ async fn change_product(
 /// Take a product off sale
 ///
 /// It is not found any more and its SKU is free. Past orders keep what they showed.
-#[utoipa::path(delete, path = "/products/{id}", tag = TAG, params(("id" = i64, Path)), responses((status = 204)))]
+#[utoipa::path(
+    delete, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)),
+    responses((status = 204))
+)]
 async fn delete_product(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -177,8 +199,11 @@ async fn delete_product(
 /// List a product's ledger
 ///
 /// Every change of its stock, the newest first: by orders, cancellations and adjustments.
-#[utoipa::path(get, path = "/products/{id}/stock", tag = TAG, params(("id" = i64, Path), PageParameters),
-    responses((status = 200, body = Page<StockMovement>)))]
+#[utoipa::path(
+    get, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path), PageParameters, SortParameter<stock_movements::Key>),
+    responses((status = 200, body = Page<StockMovement>))
+)]
 async fn list_stock_movements(
     _: Admin,
     State(ctx): State<AppContext>,
@@ -198,8 +223,11 @@ async fn list_stock_movements(
 /// Change a product's stock
 ///
 /// By a number of pieces, which is negative to take some away. The change is written into the ledger.
-#[utoipa::path(post, path = "/products/{id}/stock", tag = TAG, params(("id" = i64, Path)),
-    request_body = StockAdjustmentBody, responses((status = 200, body = Product)))]
+#[utoipa::path(
+    post, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
+    params(("id" = i64, Path)), request_body = StockAdjustmentBody,
+    responses((status = 200, body = Product), (status = 409, description = "conflict, insufficient-stock"))
+)]
 async fn adjust_stock(
     admin: Admin,
     State(ctx): State<AppContext>,

@@ -1,15 +1,22 @@
 //! The API's document (OpenAPI), made from the endpoints themselves, and the Swagger page that shows
-//! it. The page's assets are in the binary.
+//! it. The page's assets are in the binary; it loads nothing from elsewhere.
 
-use axum::Router;
-use loco_rs::app::AppContext;
-use utoipa::openapi::{
-    Components, Info, OpenApi, OpenApiBuilder, Paths, SecurityRequirement, Server,
-    security::{Http, HttpAuthScheme, SecurityScheme},
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
 };
-use utoipa_swagger_ui::SwaggerUi;
+use loco_rs::app::AppContext;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::controllers::{BASE, endpoints};
+mod common;
+mod document;
+mod settle;
+
+pub use self::document::{Document, document};
+use crate::views::problem::Problem;
 
 /// Where the page is.
 pub const PAGE: &str = "/swagger";
@@ -17,33 +24,45 @@ pub const PAGE: &str = "/swagger";
 /// Where the document is.
 pub const DOCUMENT: &str = "/api-docs/openapi.json";
 
+/// Where the document is as YAML, byte for byte `swagger.yaml` in the repository.
+pub const YAML: &str = "/api-docs/swagger.yaml";
+
+/// What the page may load: its own scripts and styles, the small pictures that are written into them,
+/// and, to try things out, this server. Swagger UI also writes styles into its elements.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
 /// The routes of the document and its page. They are there before the API's own, so that every layer
 /// is around them too.
 pub fn routes() -> Router<AppContext> {
-    SwaggerUi::new(PAGE).url(DOCUMENT, document()).into()
+    let config = Config::new([DOCUMENT])
+        .try_it_out_enabled(true)
+        .display_request_duration(true)
+        // Or the page would send the document to somebody else's server.
+        .validator_url("none");
+    let page: Router<AppContext> = SwaggerUi::new(PAGE).config(config).into();
+    // Not around the rest of the server, as `layer` would be: it takes the fallback along.
+    page.route_layer(map_response(with_policy))
+        .route(DOCUMENT, get(json))
+        .route(YAML, get(yaml))
 }
 
-/// The document of every endpoint.
-#[must_use]
-pub fn document() -> OpenApi {
-    let bearer = Http::builder()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .build();
-    let (mut paths, mut components) = (Paths::new(), Components::new());
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    for (schemas, endpoint, _) in endpoints() {
-        paths.merge(endpoint);
-        components.schemas.extend(schemas);
-    }
-    OpenApiBuilder::new()
-        .info(Info::new("Boxcar", env!("CARGO_PKG_VERSION")))
-        .servers(Some([Server::new(BASE)]))
-        .paths(paths)
-        .components(Some(components))
-        .security(Some([SecurityRequirement::new(
-            "bearer",
-            Vec::<String>::new(),
-        )]))
-        .build()
+async fn json() -> Result<impl IntoResponse, Problem> {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((json, document()?.json.as_str()))
+}
+
+async fn yaml() -> Result<impl IntoResponse, Problem> {
+    // RFC 9512.
+    let yaml = [(header::CONTENT_TYPE, "application/yaml")];
+    Ok((yaml, document()?.yaml.as_str()))
+}
+
+async fn with_policy(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    response
 }

@@ -5,18 +5,24 @@ use migration::{Migrator, MigratorTrait};
 
 pub mod admin_create;
 pub mod idempotency_prune;
+pub mod openapi_write;
 pub mod products_export;
 pub mod products_import;
 
-/// Brings the database up to date, as the server does when it starts, and refuses arguments that the
-/// task does not know: a typo is never ignored.
-async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
-    if let Some(unknown) = vars.cli.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(Error::Message(format!(
+/// Refuses arguments that the task does not know: a typo is never ignored.
+fn refuse_unknown(vars: &Vars, known: &[&str]) -> Result<()> {
+    match vars.cli.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(Error::Message(format!(
             "the argument {unknown} is not one of {}",
             known.join(", ")
-        )));
+        ))),
     }
+}
+
+/// Refuses unknown arguments, and brings the database up to date, as the server does when it starts.
+async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
+    refuse_unknown(vars, known)?;
     // Asked first, because a migration that finds nothing to do says so on standard output.
     if ctx.config.database.auto_migrate
         && !Migrator::get_pending_migrations(&ctx.db).await?.is_empty()

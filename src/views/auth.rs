@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::fields::{Fields, FromFields};
 use crate::models::{
     customer_accounts::{Model, PasswordChange},
-    types::{Password, Scalar, Violation},
+    types::{Password, Role, Scalar, Violation},
 };
 
 /// A token and what it is good for.
@@ -15,6 +15,7 @@ pub struct Token {
     /// What goes into the `Authorization` header, after `Bearer`.
     token: String,
     /// Always `Bearer`.
+    #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
     /// For how many seconds it is good.
     expires_in: u64,
@@ -29,9 +30,11 @@ pub struct TokenAccount {
     id: i64,
     /// The name it logged in with.
     username: String,
-    /// What it may do: `admin` or `customer`.
+    /// What it may do.
+    #[schema(value_type = Role)]
     role: &'static str,
     /// Its customer; only administrators may have none.
+    #[schema(required)]
     customer_id: Option<i64>,
 }
 

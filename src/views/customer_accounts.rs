@@ -22,10 +22,11 @@ pub struct CustomerAccount {
     id: i64,
     /// The name to log in with.
     username: String,
-    /// What it may do: `admin` or `customer`.
-    #[schema(example = "customer")]
+    /// What it may do.
+    #[schema(value_type = Role)]
     role: &'static str,
     /// Whose it is; only administrators may have none.
+    #[schema(required)]
     customer: Option<Contact>,
     /// When it was made.
     created_at: DateTime<Utc>,
@@ -40,13 +41,11 @@ pub struct CustomerAccountBody {
     /// Whose it is.
     customer_id: i64,
     /// The name to log in with: letters a-z, digits, dot, underscore and hyphen.
-    #[schema(min_length = 3, max_length = 64)]
-    username: String,
+    username: Username,
     /// The password to log in with, of any characters, as long as it is not easily guessed.
-    #[schema(min_length = 12, max_length = 128, format = Password)]
-    password: String,
-    /// What it may do: `admin`, or `customer` unless said otherwise.
-    role: Option<String>,
+    password: Password,
+    /// What it may do: `customer`, unless said otherwise.
+    role: Option<Role>,
 }
 
 /// What an account is replaced with.
@@ -54,11 +53,9 @@ pub struct CustomerAccountBody {
 #[allow(dead_code, reason = "documents what `Credentials` reads")]
 pub struct CredentialsBody {
     /// The name to log in with.
-    #[schema(min_length = 3, max_length = 64)]
-    username: String,
+    username: Username,
     /// The password to log in with.
-    #[schema(min_length = 12, max_length = 128, format = Password)]
-    password: String,
+    password: Password,
 }
 
 /// What is to change of an account. What is missing stays as it is.
@@ -66,13 +63,14 @@ pub struct CredentialsBody {
 #[allow(dead_code, reason = "documents what `Changes` reads")]
 pub struct CustomerAccountPatch {
     /// The name to log in with.
-    #[schema(min_length = 3, max_length = 64)]
-    username: Option<String>,
+    #[schema(nullable = false)]
+    username: Option<Username>,
     /// The password to log in with. A new one ends the tokens that are out.
-    #[schema(min_length = 12, max_length = 128, format = Password)]
-    password: Option<String>,
-    /// What it may do: `admin` or `customer`. A new one ends the tokens that are out.
-    role: Option<String>,
+    #[schema(nullable = false)]
+    password: Option<Password>,
+    /// What it may do. A new one ends the tokens that are out.
+    #[schema(nullable = false)]
+    role: Option<Role>,
 }
 
 /// Which accounts are listed.
@@ -81,10 +79,11 @@ pub struct CustomerAccountPatch {
 #[allow(dead_code, reason = "documents what `Filter` reads")]
 pub struct CustomerAccountFilter {
     /// Text anywhere in the username.
-    #[param(max_length = 200)]
-    q: Option<String>,
-    /// What they may do: `admin` or `customer`.
-    role: Option<String>,
+    #[param(inline)]
+    q: Option<Search>,
+    /// What they may do.
+    #[param(inline)]
+    role: Option<Role>,
 }
 
 /// A whole new name and password.

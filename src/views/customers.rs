@@ -11,7 +11,7 @@ use super::{
 use crate::models::{
     customers::{Changes, Details, Filter, Key, Model},
     listing::Sort,
-    types::Search,
+    types::{CustomerName, Email, Phone, Search},
 };
 
 /// A customer.
@@ -35,6 +35,7 @@ pub struct Contact {
     /// Their email address.
     email: String,
     /// Their telephone number.
+    #[schema(required)]
     phone: Option<String>,
 }
 
@@ -43,13 +44,11 @@ pub struct Contact {
 #[allow(dead_code, reason = "documents what `Details` reads")]
 pub struct CustomerBody {
     /// Their full name.
-    #[schema(min_length = 1, max_length = 120)]
-    name: String,
-    /// Their email address, unique without regard to case.
-    #[schema(format = Email, max_length = 254)]
-    email: String,
+    name: CustomerName,
+    /// Their email address, which no other customer has, whatever the case of its letters.
+    email: Email,
     /// Their telephone number: 5 to 20 digits, which may begin with + and contain blanks and ().-
-    phone: Option<String>,
+    phone: Option<Phone>,
 }
 
 /// What is to change of a customer. What is missing stays as it is.
@@ -57,13 +56,13 @@ pub struct CustomerBody {
 #[allow(dead_code, reason = "documents what `Changes` reads")]
 pub struct CustomerPatch {
     /// Their full name.
-    #[schema(min_length = 1, max_length = 120)]
-    name: Option<String>,
+    #[schema(nullable = false)]
+    name: Option<CustomerName>,
     /// Their email address.
-    #[schema(format = Email, max_length = 254)]
-    email: Option<String>,
+    #[schema(nullable = false)]
+    email: Option<Email>,
     /// Their telephone number; `null` clears it.
-    phone: Option<String>,
+    phone: Option<Phone>,
 }
 
 /// Which customers are listed.
@@ -72,8 +71,8 @@ pub struct CustomerPatch {
 #[allow(dead_code, reason = "documents what `Filter` reads")]
 pub struct CustomerFilter {
     /// Text anywhere in name, email or phone, without regard to case.
-    #[param(max_length = 200)]
-    q: Option<String>,
+    #[param(inline)]
+    q: Option<Search>,
 }
 
 impl From<Model> for Contact {

@@ -13,3 +13,4 @@ pub mod page;
 pub mod problem;
 pub mod problem_page;
 pub mod rows;
+pub mod schemas;

@@ -7,12 +7,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     fields::{Fields, FromFields},
     page::{MarkKind, SortWords},
+    schemas::Amount,
 };
 use crate::models::{
     listing::Sort,
     order_events, order_items,
     orders::{self, Filter, Key, Line, Status},
-    types::{Id, Moment, Note, ShippingAddress},
+    types::{Id, Moment, Note, Quantity, ShippingAddress},
 };
 
 /// An order.
@@ -20,24 +21,25 @@ use crate::models::{
 pub struct Order {
     /// Its id.
     id: i64,
-    /// How far it has come: `placed`, `paid`, `shipped`, `delivered` or `cancelled`.
-    #[schema(example = "placed")]
+    /// How far it has come.
+    #[schema(value_type = Status)]
     status: String,
     /// Who ordered.
     customer: OrderCustomer,
     /// When it was placed.
     placed_at: DateTime<Utc>,
     /// The store's currency then (ISO 4217).
-    #[schema(example = "USD")]
     currency: String,
     /// What was ordered, at the names and prices of that moment.
     items: Vec<OrderItem>,
     /// What all of it costs.
-    #[schema(example = "59.97")]
+    #[schema(value_type = Amount)]
     total: String,
     /// Where to.
+    #[schema(required)]
     shipping_address: Option<String>,
     /// A remark.
+    #[schema(required)]
     note: Option<String>,
     /// Every status it has had, oldest first.
     history: Vec<OrderEvent>,
@@ -60,16 +62,17 @@ pub struct OrderItem {
     /// The product.
     product_id: i64,
     /// Its stock keeping unit then.
+    #[schema(required)]
     sku: Option<String>,
     /// What it was called.
     name: String,
     /// What one piece cost.
-    #[schema(example = "19.99")]
+    #[schema(value_type = Amount)]
     unit_price: String,
     /// How many.
     quantity: i64,
     /// What they cost together.
-    #[schema(example = "59.97")]
+    #[schema(value_type = Amount)]
     line_total: String,
 }
 
@@ -77,12 +80,14 @@ pub struct OrderItem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderEvent {
     /// The status.
+    #[schema(value_type = Status)]
     status: String,
     /// Since when.
     at: DateTime<Utc>,
     /// By whom.
     by: String,
     /// Why, if somebody said so.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -97,11 +102,9 @@ pub struct OrderBody {
     /// For whom; only administrators say so, and have to unless they are customers themselves.
     customer_id: Option<i64>,
     /// Where to.
-    #[schema(max_length = 1000)]
-    shipping_address: Option<String>,
+    shipping_address: Option<ShippingAddress>,
     /// A remark.
-    #[schema(max_length = 1000)]
-    note: Option<String>,
+    note: Option<Note>,
 }
 
 /// How many of which product.
@@ -111,17 +114,15 @@ pub struct OrderLineBody {
     /// The product.
     product_id: i64,
     /// How many.
-    #[schema(minimum = 1, maximum = 10000)]
-    quantity: i64,
+    quantity: Quantity,
 }
 
 /// Where an order moves on to.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "documents what `Advance` reads")]
 pub struct OrderPatch {
-    /// The next status: `paid`, `shipped`, `delivered` or `cancelled`.
-    #[schema(example = "paid")]
-    status: String,
+    /// The next status.
+    status: Status,
 }
 
 /// Why an order is cancelled.
@@ -129,8 +130,7 @@ pub struct OrderPatch {
 #[allow(dead_code, reason = "documents what `Cancellation` reads")]
 pub struct CancellationBody {
     /// Why.
-    #[schema(max_length = 1000)]
-    reason: Option<String>,
+    reason: Option<Note>,
 }
 
 /// Which orders are listed.
@@ -139,13 +139,16 @@ pub struct CancellationBody {
 #[allow(dead_code, reason = "documents what `Filter` reads")]
 pub struct OrderFilter {
     /// How far they have come.
-    status: Option<String>,
+    #[param(inline)]
+    status: Option<Status>,
     /// Whose they are; for administrators.
     customer_id: Option<i64>,
     /// Placed then or later (RFC 3339).
-    placed_from: Option<DateTime<Utc>>,
+    #[param(inline)]
+    placed_from: Option<Moment>,
     /// Placed then or earlier (RFC 3339).
-    placed_to: Option<DateTime<Utc>>,
+    #[param(inline)]
+    placed_to: Option<Moment>,
 }
 
 /// Where an order moves on to, as a client says it.

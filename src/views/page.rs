@@ -1,11 +1,19 @@
 //! Pages of lists: which one is wanted, what is answered, and where the neighbours are.
 
+use std::marker::PhantomData;
+
 use axum::http::{HeaderValue, Uri};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+    },
+};
 
 use super::{
     answer::Representation,
@@ -58,22 +66,54 @@ pub struct PageParameters {
     page_size: Option<u64>,
     /// Walks the list from where the last answer's `next_cursor` says; empty to start. Excludes `page`.
     cursor: Option<String>,
-    /// What to sort by; `-` before it turns the order around.
-    sort: Option<String>,
 }
 
-/// A page of a list, as it is sent.
+/// What a list is sorted by, as its document says it.
+#[derive(Debug)]
+pub struct SortParameter<K>(PhantomData<K>);
+
+impl<K: SortWords> IntoParams for SortParameter<K> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let words = K::WORDS
+            .iter()
+            .flat_map(|(word, _)| [(*word).to_owned(), format!("-{word}")]);
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .default(Some(word(K::DEFAULT).into()));
+        let sort = ParameterBuilder::new()
+            .name("sort")
+            .parameter_in(ParameterIn::Query)
+            .description(Some(
+                "What to sort by; `-` before it turns the order around.",
+            ))
+            .schema(Some(schema));
+        vec![sort.build()]
+    }
+}
+
+/// A page of a list: by number with the list's size, or by cursor with what comes next.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
+    /// What is on it.
     items: Vec<T>,
+    /// Which page it is, from 1. Not in a walk by cursor.
+    #[schema(nullable = false, minimum = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<u64>,
+    /// How many items a page has; the last may have fewer.
+    #[schema(minimum = 1, maximum = 100)]
     page_size: u64,
+    /// How many pages there are. Not in a walk by cursor.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     total_pages: Option<u64>,
+    /// How many items there are in all. Not in a walk by cursor.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     total_items: Option<u64>,
-    /// Where the walk goes on; `null` at its end.
+    /// In a walk by cursor only: where it goes on; `null` at its end.
+    #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<Option<String>>,
     #[serde(skip)]

@@ -7,11 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     fields::{Fields, FromFields},
     page::{MarkKind, SortWords},
+    schemas::Amount,
 };
 use crate::models::{
     listing::Sort,
     products::{Changes, Details, Filter, Key, Model},
-    types::Search,
+    types::{Description, Money, ProductName, Search, Sku, Stock},
 };
 
 /// A product.
@@ -20,6 +21,7 @@ pub struct Product {
     #[serde(flatten)]
     summary: ProductSummary,
     /// What it is.
+    #[schema(required)]
     description: Option<String>,
 }
 
@@ -29,16 +31,17 @@ pub struct ProductSummary {
     /// Its id.
     id: i64,
     /// Its stock keeping unit.
+    #[schema(required)]
     sku: Option<String>,
     /// What it is called.
     name: String,
     /// What one piece costs.
-    #[schema(example = "19.99")]
+    #[schema(value_type = Amount)]
     price: String,
     /// The store's currency (ISO 4217).
-    #[schema(example = "USD")]
     currency: String,
     /// How many pieces there are; `null` is not tracked, and always available.
+    #[schema(required)]
     stock: Option<i64>,
     /// Whether it can be ordered now.
     available: bool,
@@ -53,20 +56,15 @@ pub struct ProductSummary {
 #[allow(dead_code, reason = "documents what `Details` reads")]
 pub struct ProductBody {
     /// What it is called.
-    #[schema(min_length = 1, max_length = 200)]
-    name: String,
+    name: ProductName,
     /// What one piece costs: a decimal with at most two places, as a string or a number.
-    #[schema(example = "19.99")]
-    price: String,
-    /// Its stock keeping unit, unique.
-    #[schema(min_length = 1, max_length = 64)]
-    sku: Option<String>,
+    price: Money,
+    /// Its stock keeping unit, which no other product on sale has.
+    sku: Option<Sku>,
     /// What it is.
-    #[schema(max_length = 5000)]
-    description: Option<String>,
+    description: Option<Description>,
     /// How many pieces there are; `null` is not tracked, and always available.
-    #[schema(minimum = 0)]
-    stock: Option<i64>,
+    stock: Option<Stock>,
 }
 
 /// What is to change of a product. What is missing stays as it is.
@@ -74,19 +72,17 @@ pub struct ProductBody {
 #[allow(dead_code, reason = "documents what `Changes` reads")]
 pub struct ProductPatch {
     /// What it is called.
-    #[schema(min_length = 1, max_length = 200)]
-    name: Option<String>,
+    #[schema(nullable = false)]
+    name: Option<ProductName>,
     /// What one piece costs: a decimal with at most two places, as a string or a number.
-    price: Option<String>,
+    #[schema(nullable = false)]
+    price: Option<Money>,
     /// Its stock keeping unit; `null` clears it.
-    #[schema(min_length = 1, max_length = 64)]
-    sku: Option<String>,
+    sku: Option<Sku>,
     /// What it is; `null` clears it.
-    #[schema(max_length = 5000)]
-    description: Option<String>,
+    description: Option<Description>,
     /// How many pieces there are; `null` turns tracking off.
-    #[schema(minimum = 0)]
-    stock: Option<i64>,
+    stock: Option<Stock>,
 }
 
 /// Which products are listed.
@@ -95,12 +91,14 @@ pub struct ProductPatch {
 #[allow(dead_code, reason = "documents what `Filter` reads")]
 pub struct ProductFilter {
     /// Text anywhere in name or SKU, without regard to case.
-    #[param(max_length = 200)]
-    q: Option<String>,
+    #[param(inline)]
+    q: Option<Search>,
     /// The lowest price.
-    min_price: Option<String>,
+    #[param(inline)]
+    min_price: Option<Money>,
     /// The highest price.
-    max_price: Option<String>,
+    #[param(inline)]
+    max_price: Option<Money>,
     /// Whether it can be ordered now.
     available: Option<bool>,
 }

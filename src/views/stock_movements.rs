@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 use super::{
     fields::{Fields, FromFields},
     page::{MarkKind, SortWords},
+    schemas::NonZero,
 };
 use crate::models::{
     listing::Sort,
     products::Adjustment,
-    stock_movements::{Key, Model},
-    types::StockDelta,
+    stock_movements::{Key, Kind, Model},
+    types::{Reason, StockDelta},
 };
 
 /// A change of a product's stock.
@@ -20,14 +21,16 @@ use crate::models::{
 pub struct StockMovement {
     /// Its id.
     id: i64,
-    /// Why it changed: `initial`, `order`, `cancellation` or `adjustment`.
-    #[schema(example = "order")]
+    /// Why it changed.
+    #[schema(value_type = Kind)]
     kind: String,
     /// By how many pieces.
     delta: i64,
     /// In somebody's words.
+    #[schema(required)]
     reason: Option<String>,
     /// The order that took them or gave them back.
+    #[schema(required)]
     order_id: Option<i64>,
     /// When.
     at: DateTime<Utc>,
@@ -40,10 +43,10 @@ pub struct StockMovement {
 #[allow(dead_code, reason = "documents what `Adjustment` reads")]
 pub struct StockAdjustmentBody {
     /// By how many pieces: negative to take some away, and not zero.
+    #[schema(value_type = NonZero)]
     delta: i64,
     /// Why.
-    #[schema(min_length = 1, max_length = 200)]
-    reason: String,
+    reason: Reason,
 }
 
 impl From<Model> for StockMovement {

@@ -4,6 +4,7 @@ mod auth;
 mod caching;
 mod customer_accounts;
 mod customers;
+mod document;
 mod errors;
 mod idempotency;
 mod lifecycle;

@@ -218,30 +218,13 @@ async fn one_of_everything(shop: &Shop) -> Client {
 #[tokio::test]
 async fn the_swagger_page_and_its_document_are_open() {
     let shop = Shop::open().await;
-    for path in ["/swagger/", "/api-docs/openapi.json"] {
+    for path in [
+        "/swagger/",
+        "/api-docs/openapi.json",
+        "/api-docs/swagger.yaml",
+    ] {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let answer = shop.stranger().request(request).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
-    }
-}
-
-#[tokio::test]
-async fn every_route_of_the_api_is_documented_with_its_methods() {
-    let shop = Shop::open().await;
-    let request = Request::get("/api-docs/openapi.json")
-        .body(Body::empty())
-        .unwrap();
-    let document = shop.stranger().request(request).await.body;
-    for route in App::routes(&shop.ctx).collect() {
-        let Some(path) = route.uri.strip_prefix("/api/v1") else {
-            continue;
-        };
-        for method in route.actions {
-            let method = method.as_str().to_lowercase();
-            assert!(
-                document["paths"][path][&method].is_object(),
-                "{method} {path}"
-            );
-        }
     }
 }

@@ -1,0 +1,740 @@
+//! The API's document: that it is what the server does, and that it is whole.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
+use boxcar::{
+    app::App,
+    controllers::BASE,
+    initializers::swagger::{self, document},
+    models::{products, types::Description},
+    views::{problem::Kind, rows::Rows},
+};
+use jsonschema::Validator;
+use loco_rs::app::Hooks;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Shop, order_lines};
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+#[test]
+fn swagger_yaml_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("swagger.yaml");
+    let file = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        file == document().unwrap().yaml,
+        "swagger.yaml is stale: cargo loco task openapi:write"
+    );
+}
+
+#[tokio::test]
+async fn both_documents_are_served_and_say_the_same() {
+    let shop = Shop::open().await;
+    let yaml = get(&shop, swagger::YAML).await;
+    assert_eq!(yaml.header("content-type"), Some("application/yaml"));
+    assert_eq!(yaml.bytes, document().unwrap().yaml.as_bytes());
+    let json = get(&shop, swagger::DOCUMENT).await;
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    let same: Value = yaml_serde::from_slice(&yaml.bytes).unwrap();
+    assert_eq!(json.body, same);
+    assert_eq!(same["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn every_route_is_documented_and_every_documented_one_is_there() {
+    let shop = Shop::open().await;
+    let routes: BTreeSet<_> = App::routes(&shop.ctx)
+        .collect()
+        .into_iter()
+        .filter_map(|route| Some((route.uri.strip_prefix(BASE)?.to_owned(), route.actions)))
+        .flat_map(|(path, methods)| {
+            methods
+                .into_iter()
+                .map(move |method| (path.clone(), method.as_str().to_lowercase()))
+        })
+        .collect();
+    let documented: BTreeSet<_> = operations(&json_document())
+        .into_iter()
+        .map(|(path, method, _)| (path, method.to_owned()))
+        .collect();
+    assert_eq!(documented, routes);
+}
+
+#[test]
+fn every_operation_says_what_it_is() {
+    let document = json_document();
+    let tags: BTreeSet<_> = strings(&document["tags"], "name").into_iter().collect();
+    let (mut ids, mut used) = (BTreeSet::new(), BTreeSet::new());
+    for (path, method, operation) in operations(&document) {
+        let which = format!("{method} {path}");
+        assert!(operation["summary"].is_string(), "{which}");
+        assert!(operation["description"].is_string(), "{which}");
+        let id = operation["operationId"].as_str().expect(&which);
+        assert!(
+            ids.insert(id.to_owned()),
+            "{which}: {id} stands there twice"
+        );
+        let tag = operation["tags"][0].as_str().expect(&which);
+        assert!(tags.contains(tag), "{which}: {tag}");
+        used.insert(tag.to_owned());
+        // Everything but the login asks for a token: by the document's own rule, or by one of its own.
+        let security = operation.get("security").unwrap_or(&document["security"]);
+        let open = security == &json!([]);
+        assert_eq!(open, id == "login", "{which}");
+        for response in responses(&document, operation).values() {
+            assert!(response["description"].is_string(), "{which}");
+        }
+    }
+    assert_eq!(tags, used);
+}
+
+#[test]
+fn what_is_referred_to_is_there_and_what_is_there_is_referred_to() {
+    let document = json_document();
+    let mut references = BTreeSet::new();
+    collect_references(&document, &mut references);
+    let mut there = BTreeSet::new();
+    for (room, components) in document["components"].as_object().unwrap() {
+        for name in components.as_object().unwrap().keys() {
+            there.insert(format!("#/components/{room}/{name}"));
+        }
+    }
+    // Named by the requirement, not by a reference; and a wrong method belongs to no operation.
+    there.remove("#/components/securitySchemes/bearer");
+    there.remove("#/components/examples/MethodNotAllowed");
+    assert_eq!(references, there);
+}
+
+#[test]
+fn every_example_fits_its_schema() {
+    let document = json_document();
+    let mut checked = 0;
+    let mut check = |schema: &Value, example: &Value, which: &str| {
+        let faults = faults(&document, schema, example);
+        assert!(faults.is_empty(), "{which}: {example}\n{faults:#?}");
+        checked += 1;
+    };
+    for (path, method, operation) in operations(&document) {
+        let which = format!("{method} {path}");
+        let answers = responses(&document, operation);
+        let bodies = answers
+            .values()
+            .map(|response| &response["content"])
+            .chain([&operation["requestBody"]["content"]]);
+        for content in bodies
+            .filter_map(Value::as_object)
+            .flat_map(|all| all.values())
+        {
+            let examples = content["examples"].as_object();
+            let examples = examples.unwrap_or_else(|| panic!("{which} shows no example"));
+            for example in examples.values() {
+                let value = &resolved(&document, example)["value"];
+                assert!(!value.is_null(), "{which}: {example}");
+                check(&content["schema"], value, &which);
+            }
+        }
+    }
+    for room in ["headers", "parameters"] {
+        for (name, part) in document["components"][room].as_object().unwrap() {
+            if let Some(example) = part.get("example") {
+                check(&part["schema"], example, name);
+            }
+        }
+    }
+    assert!(checked > 200, "{checked}");
+}
+
+#[test]
+fn examples_are_of_the_demo_store() {
+    let catalogue = include_str!("../../src/fixtures/products.csv");
+    let products: BTreeMap<_, _> = Rows::<_, products::Row>::new(catalogue.as_bytes())
+        .unwrap()
+        .map(|row| row.unwrap().details)
+        .map(|details| (details.sku.clone().unwrap().as_str().to_owned(), details))
+        .collect();
+    let document = json_document();
+    let mut found = 0;
+    visit(&document["components"]["examples"], &mut |value| {
+        let (Some(sku), Some(name)) = (value["sku"].as_str(), value["name"].as_str()) else {
+            return;
+        };
+        let product = &products[sku];
+        assert_eq!(name, product.name.as_str());
+        let price = value.get("price").unwrap_or(&value["unit_price"]);
+        assert_eq!(price, &product.price.to_string(), "{sku}");
+        if let Some(description) = value["description"].as_str() {
+            assert_eq!(
+                Some(description),
+                product.description.as_ref().map(Description::as_str)
+            );
+        }
+        found += 1;
+    });
+    assert!(found >= 8, "{found}");
+}
+
+#[test]
+fn every_documented_problem_is_one_that_the_server_knows() {
+    let document = json_document();
+    let mut named = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        for (status, response) in responses(&document, operation) {
+            if !status.starts_with(['4', '5']) {
+                continue;
+            }
+            for problem in problems(&document, response) {
+                let kind =
+                    Kind::named(&problem).unwrap_or_else(|| panic!("{method} {path}: {problem}"));
+                assert_eq!(kind.status().as_str(), status, "{method} {path}: {problem}");
+                named.insert(problem);
+            }
+        }
+    }
+    named.insert(Kind::MethodNotAllowed.name().to_owned());
+    let known: BTreeSet<_> = Kind::ALL.map(|kind| kind.name().to_owned()).into();
+    assert_eq!(named, known);
+}
+
+#[tokio::test]
+async fn the_role_that_is_asked_for_is_the_documented_one() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("ada").await;
+    let document = json_document();
+    for (path, method, operation) in operations(&document) {
+        let for_admins = operation["security"][0]["bearer"] == json!(["admin"]);
+        let method: Method = method.to_uppercase().parse().unwrap();
+        let answer = customer
+            .send(method.clone(), &path.replace("{id}", "1"), Some(json!({})))
+            .await;
+        let forbidden = answer.status == StatusCode::FORBIDDEN;
+        assert_eq!(forbidden, for_admins, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn real_answers_are_as_documented() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let session = Session::new();
+    session.log_in(&shop).await;
+    session.sell(&admin).await;
+    session.order(&shop, &admin).await;
+    session.keep_customers(&admin).await;
+    session.go_wrong(&shop, &admin).await;
+    session.assert_complete();
+}
+
+/// Somebody who compares every answer with the document.
+struct Session {
+    document: Value,
+    seen: std::cell::RefCell<BTreeSet<String>>,
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            document: json_document(),
+            seen: std::cell::RefCell::default(),
+        }
+    }
+
+    async fn log_in(&self, shop: &Shop) {
+        shop.customer("login").await;
+        let right = json!({ "username": "login", "password": crate::support::PASSWORD });
+        let wrong = json!({ "username": "login", "password": "x" });
+        let stranger = shop.stranger();
+        self.expect(&stranger, "login", "", Some(right), 200).await;
+        self.expect(&stranger, "login", "", Some(wrong), 401).await;
+        self.expect(&stranger, "login", "", Some(json!([])), 422)
+            .await;
+        self.expect(&stranger, "show_me", "", None, 401).await;
+    }
+
+    async fn sell(&self, admin: &Client) {
+        let full = json!({ "name": "Tea", "price": 4.5, "sku": "T-1", "stock": 3, "description": "Black" });
+        let made = self
+            .expect(admin, "create_product", "", Some(full.clone()), 201)
+            .await;
+        let id = made.body["id"].to_string();
+        let bare = json!({ "name": "Download", "price": "6.5" });
+        self.expect(admin, "create_product", "", Some(bare), 201)
+            .await;
+        self.expect(admin, "create_product", "", Some(full.clone()), 409)
+            .await;
+        self.expect(admin, "list_products", "", None, 200).await;
+        self.expect(
+            admin,
+            "list_products",
+            "?cursor=&page_size=1&sort=-price",
+            None,
+            200,
+        )
+        .await;
+        self.expect(admin, "list_products", "?cursor=&page_size=9", None, 200)
+            .await;
+        self.expect(admin, "list_products", "?cursor=x", None, 400)
+            .await;
+        self.expect(admin, "list_products", "?colour=red", None, 422)
+            .await;
+        self.expect(admin, "show_product", &id, None, 200).await;
+        self.expect(admin, "replace_product", &id, Some(full), 200)
+            .await;
+        self.expect(
+            admin,
+            "change_product",
+            &id,
+            Some(json!({ "stock": 9 })),
+            200,
+        )
+        .await;
+        let adjustment = json!({ "delta": -2, "reason": "Broken" });
+        self.expect(admin, "adjust_stock", &id, Some(adjustment), 200)
+            .await;
+        let too_many = json!({ "delta": -100, "reason": "Broken" });
+        self.expect(admin, "adjust_stock", &id, Some(too_many), 409)
+            .await;
+        self.expect(admin, "list_stock_movements", &id, None, 200)
+            .await;
+    }
+
+    async fn order(&self, shop: &Shop, admin: &Client) {
+        let customer = shop.customer("orders").await;
+        let order = json!({ "items": order_lines(&[(1, 2), (2, 1)]), "note": "Ring twice" });
+        let placed = self
+            .expect(&customer, "place_order", "", Some(order), 201)
+            .await;
+        let id = placed.body["id"].to_string();
+        let greedy = json!({ "items": order_lines(&[(1, 1_000)]) });
+        self.expect(&customer, "place_order", "", Some(greedy), 409)
+            .await;
+        self.expect(&customer, "place_order", "", Some(json!({})), 422)
+            .await;
+        self.expect(&customer, "list_orders", "", None, 200).await;
+        self.expect(&customer, "list_orders", "?cursor=", None, 200)
+            .await;
+        self.expect(&customer, "show_order", &id, None, 200).await;
+        self.expect(
+            &customer,
+            "advance_order",
+            &id,
+            Some(json!({ "status": "paid" })),
+            403,
+        )
+        .await;
+        self.expect(
+            admin,
+            "advance_order",
+            &id,
+            Some(json!({ "status": "paid" })),
+            200,
+        )
+        .await;
+        let reason = json!({ "reason": "Too late" });
+        self.expect(&customer, "cancel_order", &id, Some(reason.clone()), 200)
+            .await;
+        self.expect(&customer, "cancel_order", &id, Some(reason), 409)
+            .await;
+        self.expect(admin, "list_stock_movements", "1", None, 200)
+            .await;
+    }
+
+    async fn keep_customers(&self, admin: &Client) {
+        let details =
+            json!({ "name": "Ada", "email": "ada@example.net", "phone": "+44 20 7946 0318" });
+        let made = self
+            .expect(admin, "create_customer", "", Some(details.clone()), 201)
+            .await;
+        let id = made.body["id"].to_string();
+        self.expect(admin, "replace_customer", &id, Some(details), 200)
+            .await;
+        self.expect(
+            admin,
+            "change_customer",
+            &id,
+            Some(json!({ "phone": null })),
+            200,
+        )
+        .await;
+        self.expect(admin, "show_customer", &id, None, 200).await;
+        self.expect(admin, "list_customers", "", None, 200).await;
+        let password = crate::support::PASSWORD;
+        let account =
+            json!({ "customer_id": made.body["id"], "username": "Ada.L", "password": password });
+        let account = self
+            .expect(admin, "create_customer_account", "", Some(account), 201)
+            .await;
+        let account = account.body["id"].to_string();
+        let credentials = json!({ "username": "ada", "password": password });
+        self.expect(
+            admin,
+            "replace_customer_account",
+            &account,
+            Some(credentials),
+            200,
+        )
+        .await;
+        let role = json!({ "role": "admin" });
+        self.expect(admin, "change_customer_account", &account, Some(role), 200)
+            .await;
+        self.expect(admin, "show_customer_account", &account, None, 200)
+            .await;
+        self.expect(admin, "list_customer_accounts", "", None, 200)
+            .await;
+        self.expect(admin, "show_me", "", None, 200).await;
+        self.expect(admin, "delete_customer_account", &account, None, 204)
+            .await;
+        self.expect(admin, "delete_customer", &id, None, 204).await;
+        self.expect(admin, "show_customer", &id, None, 404).await;
+    }
+
+    async fn go_wrong(&self, shop: &Shop, admin: &Client) {
+        self.expect(admin, "show_product", "one", None, 400).await;
+        self.expect(admin, "delete_product", "1", None, 204).await;
+        self.expect(admin, "delete_product", "1", None, 404).await;
+        let last = admin.account_id.to_string();
+        self.expect(admin, "delete_customer_account", &last, None, 409)
+            .await;
+        self.expect(
+            &shop.bearing(Some("forged".to_owned())),
+            "list_orders",
+            "",
+            None,
+            401,
+        )
+        .await;
+        let untyped = Request::post("/api/v1/products")
+            .body(Body::empty())
+            .unwrap();
+        self.compare("create_product", &admin.request(untyped).await, 415);
+        let large = format!("{{\"name\": \"{}\"}}", "x".repeat(2_000_000));
+        let large = Request::post("/api/v1/products")
+            .header("Content-Type", "application/json")
+            .body(Body::from(large));
+        self.compare("create_product", &admin.request(large.unwrap()).await, 413);
+        let changed = Request::delete("/api/v1/products/2").header("If-Match", "\"old\"");
+        let changed = changed.body(Body::empty()).unwrap();
+        self.compare("delete_product", &admin.request(changed).await, 412);
+        let known = admin.get("/products/2").await;
+        let known = Request::get("/api/v1/products/2")
+            .header("If-None-Match", known.header("etag").unwrap())
+            .body(Body::empty());
+        self.compare("show_product", &admin.request(known.unwrap()).await, 304);
+        for (body, status) in [("A", 201), ("A", 201), ("B", 422)] {
+            let body = json!({ "name": body, "price": "1" });
+            let answer = admin.post_once("key", "/products", &body).await;
+            self.compare("create_product", &answer, status);
+        }
+    }
+
+    /// Sends what the operation takes, and compares the answer.
+    async fn expect(
+        &self,
+        client: &Client,
+        id: &str,
+        rest: &str,
+        body: Option<Value>,
+        status: u16,
+    ) -> Answer {
+        let (path, method, _) = self.operation(id);
+        let path = if path.contains("{id}") {
+            path.replace("{id}", rest)
+        } else {
+            format!("{path}{rest}")
+        };
+        let answer = client
+            .send(method.to_uppercase().parse().unwrap(), &path, body)
+            .await;
+        self.compare(id, &answer, status);
+        answer
+    }
+
+    fn compare(&self, id: &str, answer: &Answer, status: u16) {
+        let which = format!("{id} {status}");
+        assert_eq!(answer.status, status, "{which}: {}", answer.body);
+        let (_, _, operation) = self.operation(id);
+        let answers = responses(&self.document, &operation);
+        let Some(&response) = answers.get(&status.to_string()) else {
+            panic!("{which} is not documented");
+        };
+        if let Some((media_type, content)) = response["content"]
+            .as_object()
+            .and_then(|content| content.iter().next())
+        {
+            assert_eq!(
+                answer.header("content-type"),
+                Some(media_type.as_str()),
+                "{which}"
+            );
+            let faults = faults(&self.document, &content["schema"], &answer.body);
+            assert!(faults.is_empty(), "{which}: {}\n{faults:#?}", answer.body);
+            let extra = undocumented(&self.document, &content["schema"], &answer.body);
+            assert!(extra.is_empty(), "{which}: {extra:?} are not documented");
+        } else {
+            assert!(answer.bytes.is_empty(), "{which}");
+        }
+        if status >= 400 {
+            let documented = problems(&self.document, response);
+            assert!(
+                documented.contains(answer.problem()),
+                "{which}: {}",
+                answer.problem()
+            );
+        }
+        self.compare_headers(&which, answer, response);
+        self.seen.borrow_mut().insert(id.to_owned());
+    }
+
+    fn compare_headers(&self, which: &str, answer: &Answer, response: &Value) {
+        let documented = response["headers"].as_object().expect(which);
+        for (name, header) in documented {
+            let header = resolved(&self.document, header);
+            let Some(value) = answer.header(name) else {
+                // Without a limit there is no budget, and only a retry is told to be one.
+                let optional = name.starts_with("RateLimit") || name == "Idempotency-Replayed";
+                assert!(optional, "{which}: {name} is missing");
+                continue;
+            };
+            let value = match header["schema"]["type"].as_str() {
+                Some("integer") => json!(value.parse::<i64>().unwrap()),
+                _ => json!(value),
+            };
+            let faults = faults(&self.document, &header["schema"], &value);
+            assert!(faults.is_empty(), "{which}: {name}: {value}\n{faults:#?}");
+        }
+        for name in [
+            "etag",
+            "link",
+            "location",
+            "vary",
+            "cache-control",
+            "retry-after",
+            "www-authenticate",
+        ] {
+            let is_documented = documented
+                .keys()
+                .any(|known| known.eq_ignore_ascii_case(name));
+            assert_eq!(
+                answer.headers.contains_key(name),
+                is_documented,
+                "{which}: {name}"
+            );
+        }
+    }
+
+    fn operation(&self, id: &str) -> (String, &'static str, Value) {
+        let found = operations(&self.document)
+            .into_iter()
+            .find(|(_, _, operation)| operation["operationId"] == id);
+        let (path, method, operation) = found.unwrap_or_else(|| panic!("there is no {id}"));
+        (path, method, operation.clone())
+    }
+
+    fn assert_complete(&self) {
+        let all: BTreeSet<_> = operations(&self.document)
+            .into_iter()
+            .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(*self.seen.borrow(), all);
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let shop = Shop::open().await;
+    let answer = get(&shop, swagger::PAGE).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, Some("/swagger/"))
+    );
+    let page = get(&shop, "/swagger/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    let html = String::from_utf8(page.bytes).unwrap();
+    assert!(!html.contains("://"), "{html}");
+    let sources = html.split(['"']).filter(|part| part.starts_with("./"));
+    for source in sources {
+        let asset = get(&shop, &format!("/swagger/{}", &source[2..])).await;
+        assert_eq!(asset.status, StatusCode::OK, "{source}");
+        assert!(!asset.bytes.is_empty(), "{source}");
+    }
+    let settings = get(&shop, "/swagger/swagger-initializer.js").await;
+    let settings = String::from_utf8(settings.bytes).unwrap();
+    for setting in [
+        "\"url\": \"/api-docs/openapi.json\"",
+        "\"validatorUrl\": \"none\"",
+    ] {
+        assert!(settings.contains(setting), "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn answers_of_the_api_may_load_nothing_at_all() {
+    let shop = Shop::open().await;
+    for path in ["/api/v1/products", "/nothing", "/_ping", swagger::DOCUMENT] {
+        let answer = get(&shop, path).await;
+        assert_eq!(
+            answer.header("content-security-policy"),
+            Some("default-src 'none'; frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+    }
+}
+
+fn json_document() -> Value {
+    serde_json::from_str(&document().unwrap().json).unwrap()
+}
+
+async fn get(shop: &Shop, path: &str) -> Answer {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    shop.stranger().request(request).await
+}
+
+/// Path, method and operation.
+fn operations(document: &Value) -> Vec<(String, &'static str, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            METHODS
+                .iter()
+                .filter_map(move |method| Some((path.clone(), *method, item.get(method)?)))
+        })
+        .collect()
+}
+
+/// The answers of an operation by status, whether they are its own or shared.
+fn responses<'a>(document: &'a Value, operation: &'a Value) -> BTreeMap<String, &'a Value> {
+    let responses = operation["responses"].as_object().unwrap();
+    responses
+        .iter()
+        .map(|(status, response)| (status.clone(), resolved(document, response)))
+        .collect()
+}
+
+fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+    part["$ref"].as_str().map_or(part, |reference| {
+        let pointer = reference.strip_prefix('#').unwrap();
+        document
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{reference} is not there"))
+    })
+}
+
+/// The problems that an answer shows, by their names.
+fn problems(document: &Value, response: &Value) -> BTreeSet<String> {
+    let examples = response["content"]["application/problem+json"]["examples"].as_object();
+    examples
+        .expect("a problem shows examples")
+        .values()
+        .map(|example| &resolved(document, example)["value"])
+        .map(|problem| {
+            assert_eq!(
+                problem["status"].as_u64(),
+                Kind::named(name_of(problem)).map(|kind| kind.status().as_u16().into())
+            );
+            name_of(problem).to_owned()
+        })
+        .collect()
+}
+
+fn name_of(problem: &Value) -> &str {
+    problem["type"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("/problems/")
+}
+
+/// What of a value does not fit a schema of the document.
+fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    let mut schema = schema.clone();
+    // References lead into the document, and so the schema takes it along.
+    schema["components"] = document["components"].clone();
+    let validator: Validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    validator
+        .iter_errors(value)
+        .map(|error| format!("{} {error}", error.instance_path()))
+        .collect()
+}
+
+/// The members of a value that its schema does not name.
+fn undocumented(document: &Value, schema: &Value, value: &Value) -> BTreeSet<String> {
+    let schema = resolved(document, schema);
+    if let Some(items) = schema.get("items") {
+        let elements = value.as_array().unwrap().iter();
+        return elements
+            .flat_map(|element| undocumented(document, items, element))
+            .collect();
+    }
+    let Some(members) = value.as_object() else {
+        return BTreeSet::new();
+    };
+    let mut properties = BTreeMap::new();
+    collect_properties(document, schema, &mut properties);
+    members
+        .iter()
+        .flat_map(|(name, value)| match properties.get(name) {
+            None => BTreeSet::from([name.clone()]),
+            Some(schema) => undocumented(document, schema, value),
+        })
+        .collect()
+}
+
+fn collect_properties<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    properties: &mut BTreeMap<String, &'a Value>,
+) {
+    let schema = resolved(document, schema);
+    if let Some(own) = schema["properties"].as_object() {
+        properties.extend(own.iter().map(|(name, schema)| (name.clone(), schema)));
+    }
+    for part in ["allOf", "oneOf"] {
+        for part in schema[part].as_array().into_iter().flatten() {
+            collect_properties(document, part, properties);
+        }
+    }
+}
+
+fn collect_references(value: &Value, references: &mut BTreeSet<String>) {
+    visit(value, &mut |value| {
+        if let Some(reference) = value["$ref"].as_str() {
+            references.insert(reference.to_owned());
+        }
+    });
+}
+
+/// Every value within, and itself.
+fn visit(value: &Value, see: &mut impl FnMut(&Value)) {
+    see(value);
+    match value {
+        Value::Object(members) => members.values().for_each(|value| visit(value, see)),
+        Value::Array(elements) => elements.iter().for_each(|value| visit(value, see)),
+        _ => {}
+    }
+}
+
+fn strings(list: &Value, member: &str) -> Vec<String> {
+    let elements = list.as_array().unwrap().iter();
+    elements
+        .map(|element| element[member].as_str().unwrap().to_owned())
+        .collect()
+}
