@@ -86,7 +86,7 @@ impl Common {
             reads,
             of_one,
             has_body: operation.request_body.is_some(),
-            once: posts && !open,
+            once: posts && !open && operation.request_body.is_some(),
             conditional: of_one && !reads && !posts,
         }
     }
