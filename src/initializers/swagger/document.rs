@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use chrono::DateTime;
 use loco_rs::{Error, Result};
 use serde::Serialize;
 use utoipa::{
@@ -93,7 +94,7 @@ impl Document {
         }
         document.insert("components".into(), components);
         Ok(Self {
-            yaml: yaml_serde::to_string(&document).map_err(yaml)?,
+            yaml: with_quoted_times(&yaml_serde::to_string(&document).map_err(yaml)?),
             json: serde_json::to_string(&document)?,
         })
     }
@@ -188,6 +189,17 @@ fn show_examples<'a>(contents: impl Iterator<Item = &'a mut RefOr<Content>>, exa
                 .extend(own.map(|name| (name.to_owned(), example(name))));
         }
     }
+}
+
+/// YAML 1.1, which many clients still read, takes a time for more than text unless it is quoted.
+fn with_quoted_times(yaml: &str) -> String {
+    let lines = yaml.lines().map(|line| match line.rsplit_once(": ") {
+        Some((name, time)) if DateTime::parse_from_rfc3339(time).is_ok() => {
+            format!("{name}: '{time}'\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 fn member<'a>(mapping: &'a mut Mapping, name: &str) -> Result<&'a mut Mapping> {

@@ -156,7 +156,7 @@ fn settle(schema: &mut RefOr<Schema>, small: &Schemas) {
             }
             None
         }
-        _ => None,
+        RefOr::T(_) => None,
     };
     if let Some(settled) = settled {
         *schema = settled;
