@@ -105,7 +105,8 @@ async fn nobody_is_answered_with_what_was_kept_for_somebody_else() {
     }
 }
 
-#[tokio::test]
+// Writes that nobody waits for go on while the test waits for its database to be dropped.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_is_finished_and_shown_though_the_client_hangs_up() {
     let scene = Scene::open().await;
     let Scene { ada, .. } = &scene;
