@@ -1,7 +1,5 @@
 //! `admin:create`: makes an administrator.
 
-use std::io::{IsTerminal, stdin};
-
 use async_trait::async_trait;
 use loco_rs::{
     Error, Result,
@@ -9,7 +7,7 @@ use loco_rs::{
     task::{Task, TaskInfo, Vars},
 };
 
-use super::begin;
+use super::{begin, read_secret};
 use crate::{
     models::{
         customer_accounts::{Model, Registration},
@@ -43,7 +41,7 @@ impl Task for AdminCreate {
             .map_err(|why| Error::Message(format!("username {}", why.message)))?;
         let given = match vars.cli.get("password").map(String::as_str) {
             None => None,
-            Some("-") => Some(read_password()?),
+            Some("-") => Some(read_secret("Password: ")?),
             Some(password) => Some(password.to_owned()),
         };
         let password = match &given {
@@ -63,14 +61,4 @@ impl Task for AdminCreate {
         }
         Ok(())
     }
-}
-
-/// One line from standard input, which a terminal does not show.
-fn read_password() -> Result<String> {
-    if stdin().is_terminal() {
-        return Ok(rpassword::prompt_password("Password: ")?);
-    }
-    let mut line = String::new();
-    stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -1,5 +1,7 @@
 //! Commands for the store's operators: `boxcar-cli task` lists them.
 
+use std::io::{IsTerminal, stdin};
+
 use loco_rs::{Error, Result, app::AppContext, db, task::Vars};
 use migration::{Migrator, MigratorTrait};
 
@@ -8,6 +10,7 @@ pub mod idempotency_prune;
 pub mod openapi_write;
 pub mod products_export;
 pub mod products_import;
+pub mod store_copy;
 
 /// Refuses arguments that the task does not know: a typo is never ignored.
 fn refuse_unknown(vars: &Vars, known: &[&str]) -> Result<()> {
@@ -30,4 +33,14 @@ async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
         db::migrate::<Migrator>(&ctx.db).await?;
     }
     Ok(())
+}
+
+/// One line from standard input, which a terminal does not show.
+fn read_secret(prompt: &str) -> Result<String> {
+    if stdin().is_terminal() {
+        return Ok(rpassword::prompt_password(prompt)?);
+    }
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
