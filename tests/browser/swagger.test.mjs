@@ -1,0 +1,137 @@
+// Somebody who has only the Swagger page: logs in, authorises, looks at the catalogue and orders.
+//
+// BOXCAR_URL       where the server is
+// ADMIN_USERNAME, ADMIN_PASSWORD
+// SCREENSHOTS      a directory for pictures of each step, kept as artifacts
+// CHROMIUM         the browser, /usr/bin/chromium unless said otherwise
+
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { chromium } from 'playwright-core'
+
+const { BOXCAR_URL: server, ADMIN_USERNAME: username, ADMIN_PASSWORD: password, SCREENSHOTS } = process.env
+const complaints = []
+const requested = []
+let profile, browser, page, shots = 0
+
+async function screenshot(name, target = page) {
+  if (!SCREENSHOTS) return
+  const path = join(SCREENSHOTS, `${String(++shots).padStart(2, '0')}-${name}.png`)
+  await target.screenshot(target === page ? { path, fullPage: true } : { path })
+}
+
+function operation(id) {
+  return page.locator(`.opblock[id$="-${id}"]`)
+}
+
+// Opens an operation, fills it in with `fill`, sends it, and answers what the page shows.
+async function tryOut(id, fill = async () => {}) {
+  const block = operation(id)
+  await block.locator('.opblock-summary-control').click()
+  await block.getByRole('button', { name: /^(Try it out|Execute)$/ }).first().waitFor()
+  // The page may be configured to begin with it.
+  const begin = block.getByRole('button', { name: 'Try it out' })
+  if (await begin.count()) await begin.click()
+  await fill(block)
+  await block.getByRole('button', { name: 'Execute' }).click()
+  const live = block.locator('.live-responses-table tbody tr.response')
+  await live.waitFor()
+  await screenshot(id, block)
+  return {
+    status: Number(await live.locator('.response-col_status').innerText()),
+    body: JSON.parse(await live.locator('.highlight-code pre, pre.microlight').first().innerText()),
+  }
+}
+
+const body = (value) => (block) => block.locator('textarea.body-param__text').fill(JSON.stringify(value))
+
+before(async () => {
+  if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true })
+  profile = mkdtempSync(join(tmpdir(), 'boxcar-browser.'))
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    viewport: { width: 1280, height: 1000 },
+    // What the browser asks for on its own account would be taken for the page's.
+    args: [
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+  })
+  browser.setDefaultTimeout(20_000)
+  page = await browser.newPage()
+  browser.on('request', (request) => requested.push(request.url()))
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => complaints.push(`uncaught: ${error}`))
+  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`))
+})
+
+after(async () => {
+  await browser?.close()
+  if (profile) rmSync(profile, { recursive: true, force: true })
+})
+
+test('the page shows every operation of the document, and no errors', async () => {
+  await page.goto(`${server}/swagger`)
+  await page.locator('.opblock').first().waitFor()
+  await screenshot('page')
+
+  const document = await (await fetch(`${server}/api-docs/openapi.json`)).json()
+  const documented = Object.values(document.paths).flatMap((path) =>
+    Object.values(path).map((operation) => operation.operationId).filter(Boolean))
+  assert.equal(await page.locator('.opblock').count(), documented.length)
+  for (const id of documented) assert.equal(await operation(id).count(), 1, id)
+  assert.deepEqual(
+    await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.dataset.tag)),
+    document.tags.map((tag) => tag.name),
+  )
+  assert.equal(await page.locator('.errors-wrapper').count(), 0, 'the page complains of the document')
+})
+
+let token
+test('log in', async () => {
+  const { status, body: answer } = await tryOut('login', body({ username, password }))
+  assert.equal(status, 200)
+  token = answer.token
+  assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
+})
+
+test('authorise with the token', async () => {
+  await page.locator('.auth-wrapper button.authorize').first().click()
+  const dialog = page.locator('.dialog-ux')
+  await dialog.locator('input').fill(token)
+  await dialog.getByRole('button', { name: 'Apply credentials' }).click()
+  await dialog.getByRole('button', { name: 'Remove authorization' }).waitFor()
+  await screenshot('authorised')
+  await dialog.locator('.close-modal').click()
+  await dialog.waitFor({ state: 'detached' })
+})
+
+let product
+test('list products', async () => {
+  const { status, body: list } = await tryOut('list_products')
+  assert.equal(status, 200)
+  product = list.items.find((item) => item.available)
+  assert.ok(product, 'nothing can be bought')
+})
+
+test('place an order', async () => {
+  const order = { customer_id: 1, items: [{ product_id: product.id, quantity: 1 }] }
+  const { status, body: answer } = await tryOut('place_order', body(order))
+  assert.equal(status, 201)
+  assert.equal(answer.items[0].product_id, product.id)
+  assert.equal(answer.total, product.price)
+})
+
+test('nothing was asked of anybody else, and the console is empty', async () => {
+  await screenshot('end')
+  const { origin } = new URL(server)
+  const elsewhere = requested.filter((url) => !url.startsWith('data:') && new URL(url).origin !== origin)
+  assert.ok(requested.some((url) => url.endsWith('/api/v1/orders')))
+  assert.deepEqual(elsewhere, [])
+  assert.deepEqual(complaints, [])
+})
