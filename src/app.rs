@@ -8,7 +8,7 @@ use loco_rs::{
     Result,
     app::{AppContext, Hooks, Initializer},
     bgworker::Queue,
-    boot::{BootResult, StartMode, create_app},
+    boot::{BootResult, ServeParams, StartMode, create_app},
     config::Config,
     controller::{
         AppRoutes,
@@ -20,7 +20,8 @@ use loco_rs::{
 use migration::Migrator;
 
 use crate::{
-    controllers, initializers,
+    controllers,
+    initializers::{self, drain::Draining},
     models::{connection, idempotency_keys::Running},
     settings::Settings,
     tasks,
@@ -51,6 +52,7 @@ impl Hooks for App {
     async fn after_context(mut ctx: AppContext) -> Result<AppContext> {
         Settings::load(&ctx)?;
         ctx.shared_store.insert(Arc::<Running>::default());
+        ctx.shared_store.insert(Arc::<Draining>::default());
         let db = connection::connect(&ctx.config.database).await?;
         std::mem::replace(&mut ctx.db, db).close().await?;
         initializers::cache::plug_in(&ctx)?;
@@ -61,6 +63,7 @@ impl Hooks for App {
         Ok(vec![
             Box::new(initializers::cache::Cache),
             Box::new(initializers::metrics::Metrics),
+            Box::new(initializers::drain::Drain),
             Box::new(initializers::problem_details::ProblemDetails),
             Box::new(initializers::safety::Safety),
             Box::new(initializers::welcome::Welcome),
@@ -72,7 +75,7 @@ impl Hooks for App {
     /// The first is the innermost.
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
-            Box::new(initializers::finish_writes::FinishWrites),
+            Box::new(initializers::finish_writes::FinishWrites::new(ctx)),
             Box::new(initializers::audit::Audit),
             Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
         ];
@@ -88,6 +91,10 @@ impl Hooks for App {
         AppRoutes::with_default_routes()
             .add_route(controllers::routes())
             .add_route(controllers::problems::routes())
+    }
+
+    async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
+        initializers::drain::serve(router, ctx, at).await
     }
 
     async fn connect_workers(_: &AppContext, _: &Queue) -> Result<()> {

@@ -27,6 +27,8 @@ pub struct Settings {
     pub demo: Demo,
     /// Figures for those who watch over the server.
     pub metrics: Metrics,
+    /// How the server ends.
+    pub shutdown: Shutdown,
 }
 
 /// What the store is.
@@ -117,6 +119,14 @@ pub struct Demo {
 pub struct Metrics {
     /// Whether they can be read, without a token.
     pub enable: bool,
+}
+
+/// How the server ends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// For how many seconds it takes requests when it no longer calls itself ready.
+    pub delay_seconds: u64,
 }
 
 impl Redis {

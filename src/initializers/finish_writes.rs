@@ -3,19 +3,31 @@
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     http::Method,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use loco_rs::{Result, app::AppContext, controller::middleware::MiddlewareLayer};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::drain::draining;
 use crate::views::problem::{Kind, Problem};
 
 /// The innermost layer.
-#[derive(Clone, Copy, Debug)]
-pub struct FinishWrites;
+#[derive(Clone)]
+pub struct FinishWrites {
+    ctx: AppContext,
+}
+
+impl FinishWrites {
+    /// The layer of that server, whose end waits for the writes too.
+    #[must_use]
+    pub fn new(ctx: &AppContext) -> Self {
+        Self { ctx: ctx.clone() }
+    }
+}
 
 impl MiddlewareLayer for FinishWrites {
     fn name(&self) -> &'static str {
@@ -27,11 +39,16 @@ impl MiddlewareLayer for FinishWrites {
     }
 
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        Ok(app.layer(middleware::from_fn(finish_writes)))
+        let writes = draining(&self.ctx)?.writes.clone();
+        Ok(app.layer(middleware::from_fn_with_state(writes, finish_writes)))
     }
 }
 
-async fn finish_writes(request: Request, next: Next) -> Response {
+async fn finish_writes(
+    State(writes): State<TaskTracker>,
+    request: Request,
+    next: Next,
+) -> Response {
     if matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
@@ -39,7 +56,7 @@ async fn finish_writes(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let write = next.run(request).in_current_span();
-    match tokio::spawn(write).await {
+    match writes.spawn(write).await {
         Ok(answer) => answer,
         // A panic goes on to the layer that catches them.
         Err(error) => match error.try_into_panic() {

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cache;
 pub mod demo;
+pub mod drain;
 pub mod finish_writes;
 pub mod first_admin;
 pub mod metrics;

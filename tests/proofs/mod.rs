@@ -7,4 +7,5 @@ mod histories;
 mod nodes;
 mod outage;
 mod races;
+mod shutdown;
 mod two_nodes;

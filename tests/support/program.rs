@@ -99,10 +99,19 @@ impl Program {
 impl Running {
     /// Kills it: it has no time to finish anything.
     pub fn kill(&self) {
-        let killed = Command::new("kill")
-            .args(["-9", &self.child.id().to_string()])
+        self.signal("-KILL");
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
             .status();
-        assert!(killed.unwrap().success());
+        assert!(sent.unwrap().success());
     }
 
     /// What it has written to standard output so far.

@@ -49,15 +49,17 @@ impl Server {
     /// What a start came to that is expected to fail.
     pub async fn refused(program: Program) -> Outcome {
         let program = program.env("PORT", &free_port().to_string());
-        let mut running = program.start(&["start"]);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(outcome) = running.ended() {
-                return outcome;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            sleep(Duration::from_millis(50)).await;
-        }
+        ended(program.start(&["start"])).await
+    }
+
+    /// Asks it to end, as an operator or an orchestrator would.
+    pub fn terminate(&self) {
+        self.running.terminate();
+    }
+
+    /// What it came to. It was asked to end.
+    pub async fn ended(self) -> Outcome {
+        ended(self.running).await
     }
 
     /// What it has printed so far.
@@ -108,6 +110,17 @@ impl Server {
         json: Option<&Value>,
     ) -> std::io::Result<Answer> {
         request_at(self.port, method, path, headers, json).await
+    }
+}
+
+async fn ended(mut running: Running) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(outcome) = running.ended() {
+            return outcome;
+        }
+        assert!(Instant::now() < deadline, "the server does not end");
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
