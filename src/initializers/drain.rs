@@ -1,6 +1,7 @@
-//! Ends the server so that no client notices: `/_readiness` fails first, and whoever spreads the load
-//! over several nodes sends it elsewhere; then no more connections are taken, and what was asked
-//! before is answered.
+//! Ends the server so that no client notices.
+//!
+//! `/_readiness` fails first, and whoever spreads the load over several nodes sends it elsewhere; then
+//! no more connections are taken, and what was asked before is answered.
 
 use std::{
     net::SocketAddr,

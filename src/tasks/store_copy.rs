@@ -105,10 +105,8 @@ async fn open(ctx: &AppContext, to: &str) -> Result<DatabaseConnection> {
     };
     connect(&config).await.map_err(|error| {
         // Some errors quote the address, in which there may be a password.
-        Error::Message(format!(
-            "to: {}",
-            error.to_string().replace(to, "[address]")
-        ))
+        let error = error.to_string().replace(to, "[address]");
+        Error::Message(format!("to: no connection: {error}"))
     })
 }
 

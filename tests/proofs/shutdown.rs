@@ -120,6 +120,7 @@ async fn a_client_that_stops_in_the_middle_does_not_hold_the_end_up() {
     assert_eq!(server.ended().await.code, Some(0));
     // config/test.yaml: timeout_request.
     assert!(begun.elapsed() < Duration::from_secs(20));
+    drop(stalled);
 }
 
 /// A shop that looks on, somebody who buys there, and what they order.

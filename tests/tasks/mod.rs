@@ -13,6 +13,7 @@ mod openapi_write;
 mod products_export;
 mod products_import;
 mod start;
+mod store_copy;
 
 /// Runs a task in the shop; a refusal is its message.
 async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result<(), String> {
