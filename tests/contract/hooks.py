@@ -1,0 +1,130 @@
+"""Who the fuzzer is (FUZZ_AS: admin, customer, nobody), and the checks that need to know the store."""
+
+import itertools
+import os
+import re
+import subprocess
+
+import requests
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+URL = os.environ["FUZZ_URL"]
+ROLE = os.environ["FUZZ_AS"]
+PASSWORD = os.environ["ADMIN_PASSWORD"]
+names = (f"{ROLE}-{n}" for n in itertools.count(1))
+
+
+def post(path, body, token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.post(URL + path, json=body, headers=headers, timeout=15)
+
+
+def log_in(username):
+    """A token, or nothing when the account is not what it was."""
+    answer = post("/auth/login", {"username": username, "password": PASSWORD})
+    if answer.status_code == 401:
+        return None
+    answer.raise_for_status()
+    if answer.json()["account"]["role"] != ROLE:
+        return None
+    return answer.json()["token"]
+
+
+def new_account():
+    name = next(names)
+    if ROLE == "admin":
+        # As somebody would who has locked themselves out.
+        task = [os.environ["FUZZ_BINARY"], "task", "admin:create", f"username:{name}", f"password:{PASSWORD}"]
+        subprocess.run(task, check=True, stdout=subprocess.DEVNULL)
+    else:
+        admin = post("/auth/login", {"username": os.environ["ADMIN_USERNAME"], "password": PASSWORD}).json()["token"]
+        customer = post("/customers", {"name": name, "email": f"{name}@example.com"}, admin)
+        customer.raise_for_status()
+        account = {"customer_id": customer.json()["id"], "username": name, "password": PASSWORD}
+        post("/customer-accounts", account, admin).raise_for_status()
+    return name
+
+
+class Login:
+    """Logs in again whenever a token is refused, as somebody new when the account is gone: the fuzzer may
+    log itself out, and an administrator may delete, rename or demote themselves."""
+
+    username = None
+
+    def get(self, case, context):
+        token = self.username and log_in(self.username)
+        while not token:
+            self.username = new_account()
+            token = log_in(self.username)
+        return token
+
+    def set(self, case, data, context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+if ROLE != "nobody":
+    schemathesis.auth()(Login)
+
+# What a valid request may be refused for because of what is in the store, or who asks: pointer and code.
+REASONS = [
+    # A customer orders for themselves, an administrator says for whom; either has to exist.
+    (r"/customer_id", "forbidden|required|reference"),
+    (r"/items/\d+/product_id", "reference"),
+    (r"/(new_)?password", "guessable"),
+    # A document can say of no two query parameters that they exclude each other.
+    (r"/cursor", "exclusive"),
+]
+
+
+def is_about_the_store(response, case):
+    try:
+        problem = response.json()
+    except ValueError:
+        return False
+    match problem.get("type"):
+        case "/problems/precondition-failed" | "/problems/idempotency-mismatch":
+            return True
+        case "/problems/malformed-request":
+            # Only this list in this order gives out cursors for it.
+            return bool(case.query.get("cursor"))
+        case "/problems/validation-failed":
+            return all(
+                any(re.fullmatch(at, error["pointer"]) and re.fullmatch(code, error["code"]) for at, code in REASONS)
+                for error in problem["errors"]
+            )
+    return False
+
+
+@schemathesis.check
+def valid_data_acceptance(ctx, response, case):
+    if not is_about_the_store(response, case):
+        positive_data_acceptance(ctx, response, case)
+
+
+def may_use(operation):
+    """What the document says of the caller."""
+    schemes = operation.definition.raw.get("security", operation.schema.raw_schema["security"])
+    if ROLE == "nobody":
+        return not schemes
+    return not schemes or any(ROLE in (roles or [ROLE]) for scheme in schemes for roles in scheme.values())
+
+
+@schemathesis.check
+class Reach:
+    """What the caller may use has worked at least once, for who is refused everywhere finds nothing; and
+    nothing else has worked."""
+
+    def __init__(self):
+        self.tried, self.reached = {}, set()
+
+    def after_response(self, ctx, response, case):
+        self.tried[case.operation.label] = may_use(case.operation)
+        if 200 <= response.status_code < 300:
+            self.reached.add(case.operation.label)
+            # Without its token a request is that of nobody, which `ignored_auth` watches.
+            assert may_use(case.operation), f"{case.operation.label} is not for {ROLE}"
+
+    def after_run(self, ctx):
+        missing = sorted({label for label, may in self.tried.items() if may} - self.reached)
+        assert not missing, f"never worked for {ROLE}: {', '.join(missing)}"
