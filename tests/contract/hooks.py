@@ -72,6 +72,8 @@ REASONS = [
     (r"/customer_id", "forbidden|required|reference"),
     (r"/items/\d+/product_id", "reference"),
     (r"/(new_)?password", "guessable"),
+    # An account without a customer can only be an administrator's.
+    (r"/role", "choice"),
     # A document can say of no two query parameters that they exclude each other.
     (r"/cursor", "exclusive"),
 ]
