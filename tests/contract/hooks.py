@@ -128,5 +128,8 @@ class Reach:
             assert may_use(case.operation), f"{case.operation.label} is not for {ROLE}"
 
     def after_run(self, ctx):
-        missing = sorted({label for label, may in self.tried.items() if may} - self.reached)
+        # An administrator who fuzzes may have changed each account whose password the dictionary has; the
+        # other two have logged in.
+        changed = {"POST /auth/login"} if ROLE == "admin" else set()
+        missing = sorted({label for label, may in self.tried.items() if may} - self.reached - changed)
         assert not missing, f"never worked for {ROLE}: {', '.join(missing)}"
