@@ -550,7 +550,7 @@ impl PasswordChange {
         changes.hashed(db, id).await.map_err(|error| match error {
             Error::Invalid(mut rules) => {
                 for rule in &mut rules {
-                    rule.pointer = "/new_password".to_owned();
+                    "/new_password".clone_into(&mut rule.pointer);
                 }
                 Error::Invalid(rules)
             }

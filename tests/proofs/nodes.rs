@@ -34,7 +34,7 @@ impl Nodes {
     }
 
     /// The same, with other settings.
-    pub async fn two_with(settings: impl Fn(Program) -> Program) -> Option<Self> {
+    pub async fn two_with(settings: impl Fn(Program) -> Program + Send + Sync) -> Option<Self> {
         let shop = Shop::open().await;
         if std::env::var("REDIS_URL").is_err()
             || shop.ctx.config.database.uri.starts_with("sqlite:")
@@ -62,7 +62,7 @@ impl Nodes {
     }
 
     /// One more server beside these.
-    pub async fn another(&self, settings: impl Fn(Program) -> Program) -> Server {
+    pub async fn another(&self, settings: impl Fn(Program) -> Program + Send + Sync) -> Server {
         let redis = self.redis.as_ref().unwrap().uri();
         Server::start(settings(node(&self.shop).env("REDIS_URL", &redis))).await
     }

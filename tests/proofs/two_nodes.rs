@@ -269,11 +269,12 @@ impl Nginx {
     async fn before(nodes: &Nodes) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let (port, path) = (free_port(), directory.path().display());
-        let servers: String = nodes
+        let servers: Vec<_> = nodes
             .servers
             .iter()
             .map(|node| format!("server 127.0.0.1:{};", node.port))
             .collect();
+        let servers = servers.concat();
         // What a POST has come to is not known when a node dies: nginx must not send it to the other. The
         // client does, under the same Idempotency-Key.
         let configuration = format!(

@@ -436,147 +436,35 @@ impl Scene {
     }
 
     /// Every kind of write there is, each possible after those before it.
+    #[rustfmt::skip]
     fn writes(&self) -> Vec<Write<'_>> {
-        let Self {
-            admin,
-            ada,
-            bob,
-            lamp,
-            order,
-            guest,
-            ..
-        } = self;
+        let Self { admin, ada, bob, lamp, order, guest, .. } = self;
         let (customer, account) = (ada.customer_id, ada.account_id);
-        let items = json!([{ "product_id": lamp, "quantity": 1 }]);
-        let new_account =
-            json!({ "customer_id": guest, "username": "guest", "password": PASSWORD });
+        let one_lamp = json!([{ "product_id": lamp, "quantity": 1 }]);
+        let new_account = json!({ "customer_id": guest, "username": "guest", "password": PASSWORD });
+        let post = |what, who, path: &str, body| (what, who, Method::POST, path.to_owned(), Some(body));
+        let put = |what, path, body| (what, admin, Method::PUT, path, Some(body));
+        let patch = |what, path, body| (what, admin, Method::PATCH, path, Some(body));
+        let delete = |what, path| (what, admin, Method::DELETE, path, None);
         vec![
-            (
-                "a new product",
-                admin,
-                Method::POST,
-                "/products".to_owned(),
-                Some(json!({ "name": "Rug", "price": "5" })),
-            ),
-            (
-                "another price",
-                admin,
-                Method::PATCH,
-                format!("/products/{lamp}"),
-                Some(json!({ "price": "18" })),
-            ),
-            (
-                "another description",
-                admin,
-                Method::PATCH,
-                format!("/products/{lamp}"),
-                Some(json!({ "description": "Bright" })),
-            ),
-            (
-                "a replaced product",
-                admin,
-                Method::PUT,
-                format!("/products/{lamp}"),
-                Some(json!({ "name": "Big lamp", "price": "21", "stock": 40 })),
-            ),
-            (
-                "more stock",
-                admin,
-                Method::POST,
-                format!("/products/{lamp}/stock"),
-                Some(json!({ "delta": 5, "reason": "found" })),
-            ),
-            (
-                "an order",
-                ada,
-                Method::POST,
-                "/orders".to_owned(),
-                Some(json!({ "items": items })),
-            ),
-            (
-                "an order for a customer",
-                admin,
-                Method::POST,
-                "/orders".to_owned(),
-                Some(json!({ "items": items, "customer_id": bob.customer_id })),
-            ),
-            (
-                "a payment",
-                admin,
-                Method::PATCH,
-                format!("/orders/{order}"),
-                Some(json!({ "status": "paid" })),
-            ),
-            (
-                "a cancellation",
-                ada,
-                Method::POST,
-                format!("/orders/{order}/cancel"),
-                Some(json!({ "reason": "too bright" })),
-            ),
-            (
-                "a new customer",
-                admin,
-                Method::POST,
-                "/customers".to_owned(),
-                Some(json!({ "name": "Cleo", "email": "cleo@example.com" })),
-            ),
-            (
-                "another name",
-                admin,
-                Method::PATCH,
-                format!("/customers/{customer}"),
-                Some(json!({ "name": "Ada L." })),
-            ),
-            (
-                "a replaced customer",
-                admin,
-                Method::PUT,
-                format!("/customers/{customer}"),
-                Some(json!({ "name": "Ada Lovelace", "email": "al@example.com" })),
-            ),
-            (
-                "a new account",
-                admin,
-                Method::POST,
-                "/customer-accounts".to_owned(),
-                Some(new_account),
-            ),
-            (
-                "another username",
-                admin,
-                Method::PATCH,
-                format!("/customer-accounts/{account}"),
-                Some(json!({ "username": "lovelace" })),
-            ),
-            (
-                "a deleted account",
-                admin,
-                Method::DELETE,
-                format!("/customer-accounts/{}", bob.account_id),
-                None,
-            ),
-            (
-                "a deleted customer",
-                admin,
-                Method::DELETE,
-                format!("/customers/{guest}"),
-                None,
-            ),
-            (
-                "an erased customer",
-                admin,
-                Method::DELETE,
-                format!("/customers/{customer}"),
-                None,
-            ),
-            (
-                "an archived product",
-                admin,
-                Method::DELETE,
-                format!("/products/{lamp}"),
-                None,
-            ),
+            post("a new product", admin, "/products", json!({ "name": "Rug", "price": "5" })),
+            patch("another price", format!("/products/{lamp}"), json!({ "price": "18" })),
+            patch("another description", format!("/products/{lamp}"), json!({ "description": "Bright" })),
+            put("a replaced product", format!("/products/{lamp}"), json!({ "name": "Big lamp", "price": "21", "stock": 40 })),
+            post("more stock", admin, &format!("/products/{lamp}/stock"), json!({ "delta": 5, "reason": "found" })),
+            post("an order", ada, "/orders", json!({ "items": one_lamp })),
+            post("an order for a customer", admin, "/orders", json!({ "items": one_lamp, "customer_id": bob.customer_id })),
+            patch("a payment", format!("/orders/{order}"), json!({ "status": "paid" })),
+            post("a cancellation", ada, &format!("/orders/{order}/cancel"), json!({ "reason": "too bright" })),
+            post("a new customer", admin, "/customers", json!({ "name": "Cleo", "email": "cleo@example.com" })),
+            patch("another name", format!("/customers/{customer}"), json!({ "name": "Ada L." })),
+            put("a replaced customer", format!("/customers/{customer}"), json!({ "name": "Ada Lovelace", "email": "al@example.com" })),
+            post("a new account", admin, "/customer-accounts", new_account),
+            patch("another username", format!("/customer-accounts/{account}"), json!({ "username": "lovelace" })),
+            delete("a deleted account", format!("/customer-accounts/{}", bob.account_id)),
+            delete("a deleted customer", format!("/customers/{guest}")),
+            delete("an erased customer", format!("/customers/{customer}")),
+            delete("an archived product", format!("/products/{lamp}")),
         ]
     }
 

@@ -12,7 +12,7 @@ use crate::support::{Client, PASSWORD, Shop};
 /// customer and an administrator are answered. Whoever comes with a token that is good no more, because
 /// it has expired or its account was deleted or demoted, is answered as if they were anonymous.
 ///
-/// `{product}`, `{order}`, `{customer}` and `{account}` are new ones for every caller, and the order and
+/// `:product`, `:order`, `:customer` and `:account` are new ones for every caller, and the order and
 /// the account are the first customer's where that can be.
 #[rustfmt::skip]
 const TABLE: [(&str, &str, &str, [u16; 4]); 24] = [
@@ -24,25 +24,25 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 24] = [
 
     ("GET",    "/products",                 "",                   [401, 200, 200, 200]),
     ("POST",   "/products",                 "product",            [401, 403, 403, 201]),
-    ("GET",    "/products/{product}",       "",                   [401, 200, 200, 200]),
-    ("PUT",    "/products/{product}",       "product",            [401, 403, 403, 200]),
-    ("PATCH",  "/products/{product}",       "price",              [401, 403, 403, 200]),
-    ("DELETE", "/products/{product}",       "",                   [401, 403, 403, 204]),
-    ("GET",    "/products/{product}/stock", "",                   [401, 403, 403, 200]),
-    ("POST",   "/products/{product}/stock", "stock",              [401, 403, 403, 200]),
+    ("GET",    "/products/:product",        "",                   [401, 200, 200, 200]),
+    ("PUT",    "/products/:product",        "product",            [401, 403, 403, 200]),
+    ("PATCH",  "/products/:product",        "price",              [401, 403, 403, 200]),
+    ("DELETE", "/products/:product",        "",                   [401, 403, 403, 204]),
+    ("GET",    "/products/:product/stock",  "",                   [401, 403, 403, 200]),
+    ("POST",   "/products/:product/stock",  "stock",              [401, 403, 403, 200]),
 
     ("GET",    "/orders",                   "",                   [401, 200, 200, 200]),
     ("POST",   "/orders",                   "order",              [401, 201, 201, 422]),
-    ("GET",    "/orders/{order}",           "",                   [401, 200, 404, 200]),
-    ("PATCH",  "/orders/{order}",           "paid",               [401, 403, 403, 200]),
-    ("POST",   "/orders/{order}/cancel",    "",                   [401, 200, 404, 200]),
+    ("GET",    "/orders/:order",            "",                   [401, 200, 404, 200]),
+    ("PATCH",  "/orders/:order",            "paid",               [401, 403, 403, 200]),
+    ("POST",   "/orders/:order/cancel",     "",                   [401, 200, 404, 200]),
 
     ("GET",    "/customers",                "",                   [401, 403, 403, 200]),
     ("POST",   "/customers",                "customer",           [401, 403, 403, 201]),
-    ("GET",    "/customers/{customer}",     "",                   [401, 403, 403, 200]),
-    ("PUT",    "/customers/{customer}",     "customer",           [401, 403, 403, 200]),
-    ("PATCH",  "/customers/{customer}",     "name",               [401, 403, 403, 200]),
-    ("DELETE", "/customers/{customer}",     "",                   [401, 403, 403, 204]),
+    ("GET",    "/customers/:customer",      "",                   [401, 403, 403, 200]),
+    ("PUT",    "/customers/:customer",      "customer",           [401, 403, 403, 200]),
+    ("PATCH",  "/customers/:customer",      "name",               [401, 403, 403, 200]),
+    ("DELETE", "/customers/:customer",      "",                   [401, 403, 403, 204]),
 
     ("GET",    "/customer-accounts",        "",                   [401, 403, 403, 200]),
 ];
@@ -50,10 +50,10 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 24] = [
 #[rustfmt::skip]
 const ACCOUNTS: [(&str, &str, &str, [u16; 4]); 5] = [
     ("POST",   "/customer-accounts",           "account",         [401, 403, 403, 201]),
-    ("GET",    "/customer-accounts/{account}", "",                [401, 403, 403, 200]),
-    ("PUT",    "/customer-accounts/{account}", "credentials",     [401, 403, 403, 200]),
-    ("PATCH",  "/customer-accounts/{account}", "role",            [401, 403, 403, 200]),
-    ("DELETE", "/customer-accounts/{account}", "",                [401, 403, 403, 204]),
+    ("GET",    "/customer-accounts/:account",  "",                [401, 403, 403, 200]),
+    ("PUT",    "/customer-accounts/:account",  "credentials",     [401, 403, 403, 200]),
+    ("PATCH",  "/customer-accounts/:account",  "role",            [401, 403, 403, 200]),
+    ("DELETE", "/customer-accounts/:account",  "",                [401, 403, 403, 204]),
 ];
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn the_table_names_every_route() {
         ["product", "order", "customer", "account"]
             .iter()
             .fold(path.to_owned(), |path, name| {
-                path.replace(&format!("{{{name}}}"), "{id}")
+                path.replace(&format!(":{name}"), "{id}")
             })
     };
     let mut table: Vec<_> = TABLE
@@ -174,23 +174,23 @@ impl Scene {
     /// The path with new things in it.
     async fn fill(&self, path: &str) -> String {
         let mut path = path.to_owned();
-        if path.contains("{product}") {
-            path = path.replace("{product}", &self.product().await.to_string());
+        if path.contains(":product") {
+            path = path.replace(":product", &self.product().await.to_string());
         }
-        if path.contains("{order}") {
+        if path.contains(":order") {
             let order = self.owner.order(&[(self.product().await, 1)]).await;
-            path = path.replace("{order}", &order.body["id"].to_string());
+            path = path.replace(":order", &order.body["id"].to_string());
         }
-        if path.contains("{customer}") {
-            path = path.replace("{customer}", &self.customer().await.to_string());
+        if path.contains(":customer") {
+            path = path.replace(":customer", &self.customer().await.to_string());
         }
-        if path.contains("{account}") {
+        if path.contains(":account") {
             let account = self.body("account").await;
             let account = self
                 .admin
                 .post("/customer-accounts", account.unwrap())
                 .await;
-            path = path.replace("{account}", &account.body["id"].to_string());
+            path = path.replace(":account", &account.body["id"].to_string());
         }
         path
     }
