@@ -128,6 +128,15 @@ test('place an order', async () => {
   assert.equal(answer.total, product.price)
 })
 
+// Whoever presses Execute at once must not be refused for a precondition, or be given somebody's order again.
+test('what the page proposes is accepted', async () => {
+  const { status } = await tryOut('change_product')
+  assert.equal(status, 200)
+  const block = operation('place_order')
+  const key = block.locator('tr[data-param-name="Idempotency-Key"] input')
+  assert.equal(await key.inputValue(), '', 'one key for everybody')
+})
+
 test('nothing was asked of anybody else, and the console is empty', async () => {
   const { origin } = new URL(server)
   const elsewhere = requested.filter((url) => !url.startsWith('data:') && new URL(url).origin !== origin)
