@@ -50,7 +50,7 @@ async fn audit(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     tracing::info!(
-        target: "audit",
+        target: "boxcar::audit",
         account_id = caller.as_ref().map(|account| account.id),
         username = caller.as_ref().map(|account| account.username.as_str()),
         role = caller.as_ref().map(|account| account.role.as_str()),

@@ -9,6 +9,7 @@ use sea_orm::{EntityTrait, QueryOrder};
 use crate::support::Shop;
 
 mod admin_create;
+mod logs;
 mod openapi_write;
 mod products_export;
 mod products_import;
