@@ -40,6 +40,8 @@ pub fn routes() -> Router<AppContext> {
     let config = Config::new([DOCUMENT])
         .try_it_out_enabled(true)
         .display_request_duration(true)
+        // The schemas stand folded below the operations, which show their own.
+        .default_models_expand_depth(0)
         // Or the page would send the document to somebody else's server.
         .validator_url("none");
     let page: Router<AppContext> = SwaggerUi::new(PAGE).config(config).into();

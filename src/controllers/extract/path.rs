@@ -41,8 +41,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ListOf {
         let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| malformed())?;
-        Id::parse(&text)
-            .map(|id| Self(id.0))
-            .map_err(|_| malformed())
+        match Id::parse(&text) {
+            // A path has one spelling.
+            Ok(Id(id)) if id.to_string() == text => Ok(Self(id)),
+            _ => Err(malformed()),
+        }
     }
 }

@@ -23,13 +23,16 @@ impl From<Email> for String {
 }
 
 impl Scalar for Email {
-    /// An address as HTML's email input takes it, of at most 254 characters (RFC 5321, 4.5.3.1.3).
+    /// An address as HTML's email input takes it, of at most 254 characters (RFC 5321, 4.5.3.1.3), whose
+    /// dots stand between letters (RFC 5321, 4.1.2), which HTML does not ask for.
     fn parse(text: &str) -> Result<Self, Violation> {
         let text = text.trim();
         if text.chars().count() > 254 {
             return Err(Violation::new("length", "must have at most 254 characters"));
         }
-        if !text.validate_email() || text.chars().any(char::is_control) {
+        let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
+        let dots_stand_between = local.split('.').all(|part| !part.is_empty());
+        if !text.validate_email() || !dots_stand_between || text.chars().any(char::is_control) {
             return Err(Violation::new("format", "must be an email address"));
         }
         Ok(Self(text.to_owned()))
@@ -58,6 +61,9 @@ mod tests {
             "a da@example.com",
             "ada@exa mple.com",
             "ada@example.com\0",
+            ".ada@example.com",
+            "ada.@example.com",
+            "a..da@example.com",
         ] {
             assert_eq!(Email::parse(text).unwrap_err().code, "format", "{text}");
         }

@@ -24,14 +24,7 @@ impl<const MIN: i64, const MAX: i64> Scalar for Whole<MIN, MAX> {
     const JSON: JsonType = JsonType::Number;
 
     fn parse(text: &str) -> Result<Self, Violation> {
-        // JSON Schema counts 3.0 as a whole number, and so do clients that have floats only.
-        let digits = text.split_once('.').map_or(text, |(whole, rest)| {
-            if !rest.is_empty() && rest.bytes().all(|byte| byte == b'0') {
-                whole
-            } else {
-                text
-            }
-        });
+        let digits = whole_part(text);
         let out_of_range = || Violation::new("range", format!("must be between {MIN} and {MAX}"));
         let unsigned = digits.strip_prefix('-').unwrap_or(digits);
         if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -42,6 +35,15 @@ impl<const MIN: i64, const MAX: i64> Scalar for Whole<MIN, MAX> {
             .ok()
             .and_then(Self::new)
             .ok_or_else(out_of_range)
+    }
+}
+
+/// A number without its fraction, if that is nought: JSON Schema counts 3.0 as a whole number, and so do
+/// clients that have floats only.
+pub(super) fn whole_part(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, rest)) if !rest.is_empty() && rest.bytes().all(|byte| byte == b'0') => whole,
+        _ => text,
     }
 }
 
