@@ -4,7 +4,10 @@ use axum::{
     body::Body,
     http::{HeaderValue, Method, Request, StatusCode, header},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -239,6 +242,55 @@ async fn a_token_signed_with_another_secret_is_refused() {
     let token = shop.admin().await.token.unwrap();
     let token = signed(&claims_of(&token), Algorithm::HS512, "YW5vdGhlciBzZWNyZXQ=");
     assert_refused(&show_me_as(&shop, token).await, "another secret");
+}
+
+#[tokio::test]
+async fn a_token_that_says_it_is_signed_otherwise_is_refused() {
+    let shop = Shop::open().await;
+    let token = shop.admin().await.token.unwrap();
+    let [_, claims, signature] = parts_of(&token);
+    for algorithm in ["RS256", "ES512", "EdDSA", "HS384", "hs512", "NONE"] {
+        let header = encoded(&json!({ "alg": algorithm, "typ": "JWT" }));
+        for token in [
+            format!("{header}.{claims}.{signature}"),
+            hand_signed(&header, claims, &secret_of(&shop)),
+        ] {
+            assert_refused(&show_me_as(&shop, token).await, algorithm);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_does_not_say_with_which_key_it_is_to_be_verified() {
+    let shop = Shop::open().await;
+    let token = shop.admin().await.token.unwrap();
+    let [_, claims, _] = parts_of(&token);
+    let key = BASE64_URL_SAFE_NO_PAD.encode("forged");
+    for header in [
+        json!({ "alg": "HS512", "kid": "../../../../dev/null" }),
+        json!({ "alg": "HS512", "kid": "x' UNION SELECT 'forged" }),
+        json!({ "alg": "HS512", "jku": "http://127.0.0.1:1/keys.json" }),
+        json!({ "alg": "HS512", "x5u": "http://127.0.0.1:1/key.pem" }),
+        json!({ "alg": "HS512", "jwk": { "kty": "oct", "k": key } }),
+    ] {
+        let header = encoded(&header);
+        for secret in [&b"forged"[..], &[]] {
+            let token = hand_signed(&header, claims, secret);
+            assert_refused(&show_me_as(&shop, token).await, &header);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_any_length_is_only_refused() {
+    let shop = Shop::open().await;
+    for token in [
+        "x".repeat(100_000),
+        ".".repeat(100_000),
+        "a.b.".repeat(25_000),
+    ] {
+        assert_refused(&show_me_as(&shop, token).await, "oversized");
+    }
 }
 
 #[tokio::test]
@@ -543,6 +595,19 @@ fn forged(
 fn signed(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
     let key = EncodingKey::from_base64_secret(secret).unwrap();
     jsonwebtoken::encode(&Header::new(algorithm), claims, &key).unwrap()
+}
+
+fn secret_of(shop: &Shop) -> Vec<u8> {
+    let secret = &shop.ctx.config.get_jwt_config().unwrap().secret;
+    BASE64_STANDARD.decode(secret).unwrap()
+}
+
+/// A token with that header, signed with HMAC and SHA-512 whatever the header says.
+fn hand_signed(header: &str, claims: &str, secret: &[u8]) -> String {
+    let signed = format!("{header}.{claims}");
+    let key = EncodingKey::from_secret(secret);
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS512);
+    format!("{signed}.{}", signature.unwrap())
 }
 
 fn parts_of(token: &str) -> [&str; 3] {
