@@ -16,10 +16,10 @@ async fn no_password_token_secret_or_body_is_logged_however_much_is() {
         .env("ADMIN_USERNAME", "root")
         .env("ADMIN_PASSWORD", PASSWORD);
     let server = Server::start(program).await;
-    let token = log_in(&server, PASSWORD).await;
+    let bearer = log_in(&server, PASSWORD).await;
     let wrong = json!({ "username": "root", "password": "wrong-kettle-password" });
     send(&server, Method::POST, "/auth/login", None, &wrong, 401).await;
-    let token = Some(token.as_str());
+    let token = Some(bearer.as_str());
     let customer = json!({ "name": "Quillon Marsh", "email": "quillon@example.com", "phone": "+44 7700 900123" });
     let customer = send(&server, Method::POST, "/customers", token, &customer, 201).await;
     let account = json!({ "customer_id": customer["id"], "username": "quillon", "password": "marsh heron 8 lantern" });
@@ -56,7 +56,7 @@ async fn no_password_token_secret_or_body_is_logged_however_much_is() {
         "wrong-kettle-password",
         "marsh heron 8 lantern",
         "$argon2id$",
-        token.unwrap(),
+        &bearer,
         secret,
         "quillon@example.com",
         "+44 7700 900123",
