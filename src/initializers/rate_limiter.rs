@@ -16,7 +16,6 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, request::Parts},
     middleware::{self, Next},
@@ -271,27 +270,27 @@ impl Limiter {
             Client::Address(_) => &budget.of_addresses,
         };
         request.extensions_mut().insert(key);
-        let refused = Arc::new(RwLock::new(None));
-        let noticed = Arc::clone(&refused);
-        let mut governor = Governor::new(next, &counted.governor()).error_handler(move |error| {
-            // The wait is rounded down, and whoever came back then would be refused again.
-            if let GovernorError::TooManyRequests { wait_time, .. } = error {
-                let wait = Duration::from_secs(wait_time + 1);
-                *noticed.write().unwrap_or_else(PoisonError::into_inner) = Some(wait);
-            }
-            Response::new(Body::empty())
-        });
+        let mut governor =
+            Governor::new(next, &counted.governor()).error_handler(|error| match error {
+                GovernorError::TooManyRequests {
+                    headers: Some(headers),
+                    ..
+                } => (headers, ()).into_response(),
+                _ => Problem::new(Kind::Internal).into_response(),
+            });
         let Ok(mut response) = governor.call(request).await;
-        let wait = *refused.read().unwrap_or_else(PoisonError::into_inner);
+        let mut figure = |name: &str| {
+            let value = response.headers_mut().remove(name)?;
+            value.to_str().ok()?.parse::<u32>().ok()
+        };
+        let remaining = figure("x-ratelimit-remaining").unwrap_or_default();
+        let wait = figure("x-ratelimit-after");
+        figure("x-ratelimit-limit");
+        // The wait is rounded down, and whoever came back then would be refused again.
+        let wait = wait.map(|seconds| Duration::from_secs(u64::from(seconds) + 1));
         if let Some(wait) = wait {
             response = self.refusal(wait);
         }
-        let remaining = response
-            .headers_mut()
-            .remove("x-ratelimit-remaining")
-            .and_then(|left| left.to_str().ok()?.parse().ok())
-            .unwrap_or(0);
-        response.headers_mut().remove("x-ratelimit-limit");
         let verdict = Verdict {
             remaining,
             full_in: budget.quota.interval * (budget.quota.burst - remaining),
