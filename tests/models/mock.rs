@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, syn
 use axum::Router;
 use boxcar::{
     app::App,
-    initializers::{cache, problem_details::ProblemDetails},
+    initializers::{cache, drain::Draining, problem_details::ProblemDetails},
     settings::Settings,
 };
 use loco_rs::{
@@ -134,6 +134,7 @@ pub async fn routes_on(db: &DatabaseConnection) -> (Router, String) {
     let ctx = AppContext::builder(Environment::Test, db.clone(), config).build();
     Settings::load(&ctx).unwrap();
     cache::plug_in(&ctx).unwrap();
+    ctx.shared_store.insert(Arc::<Draining>::default());
     let router = App::routes(&ctx)
         .to_router::<App>(ctx.clone(), Router::new())
         .unwrap();
