@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
-use loco_rs::{Error, app::AppContext};
+use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
         self, customer_accounts, customer_accounts::PasswordChange, listing::NoFilter, types::fold,
     },
     settings::Settings,
-    stores::{Stores, budgets::Quota},
+    stores::{Stores, budgets::Quota, plugged_in},
     transaction,
     views::{
         answer::{NoContent, Representation, Secret},
@@ -131,8 +131,10 @@ fn is_mismatch(error: &models::Error) -> bool {
     matches!(error, models::Error::Invalid(rules) if rules.iter().any(|rule| rule.violation.code == "mismatch"))
 }
 
-/// An attempt to show who one is by a password. It counts as a failure until it turns out to be none: so however many are made
-/// at once, no more of them fail than may.
+/// An attempt to show who one is by a password.
+///
+/// It counts as a failure until it turns out to be none: so however many are made at once, no more of
+/// them fail than may.
 struct Attempt {
     stores: Arc<Stores>,
     budgets: Vec<(String, Quota)>,
@@ -161,10 +163,7 @@ impl Attempt {
                 (of_address, Quota::per(failures.saturating_mul(10), period)),
             ]
         };
-        let stores = ctx
-            .shared_store
-            .get::<Arc<Stores>>()
-            .ok_or_else(|| Problem::internal(&Error::string("the cache was not plugged in")))?;
+        let stores = plugged_in::<Arc<Stores>>(ctx)?;
         match stores.take(&budgets).await {
             Ok(()) => Ok(Self { stores, budgets }),
             Err(wait) => Err(Problem::rate_limited(wait)),

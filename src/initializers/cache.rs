@@ -14,7 +14,7 @@ use crate::{
     controllers::extract::{cached::Answers, caller::Accounts},
     models::{Topic, transaction::Store},
     settings::Settings,
-    stores::{Stores, counts::Counts, redis::Redis},
+    stores::{Stores, counts::Counts, plugged_in, redis::Redis},
     views::answer::Representation,
 };
 
@@ -82,9 +82,7 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
 /// # Errors
 /// When it was not plugged in.
 pub fn stores(ctx: &AppContext) -> Result<Arc<Stores>> {
-    ctx.shared_store
-        .get()
-        .ok_or_else(|| Error::string("the cache was not plugged in"))
+    plugged_in(ctx)
 }
 
 impl Store for AppContext {

@@ -50,6 +50,7 @@ use crate::{
         Stores,
         budgets::{Charge, Quota, Verdict},
         generations::Noted,
+        plugged_in,
     },
     views::problem::{Kind, Problem, whole_seconds},
 };
@@ -156,11 +157,7 @@ impl MiddlewareLayer for RateLimiter {
         let limiter = Limiter {
             ctx: self.ctx.clone(),
             stores: stores(&self.ctx)?,
-            accounts: self
-                .ctx
-                .shared_store
-                .get()
-                .ok_or_else(|| Error::string("the cache was not plugged in"))?,
+            accounts: plugged_in(&self.ctx)?,
             budget: budget.transpose()?,
         };
         Ok(app.layer(middleware::from_fn_with_state(Arc::new(limiter), limit)))

@@ -14,12 +14,24 @@ pub mod redis;
 
 use std::{fmt::Display, hash::Hash, sync::Arc, time::Duration};
 
+use loco_rs::{Error, app::AppContext};
+
 use self::{
     budgets::{Charge, Quota, Tallies, Verdict},
     counts::Counts,
     generations::{Generations, Noted},
     redis::Redis,
 };
+
+/// What was plugged in when the server started.
+///
+/// # Errors
+/// When it was not.
+pub fn plugged_in<T: Clone + Send + Sync + 'static>(ctx: &AppContext) -> Result<T, Error> {
+    ctx.shared_store
+        .get()
+        .ok_or_else(|| Error::string("the cache was not plugged in"))
+}
 
 /// What a generation belongs to.
 pub trait Name: Hash + Display + Sync {}

@@ -343,6 +343,7 @@ impl Redis {
             Ok(Ok(connection)) => {
                 self.hear(true);
                 *self.current() = Link::Up(connection.clone(), link);
+                // It only listens: nothing is lost with it when the process ends.
                 tokio::spawn(beat(Weak::clone(&self.this), link));
                 tracing::info!("Redis answers");
                 Some((connection, link))

@@ -16,6 +16,7 @@ use crate::{
     stores::{
         generations::{Noted, Stamp},
         kept::Kept,
+        plugged_in,
     },
     views::{
         answer::Representation,
@@ -134,7 +135,7 @@ impl FromRequestParts<AppContext> for Cached {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Problem> {
         Ok(Self {
-            answers: ctx.shared_store.get().ok_or_else(no_cache)?,
+            answers: plugged_in(ctx)?,
             // Whoever comes without has noted nothing, and is answered from the database.
             noted: parts
                 .extensions
@@ -146,8 +147,4 @@ impl FromRequestParts<AppContext> for Cached {
             if_match: Tags::of(&parts.headers, &header::IF_MATCH),
         })
     }
-}
-
-fn no_cache() -> Problem {
-    Problem::internal(&loco_rs::Error::string("the cache was not plugged in"))
 }

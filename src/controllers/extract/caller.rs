@@ -15,7 +15,7 @@ use crate::{
         orders::Scope,
         types::Role,
     },
-    stores::{generations::Noted, kept::Kept},
+    stores::{generations::Noted, kept::Kept, plugged_in},
     views::problem::{Kind, Problem},
 };
 
@@ -57,7 +57,7 @@ pub async fn authenticated(
     noted: &Noted,
     ctx: &AppContext,
 ) -> Result<Arc<Model>, Problem> {
-    let accounts: Arc<Accounts> = ctx.shared_store.get().ok_or_else(not_plugged_in)?;
+    let accounts: Arc<Accounts> = plugged_in(ctx)?;
     let stamp = noted.stamp(&[Topic::Login(claims.pid.clone())]);
     let account = accounts
         .get_or_make(&claims.pid, stamp, || async {
@@ -117,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Caller(caller) = parts.extensions.get().cloned().ok_or_else(not_plugged_in)?;
+        let Caller(caller) = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
         caller.map(Self)
     }
 }
@@ -139,7 +139,7 @@ impl<S: Sync> FromRequestParts<S> for Address {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().copied().ok_or_else(not_plugged_in)
+        parts.extensions.get().copied().ok_or_else(nobody_asked)
     }
 }
 
@@ -168,6 +168,6 @@ fn refused() -> Problem {
     Problem::unauthenticated(Some("invalid_token"))
 }
 
-fn not_plugged_in() -> Problem {
+fn nobody_asked() -> Problem {
     Problem::internal(&loco_rs::Error::string("nobody has asked who is calling"))
 }
