@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
     thread::available_parallelism,
 };
 
@@ -25,8 +25,10 @@ pub struct PasswordHash(String);
 
 /// Each hash takes 19 MiB and a core for some 20 ms: more of them at once than there are cores would
 /// only take more memory, not less time.
-static HASHING: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)));
+static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+    Arc::new(Semaphore::new(cores))
+});
 
 impl Password {
     /// A password to log in with. Composed and decomposed letters are the same (NFC), because
@@ -148,7 +150,15 @@ fn nobodys_hash() -> String {
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> loco_rs::Result<T> {
-    let _turn = HASHING.acquire().await.map_err(loco_rs::Error::wrap)?;
+    let turn = Arc::clone(&HASHING)
+        .acquire_owned()
+        .await
+        .map_err(loco_rs::Error::wrap)?;
+    // The turn is over when the work is, though nobody may wait for it any more.
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     spawn_blocking(work).await.map_err(loco_rs::Error::wrap)
 }
 
