@@ -94,7 +94,7 @@ impl Hooks for App {
     }
 
     async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
-        initializers::drain::serve(router, ctx, at).await
+        initializers::connections::serve(router, ctx, at).await
     }
 
     async fn connect_workers(_: &AppContext, _: &Queue) -> Result<()> {

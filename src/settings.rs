@@ -27,6 +27,8 @@ pub struct Settings {
     pub demo: Demo,
     /// Figures for those who watch over the server.
     pub metrics: Metrics,
+    /// Whom the server listens to.
+    pub connections: Connections,
     /// How the server ends.
     pub shutdown: Shutdown,
 }
@@ -121,6 +123,16 @@ pub struct Metrics {
     pub enable: bool,
 }
 
+/// Whom the server listens to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// How many connections there are at once at most.
+    pub max: usize,
+    /// For how many seconds a client may send no request, or take none of its answer.
+    pub patience_seconds: u64,
+}
+
 /// How the server ends.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,6 +193,11 @@ impl Settings {
         if self.rate_limit.period_seconds == 0 || self.security.login_failures_period_seconds == 0 {
             return Err(Error::string(
                 "settings: a budget's period_seconds has to be at least 1",
+            ));
+        }
+        if self.connections.max == 0 || self.connections.patience_seconds == 0 {
+            return Err(Error::string(
+                "settings.connections: max and patience_seconds have to be at least 1",
             ));
         }
         Ok(())

@@ -1,16 +1,11 @@
 //! Ends the server so that no client notices.
 //!
 //! `/_readiness` fails first, and whoever spreads the load over several nodes sends it elsewhere; then
-//! no more connections are taken, and what was asked before is answered.
+//! no more connections are taken, and what was asked before is answered ([`super::connections`]).
 
-use std::{
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
@@ -23,15 +18,10 @@ use axum::{
 use loco_rs::{
     Error, Result,
     app::{AppContext, Initializer},
-    boot::{ServeParams, shutdown_signal},
 };
-use tokio::{net::TcpListener, sync::Notify, time::sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    settings::Settings,
-    views::problem::{Kind, Problem},
-};
+use crate::views::problem::{Kind, Problem};
 
 /// Loco's own route, which asks the database.
 const READINESS: &str = "/_readiness";
@@ -59,56 +49,18 @@ impl Initializer for Drain {
     }
 }
 
+impl Draining {
+    /// The server is about to end.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+}
+
 async fn ready(State(draining): State<Arc<Draining>>, request: Request, next: Next) -> Response {
     if draining.begun.load(Ordering::Relaxed) && request.uri().path() == READINESS {
         return Problem::new(Kind::Unavailable).into_response();
     }
     next.run(request).await
-}
-
-/// Serves until a signal ends it. What Loco does, and one thing more: a client that stops in the middle
-/// of a request cannot hold the end up for longer than a request may take.
-///
-/// # Errors
-/// When nobody can listen there.
-pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
-    let draining = draining(ctx)?;
-    let delay = Duration::from_secs(Settings::of(ctx)?.shutdown.delay_seconds);
-    let timeout = &ctx.config.server.middlewares.timeout_request;
-    let patience = Duration::from_millis(timeout.clone().unwrap_or_default().timeout);
-    let listener = TcpListener::bind(format!("{}:{}", at.binding, at.port)).await?;
-
-    let closed = Arc::new(Notify::new());
-    let close = {
-        let (draining, closed) = (Arc::clone(&draining), Arc::clone(&closed));
-        async move {
-            shutdown_signal().await;
-            tracing::info!("shutting down");
-            draining.begun.store(true, Ordering::Relaxed);
-            sleep(delay).await;
-            closed.notify_one();
-        }
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = async {
-        axum::serve(listener, service)
-            .with_graceful_shutdown(close)
-            .await?;
-        draining.writes.close();
-        draining.writes.wait().await;
-        Ok(())
-    };
-    let overdue = async {
-        closed.notified().await;
-        sleep(patience).await;
-    };
-    tokio::select! {
-        served = pin!(served) => served,
-        () = overdue => {
-            tracing::warn!("some clients have not sent or read to the end: they are cut off");
-            Ok(())
-        }
-    }
 }
 
 /// What the server knows of its end.

@@ -3,13 +3,15 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::Method,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
 use loco_rs::{Result, app::AppContext, controller::middleware::MiddlewareLayer};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::drain::draining;
@@ -55,6 +57,10 @@ async fn finish_writes(
     ) {
         return next.run(request).await;
     }
+    let hung_up = CancellationToken::new();
+    // Dropped with this future, when the client hangs up or its time is over.
+    let _guard = hung_up.clone().drop_guard();
+    let request = request.map(|body| unless(hung_up, body));
     let write = next.run(request).in_current_span();
     match writes.spawn(write).await {
         Ok(answer) => answer,
@@ -64,4 +70,17 @@ async fn finish_writes(
             Err(_) => Problem::new(Kind::Unavailable).into_response(),
         },
     }
+}
+
+/// The body, which ends in an error when its sender has hung up: what has not been read to its end has
+/// not begun, and nobody waits for the rest.
+fn unless(hung_up: CancellationToken, body: Body) -> Body {
+    let state = (body.into_data_stream(), hung_up);
+    Body::from_stream(stream::unfold(state, |(mut chunks, hung_up)| async move {
+        let chunk = tokio::select! {
+            chunk = chunks.next() => chunk?,
+            () = hung_up.cancelled() => Err(axum::Error::new("the client has hung up")),
+        };
+        Some((chunk, (chunks, hung_up)))
+    }))
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cache;
+pub mod connections;
 pub mod demo;
 pub mod drain;
 pub mod finish_writes;

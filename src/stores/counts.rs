@@ -17,6 +17,8 @@ pub struct Counts {
     pub errors: Counter,
     /// Requests that were refused because their budget was used up.
     pub refusals: Counter,
+    /// Connections that were turned away because there were too many.
+    pub refused_connections: Counter,
 }
 
 impl Counts {
@@ -44,6 +46,11 @@ impl Counts {
                 "rate_limited",
                 "Requests refused by a budget",
                 &self.refusals,
+            ),
+            (
+                "refused_connections",
+                "Connections turned away because there were too many",
+                &self.refused_connections,
             ),
         ] {
             registry.register(name, help, counter.clone());

@@ -163,7 +163,7 @@ async fn a_query_that_is_not_utf_8_is_malformed() {
 async fn a_body_over_the_limit_is_too_large() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
-    let answer = post(&admin, JSON, named_with(1_100_000)).await;
+    let answer = post(&admin, JSON, named_with(140_000)).await;
     assert_answer!(answer);
 }
 
@@ -171,7 +171,7 @@ async fn a_body_over_the_limit_is_too_large() {
 async fn a_body_that_announces_too_much_is_too_large() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
-    let body = named_with(1_100_000);
+    let body = named_with(140_000);
     let request = Request::post("/api/v1/customers")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CONTENT_LENGTH, body.len())
@@ -188,7 +188,7 @@ async fn a_body_that_announces_too_much_is_too_large() {
 async fn a_body_within_the_limit_is_read() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
-    let answer = post(&admin, JSON, named_with(900_000)).await;
+    let answer = post(&admin, JSON, named_with(120_000)).await;
     answer.assert_invalid(&[("/name", "length"), ("/email", "required")]);
 }
 

@@ -83,6 +83,17 @@ impl Server {
             .expect("the server answers")
     }
 
+    /// The same without a token; there is none when the server does not answer.
+    pub async fn ask(&self, method: Method, path: &str) -> std::io::Result<Answer> {
+        self.exchange(method, path, "", None).await
+    }
+
+    /// How much memory it has, in bytes.
+    #[cfg(target_os = "linux")]
+    pub fn resident_bytes(&self) -> u64 {
+        self.running.resident_bytes()
+    }
+
     /// Kills it, as a crash or an operator in a hurry would: it has no time to finish anything.
     pub fn kill(&self) {
         self.running.kill();
