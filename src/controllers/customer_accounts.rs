@@ -1,6 +1,6 @@
 //! Customer accounts, for administrators.
 
-use axum::{Json as Answer, extract::State, http::Uri, response::Response};
+use axum::{extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
@@ -17,7 +17,7 @@ use crate::{
     },
     once, transaction,
     views::{
-        answer::{NoContent, Representation, created},
+        answer::{Changed, NoContent, Representation, created},
         customer_accounts::{
             Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
             CustomerAccountFilter, CustomerAccountPatch,
@@ -127,7 +127,7 @@ async fn replace_customer_account(
     Path(id): Path,
     if_match: IfMatch,
     Json(credentials): Json<Credentials>,
-) -> Result<Answer<CustomerAccount>, Problem> {
+) -> Result<Changed, Problem> {
     change(&ctx, id, &if_match, credentials.into()).await
 }
 
@@ -145,7 +145,7 @@ async fn change_customer_account(
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
-) -> Result<Answer<CustomerAccount>, Problem> {
+) -> Result<Changed, Problem> {
     change(&ctx, id, &if_match, changes).await
 }
 
@@ -176,12 +176,12 @@ async fn change(
     id: i64,
     if_match: &IfMatch,
     changes: Changes,
-) -> Result<Answer<CustomerAccount>, Problem> {
+) -> Result<Changed, Problem> {
     let changes = changes.hashed(&ctx.db, id).await?;
     let account = transaction!(ctx, |txn| {
         let account = Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.change(txn, &changes).await
     })?;
-    Ok(Answer(account.into()))
+    Ok(Changed::to(&CustomerAccount::from(account))?)
 }

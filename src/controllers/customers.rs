@@ -1,6 +1,6 @@
 //! Customers, for administrators.
 
-use axum::{Json as Answer, extract::State, http::Uri, response::Response};
+use axum::{extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
@@ -17,7 +17,7 @@ use crate::{
     },
     once, transaction,
     views::{
-        answer::{NoContent, Representation, created},
+        answer::{Changed, NoContent, Representation, created},
         customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
         page::{Page, PageParameters, SortParameter},
         problem::Problem,
@@ -124,13 +124,13 @@ async fn replace_customer(
     Path(id): Path,
     if_match: IfMatch,
     Json(details): Json<Details>,
-) -> Result<Answer<Customer>, Problem> {
+) -> Result<Changed, Problem> {
     let customer = transaction!(&ctx, |txn| {
         let customer = Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.replace(txn, &details).await
     })?;
-    Ok(Answer(customer.into()))
+    Ok(Changed::to(&Customer::from(customer))?)
 }
 
 /// Change a customer
@@ -147,13 +147,13 @@ async fn change_customer(
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
-) -> Result<Answer<Customer>, Problem> {
+) -> Result<Changed, Problem> {
     let customer = transaction!(&ctx, |txn| {
         let customer = Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.change(txn, &changes).await
     })?;
-    Ok(Answer(customer.into()))
+    Ok(Changed::to(&Customer::from(customer))?)
 }
 
 /// Delete a customer

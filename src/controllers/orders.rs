@@ -1,6 +1,6 @@
 //! Orders: customers place and see their own, administrators everybody's.
 
-use axum::{Json as Answer, extract::State, http::Uri, response::Response};
+use axum::{extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
@@ -21,7 +21,7 @@ use crate::{
     settings::Settings,
     transaction,
     views::{
-        answer::{Representation, created, done},
+        answer::{Changed, Representation, created, done},
         orders::{
             Advance, Cancellation, CancellationBody, Order, OrderBody, OrderFilter, OrderPatch,
             Placement,
@@ -134,7 +134,7 @@ async fn advance_order(
     Path(id): Path,
     if_match: IfMatch,
     Json(Advance { status }): Json<Advance>,
-) -> Result<Answer<Order>, Problem> {
+) -> Result<Changed, Problem> {
     let actor = admin.actor();
     let order = transaction!(&ctx, |txn| {
         if if_match.is_given() {
@@ -143,7 +143,7 @@ async fn advance_order(
         }
         Model::advance(txn, Scope::All, id, status, None, &actor).await
     })?;
-    Ok(Answer(order.into()))
+    Ok(Changed::to(&Order::from(order))?)
 }
 
 /// Cancel an order

@@ -1,6 +1,6 @@
 //! The catalogue: everybody with a token reads it, administrators write it.
 
-use axum::{Json as Answer, extract::State, http::Uri, response::Response};
+use axum::{extract::State, http::Uri, response::Response};
 use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
@@ -22,7 +22,7 @@ use crate::{
     settings::Settings,
     transaction,
     views::{
-        answer::{NoContent, Representation, created, done},
+        answer::{Changed, NoContent, Representation, created, done},
         page::{Page, PageParameters, SortParameter},
         problem::Problem,
         products::{Product, ProductBody, ProductFilter, ProductPatch, ProductSummary},
@@ -137,7 +137,7 @@ async fn replace_product(
     Path(id): Path,
     if_match: IfMatch,
     Json(details): Json<Details>,
-) -> Result<Answer<Product>, Problem> {
+) -> Result<Changed, Problem> {
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let currency = &settings.store.currency;
     let product = transaction!(&ctx, |txn| {
@@ -145,7 +145,7 @@ async fn replace_product(
         if_match.check(|| Product::new(product.clone(), currency))?;
         product.replace(txn, &details, &actor).await
     })?;
-    Ok(Answer(Product::new(product, currency)))
+    Ok(Changed::to(&Product::new(product, currency))?)
 }
 
 /// Change a product
@@ -162,7 +162,7 @@ async fn change_product(
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
-) -> Result<Answer<Product>, Problem> {
+) -> Result<Changed, Problem> {
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let currency = &settings.store.currency;
     let product = transaction!(&ctx, |txn| {
@@ -170,7 +170,7 @@ async fn change_product(
         if_match.check(|| Product::new(product.clone(), currency))?;
         product.change(txn, &changes, &actor).await
     })?;
-    Ok(Answer(Product::new(product, currency)))
+    Ok(Changed::to(&Product::new(product, currency))?)
 }
 
 /// Take a product off sale

@@ -3,7 +3,10 @@
 use axum::{
     Json,
     body::Bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{self, InvalidHeaderValue},
+    },
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -37,12 +40,9 @@ impl Representation {
     /// When it cannot be written as JSON.
     pub fn of(view: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(view).map_err(loco_rs::Error::from)?;
-        // Half of the digest: 128 bits, in quotes.
-        let tag = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
-        let etag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(loco_rs::Error::wrap)?;
         Ok(Self {
+            etag: entity_tag(&body).map_err(loco_rs::Error::wrap)?,
             body: body.into(),
-            etag,
             link: None,
         })
     }
@@ -72,6 +72,34 @@ impl IntoResponse for Representation {
         let json = HeaderValue::from_static("application/json");
         let headers = self.headers();
         (headers, [(header::CONTENT_TYPE, json)], self.body).into_response()
+    }
+}
+
+/// What no other body of the same thing has: half of its digest, 128 bits, in quotes.
+fn entity_tag(body: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let tag = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..16]);
+    HeaderValue::from_str(&format!("\"{tag}\""))
+}
+
+/// 200 with something that was changed, and the entity tag that its next change can ask for.
+#[derive(Clone, Debug)]
+pub struct Changed(Representation);
+
+impl Changed {
+    /// What was changed, as it is shown now.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn to(view: &impl Serialize) -> Result<Self> {
+        Representation::of(view).map(Self)
+    }
+}
+
+impl IntoResponse for Changed {
+    fn into_response(self) -> Response {
+        let Self(Representation { body, etag, .. }) = self;
+        let json = HeaderValue::from_static("application/json");
+        ([(header::CONTENT_TYPE, json), (header::ETAG, etag)], body).into_response()
     }
 }
 
@@ -116,8 +144,12 @@ impl IntoResponse for KeptAnswer {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         )];
+        let etag = entity_tag(self.body.as_bytes());
         let mut response = (status, json, self.body).into_response();
         let headers = response.headers_mut();
+        if let Ok(etag) = etag {
+            headers.insert(header::ETAG, etag);
+        }
         if let Some(location) = self
             .location
             .and_then(|location| HeaderValue::from_str(&location).ok())

@@ -266,6 +266,24 @@ async fn a_write_to_what_has_not_changed_succeeds() {
 }
 
 #[tokio::test]
+async fn what_a_change_answers_has_the_entity_tag_that_a_get_then_has() {
+    let scene = Scene::open().await;
+    for (what, writer, method, path, body) in scene.writes() {
+        let answer = writer.send(method, &path, body).await;
+        if answer.status == StatusCode::NO_CONTENT {
+            continue;
+        }
+        let shown = match answer.header("location") {
+            Some(location) => location.trim_start_matches("/api/v1"),
+            None => path.trim_end_matches("/stock").trim_end_matches("/cancel"),
+        };
+        let get = scene.admin.get(shown).await;
+        assert_eq!(answer.header("etag"), get.header("etag"), "{what}");
+        assert_eq!(answer.bytes, get.bytes, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_star_matches_whatever_is_there_and_nothing_that_is_not() {
     let scene = Scene::open().await;
     let rename = json!({ "name": "Lamp 2" });

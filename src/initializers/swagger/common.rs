@@ -159,7 +159,7 @@ impl Common {
                 response.description = words(status).to_owned();
             }
             let headers = [
-                (self.reads, "ETag"),
+                (!self.open && status != "204", "ETag"),
                 (self.reads || self.open, "Cache-Control"),
                 (self.reads, "Vary"),
                 (lists, "Link"),
