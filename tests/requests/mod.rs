@@ -6,6 +6,7 @@ mod customer_accounts;
 mod customers;
 mod document;
 mod errors;
+mod fuzzed;
 mod idempotency;
 mod lifecycle;
 mod limits;

@@ -144,7 +144,10 @@ impl<S: Sync> FromRequestParts<S> for Address {
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+///
+/// # Errors
+/// 401 `unauthenticated`.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(credentials) = given.next() else {
         return Err(Problem::unauthenticated(None));

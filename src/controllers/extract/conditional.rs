@@ -19,7 +19,7 @@ pub struct IfMatch(Option<Tags>);
 
 /// A list of entity tags, or any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Tags {
+pub enum Tags {
     /// `*`.
     Any,
     /// As they were written, quotes and all.
@@ -61,7 +61,8 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 
 impl Tags {
     /// The tags of a header, which may stand there several times.
-    pub(super) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
+    #[must_use]
+    pub fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let mut tags = Vec::new();
         let mut given = false;
         for value in headers.get_all(name) {
@@ -77,7 +78,8 @@ impl Tags {
     }
 
     /// Weak comparison: whether one of them is `etag`, be it called weak or not.
-    pub(super) fn match_weakly(&self, etag: &HeaderValue) -> bool {
+    #[must_use]
+    pub fn match_weakly(&self, etag: &HeaderValue) -> bool {
         match self {
             Self::Any => true,
             Self::Some(tags) => tags
@@ -87,7 +89,8 @@ impl Tags {
     }
 
     /// Strong comparison: whether one of them is `etag`, and not called weak.
-    pub(super) fn match_strongly(&self, etag: &HeaderValue) -> bool {
+    #[must_use]
+    pub fn match_strongly(&self, etag: &HeaderValue) -> bool {
         match self {
             Self::Any => true,
             Self::Some(tags) => tags.iter().any(|tag| etag == tag),

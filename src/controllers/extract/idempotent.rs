@@ -67,7 +67,10 @@ impl<T: FromFields> FromRequest<AppContext> for Idempotent<T> {
 
 /// The key of the one `Idempotency-Key` header: 1 to 255 visible ASCII characters, bare or as a quoted
 /// string (RFC 8941, section 3.3.3).
-fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+///
+/// # Errors
+/// 400 `malformed-request`.
+pub fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = given.next() else {
         return Ok(None);

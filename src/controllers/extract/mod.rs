@@ -11,8 +11,8 @@ mod query;
 pub use self::{
     cached::Cached,
     caller::{Account, Address, Admin},
-    conditional::IfMatch,
-    idempotent::{Idempotent, Once},
+    conditional::{IfMatch, Tags},
+    idempotent::{Idempotent, Once, key_of},
     json::Json,
     path::{ListOf, Path},
     query::Query,

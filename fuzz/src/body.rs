@@ -1,0 +1,133 @@
+//! The bodies of requests: `from_json` of products, orders and customers. For any bytes:
+//!
+//! * what is called malformed is no JSON document;
+//! * what else is refused breaks at least one rule, and each rule points to the value that breaks it
+//!   or, when that is missing, to where it should stand;
+//! * what is accepted keeps its bounds and, written down again, is accepted again and says the same;
+//! * what makes a new product or customer also changes one.
+
+use boxcar::{
+    models::{
+        customers,
+        error::BrokenRule,
+        products::{self, Adjustment},
+        types::{Line, Money, Phone, Prose, Whole},
+    },
+    views::{
+        fields::{FromFields, Rejection, from_json},
+        orders::{Advance, Cancellation, Placement},
+    },
+};
+use serde_json::{Value, json};
+
+/// Reads the bytes as each body.
+pub fn check(data: &[u8]) {
+    let product = round_trip(data, product);
+    let changed_product = read::<products::Changes>(data);
+    assert!(product.is_none() || changed_product.is_ok());
+    let customer = round_trip(data, customer);
+    let changed_customer = read::<customers::Changes>(data);
+    assert!(customer.is_none() || changed_customer.is_ok());
+    round_trip(data, adjustment);
+    round_trip(data, placement);
+    round_trip(
+        data,
+        |advance: &Advance| json!({ "status": advance.status.as_str() }),
+    );
+    round_trip(data, cancellation);
+}
+
+/// Reads a body, and what it is shown as, and gives that back.
+fn round_trip<T: FromFields>(data: &[u8], show: impl Fn(&T) -> Value) -> Option<Value> {
+    let shown = show(&read::<T>(data).ok()?);
+    let again = read::<T>(shown.to_string().as_bytes()).expect("accepted again");
+    assert_eq!(show(&again), shown);
+    Some(shown)
+}
+
+fn read<T: FromFields>(data: &[u8]) -> Result<T, ()> {
+    from_json(data, 12).map_err(|rejection| explained(data, &rejection))
+}
+
+fn explained(data: &[u8], rejection: &Rejection) {
+    let document = serde_json::from_slice::<Value>(data).ok();
+    match rejection {
+        Rejection::Malformed(why) => assert!(!why.is_empty() && document.is_none()),
+        Rejection::Invalid(broken) => {
+            assert!(!broken.is_empty());
+            // Of fields that stand there twice, `Value` knows the last one, and the rules the first.
+            let twice = broken.iter().any(|rule| rule.violation.code == "duplicate");
+            if let Some(document) = document.filter(|_| !twice) {
+                let astray = broken.iter().find(|rule| !leads_into(&document, rule));
+                assert!(astray.is_none(), "{astray:?}");
+            }
+        }
+    }
+}
+
+fn leads_into(document: &Value, rule: &BrokenRule) -> bool {
+    let missing = || {
+        let parent = rule.pointer.rsplit_once('/').map(|(parent, _)| parent);
+        rule.violation.code == "required"
+            && parent.is_some_and(|parent| document.pointer(parent).is_some_and(Value::is_object))
+    };
+    document.pointer(&rule.pointer).is_some() || missing()
+}
+
+fn product(details: &products::Details) -> Value {
+    assert!((Money::default()..=Money::MAX_PRICE).contains(&details.price));
+    json!({
+        "name": line(&details.name),
+        "price": details.price.to_string(),
+        "sku": details.sku.as_ref().map(line),
+        "description": details.description.as_ref().map(prose),
+        "stock": details.stock.map(Whole::get),
+    })
+}
+
+fn customer(details: &customers::Details) -> Value {
+    json!({
+        "name": line(&details.name),
+        "email": details.email.as_str(),
+        "phone": details.phone.as_ref().map(Phone::as_str),
+    })
+}
+
+fn adjustment(adjustment: &Adjustment) -> Value {
+    assert_ne!(adjustment.delta.get(), 0);
+    json!({ "delta": adjustment.delta.get(), "reason": line(&adjustment.reason) })
+}
+
+fn placement(placement: &Placement) -> Value {
+    assert!((1..=100).contains(&placement.lines.len()));
+    let items: Vec<_> = placement
+        .lines
+        .iter()
+        .map(|line| {
+            assert!((1..=10_000).contains(&line.quantity.get()));
+            json!({ "product_id": line.product_id, "quantity": line.quantity.get() })
+        })
+        .collect();
+    json!({
+        "items": items,
+        "customer_id": placement.customer_id,
+        "shipping_address": placement.shipping_address.as_ref().map(prose),
+        "note": placement.note.as_ref().map(prose),
+    })
+}
+
+fn cancellation(cancellation: &Cancellation) -> Value {
+    json!({ "reason": cancellation.reason.as_ref().map(prose) })
+}
+
+fn line<const MAX: usize>(line: &Line<MAX>) -> &str {
+    let text = line.as_str();
+    assert!((1..=MAX).contains(&text.chars().count()) && text == text.trim());
+    assert!(!text.contains(char::is_control));
+    text
+}
+
+fn prose<const MAX: usize>(prose: &Prose<MAX>) -> &str {
+    assert!(prose.as_str().chars().count() <= MAX && !prose.as_str().contains('\0'));
+    prose.as_str()
+}

@@ -1,0 +1,117 @@
+//! The parameters of lists: `from_query` of a `Listing`, and the links of its page. The first line is a
+//! query; a second one, if there is one, is what the query's cursor says, before base64. For any two
+//! lines and each of the store's lists:
+//!
+//! * what is refused says why;
+//! * what is accepted asks for a page from 1 and for 1 to 100 items;
+//! * every link on the page that answers it leads to the same list: the same filter, order and size;
+//! * the link to the next page of a walk leads to the position that the last page ended at, so that a
+//!   cursor which is accepted is given out and accepted again.
+
+use std::fmt::Debug;
+
+use axum::http::Uri;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use boxcar::{
+    models::{
+        customer_accounts, customers,
+        listing::{self, Listing, NoFilter, Paging, Place},
+        orders, products, stock_movements,
+    },
+    views::{
+        fields::{FromFields, Rejection, from_query},
+        page::{Page, SortWords},
+    },
+};
+
+const LAST_PAGE: u64 = 1_000_000_000;
+
+/// Reads the bytes as the parameters of each list.
+pub fn check(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let query = match text.split_once('\n') {
+        None => text.to_owned(),
+        Some((query, cursor)) => {
+            format!("{query}&cursor={}", BASE64_URL_SAFE_NO_PAD.encode(cursor))
+        }
+    };
+    // What is no URI does not reach the store.
+    let Ok(uri) = format!("/list?{query}").parse::<Uri>() else {
+        return;
+    };
+    list::<customer_accounts::Filter, customer_accounts::Key>(&uri);
+    list::<customers::Filter, customers::Key>(&uri);
+    list::<orders::Filter, orders::Key>(&uri);
+    list::<products::Filter, products::Key>(&uri);
+    list::<NoFilter, stock_movements::Key>(&uri);
+}
+
+fn list<F, K>(uri: &Uri)
+where
+    F: Clone + Debug + PartialEq + FromFields,
+    K: Debug + SortWords,
+{
+    let listing = match from_query::<Listing<F, K>>(uri.query().unwrap_or_default()) {
+        Ok(listing) => listing,
+        Err(Rejection::Malformed(why)) => return assert!(!why.is_empty()),
+        Err(Rejection::Invalid(broken)) => return assert!(!broken.is_empty()),
+    };
+    assert!((1..=100).contains(&listing.page_size));
+    for place in places(&listing) {
+        follow(&listing, uri, place);
+    }
+}
+
+/// Where a page that answers `listing` may stand.
+fn places<F, K>(listing: &Listing<F, K>) -> Vec<Place> {
+    match &listing.paging {
+        Paging::Number(page) => {
+            assert!((1..=LAST_PAGE).contains(page));
+            let more = (page + 1).min(LAST_PAGE) * listing.page_size;
+            [0, 1, more]
+                .map(|total_items| Place::Number {
+                    page: *page,
+                    total_items,
+                })
+                .to_vec()
+        }
+        Paging::After(position) => vec![Place::Walk {
+            next: position.clone(),
+        }],
+    }
+}
+
+fn follow<F, K>(listing: &Listing<F, K>, uri: &Uri, place: Place)
+where
+    F: Clone + Debug + PartialEq + FromFields,
+    K: Debug + SortWords,
+{
+    let page = listing::Page {
+        items: Vec::<i64>::new(),
+        page_size: listing.page_size,
+        place,
+    };
+    let shown = Page::new(page, listing, uri).representation().unwrap();
+    let links = shown.link.unwrap();
+    for link in links.to_str().unwrap().split(", ") {
+        let (uri, rel) = link.split_once('>').unwrap();
+        let uri: Uri = uri.trim_start_matches('<').parse().unwrap();
+        let there = from_query::<Listing<F, K>>(uri.query().unwrap()).unwrap();
+        assert!(leads_on(&listing.paging, rel, &there.paging), "{link}");
+        let same_list = Listing {
+            paging: there.paging.clone(),
+            ..listing.clone()
+        };
+        assert_eq!(there, same_list);
+    }
+}
+
+fn leads_on(from: &Paging, rel: &str, to: &Paging) -> bool {
+    match from {
+        Paging::Number(_) => matches!(to, Paging::Number(_)),
+        Paging::After(_) if rel.contains("first") => *to == Paging::After(None),
+        Paging::After(_) => to == from,
+    }
+}
