@@ -97,7 +97,7 @@ async fn miss(State(floor): State<Arc<Floor>>, Path(id): Path<i64>, headers: Hea
     floor.read(id).await.map(json)
 }
 
-fn json(body: Bytes) -> ([(HeaderName, &'static str); 1], Bytes) {
+const fn json(body: Bytes) -> ([(HeaderName, &'static str); 1], Bytes) {
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
