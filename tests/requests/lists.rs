@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use boxcar::{
     models::{
         Actor,
@@ -280,6 +281,17 @@ async fn a_cursor_that_nobody_gave_out_is_malformed() {
     let (_shop, admin) = Shop::open_with_admin().await;
     for cursor in ["x", "null", "W10", "WyJpZCIsbnVsbF0", "%00", "../../etc"] {
         let answer = admin.get(&format!("/products?cursor={cursor}")).await;
+        answer.assert_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_a_time_that_no_row_has_is_malformed() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    for micros in [i64::MIN, -210_866_803_200_000_001, 253_402_300_800_000_000] {
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode(format!("[\"created_at\",{micros},7]"));
+        let path = format!("/products?sort=created_at&cursor={cursor}");
+        let answer = admin.get(&path).await;
         answer.assert_problem(StatusCode::BAD_REQUEST, "malformed-request");
     }
 }

@@ -378,6 +378,23 @@ async fn a_moment_is_the_same_in_every_time_zone() {
 }
 
 #[tokio::test]
+async fn a_moment_that_only_some_databases_know_is_the_same_on_all() {
+    let (_shop, _admin, customer, cup) = shop_with_cups(8).await;
+    let order = customer.order(&[(cup, 1)]).await.body;
+    let everything = from_ref(&order["id"]);
+    for (query, expected) in [
+        ("?placed_from=2016-12-31T23:59:60Z", everything),
+        ("?placed_to=2016-12-31T23:59:60Z", &[]),
+        ("?placed_to=9999-12-31T23:59:59-01:00", everything),
+        ("?placed_from=9999-12-31T23:59:59-01:00", &[]),
+        ("?placed_from=0001-01-01T00:00:00%2B01:00", everything),
+        ("?placed_to=0001-01-01T00:00:00%2B01:00", &[]),
+    ] {
+        assert_eq!(listed(&customer, query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn orders_are_sorted_by_total_and_then_by_id() {
     let (_shop, _admin, customer, cup) = shop_with_cups(20).await;
     let [small, other_small] = two_orders(&customer, cup).await;

@@ -1,6 +1,8 @@
 //! Moments.
 
-use chrono::{DateTime, SubsecRound};
+use std::ops::RangeInclusive;
+
+use chrono::DateTime;
 use sea_orm::prelude::DateTimeWithTimeZone;
 
 use super::{Scalar, Violation};
@@ -9,17 +11,32 @@ use super::{Scalar, Violation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub DateTimeWithTimeZone);
 
+/// From year 1 to 9999, in microseconds since 1970: what every database understands alike.
+const UNDERSTOOD: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
+impl Moment {
+    /// The moment that many microseconds after 1970, if every database understands it.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        let understood = UNDERSTOOD.contains(&micros).then_some(micros)?;
+        DateTime::from_timestamp_micros(understood).map(|moment| Self(moment.fixed_offset()))
+    }
+}
+
 impl Scalar for Moment {
-    /// A moment as RFC 3339 writes it, in any time zone.
+    /// A moment as RFC 3339 writes it, in any time zone. One before year 1 or after 9999 is the nearest
+    /// that is not, and a leap second is the second after it: no row has any of them.
     fn parse(text: &str) -> Result<Self, Violation> {
-        DateTime::parse_from_rfc3339(text)
-            .map(|moment| Self(moment.to_utc().trunc_subsecs(6).fixed_offset()))
-            .map_err(|_| {
-                Violation::new(
-                    "format",
-                    "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
-                )
-            })
+        let micros = DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|moment| moment.timestamp_micros())
+            .map(|micros| micros.clamp(*UNDERSTOOD.start(), *UNDERSTOOD.end()));
+        micros.and_then(Self::from_micros).ok_or_else(|| {
+            Violation::new(
+                "format",
+                "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+            )
+        })
     }
 }
 
@@ -31,6 +48,23 @@ mod tests {
     fn reads_any_time_zone_as_utc() {
         let moment = Moment::parse("2026-01-31T12:00:00.1234567+02:00").unwrap();
         assert_eq!(moment.0.to_rfc3339(), "2026-01-31T10:00:00.123456+00:00");
+    }
+
+    #[test]
+    fn reads_every_moment_as_one_that_databases_understand_alike() {
+        for (text, understood) in [
+            ("2027-06-30T23:59:60Z", "2027-07-01T00:00:00+00:00"),
+            (
+                "9999-12-31T23:59:59-01:00",
+                "9999-12-31T23:59:59.999999+00:00",
+            ),
+            ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+00:00"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(Moment::parse(text).unwrap().0.to_rfc3339(), understood);
+        }
+        assert_eq!(Moment::from_micros(i64::MIN), None);
+        assert_eq!(Moment::from_micros(UNDERSTOOD.end() + 1), None);
     }
 
     #[test]
