@@ -7,6 +7,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, ops::RangeInclusive};
 
+use percent_encoding::percent_decode_str;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -110,15 +111,12 @@ pub fn from_json<T: FromFields>(body: &[u8], password_min_length: usize) -> Resu
 /// # Errors
 /// The [`Rejection`] that says what is wrong with them.
 pub fn from_query<T: FromFields>(query: &str) -> Result<T, Rejection> {
-    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes())
-        .map(|(name, value)| (name, Given::Parameter(value)))
-        .collect();
-    if parameters
-        .iter()
-        .any(|(_, value)| matches!(value, Given::Parameter(text) if text.contains('\u{fffd}')))
-    {
+    if percent_decode_str(query).decode_utf8().is_err() {
         return Err(Rejection::Malformed("The query is not UTF-8.".to_owned()));
     }
+    let parameters = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name, Given::Parameter(value)))
+        .collect();
     Fields::new(parameters, String::new(), 0).finish(T::read)
 }
 

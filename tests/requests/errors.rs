@@ -156,7 +156,12 @@ async fn a_cursor_of_another_order_is_malformed() {
 async fn a_query_that_is_not_utf_8_is_malformed() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
-    assert_malformed(&admin.get("/customers?q=%FF").await, "%FF");
+    for query in ["q=%FF", "q=%C3", "%FF=q"] {
+        assert_malformed(&admin.get(&format!("/customers?{query}")).await, query);
+    }
+    // The character that stands for what is none is one itself.
+    let answer = admin.get("/customers?q=%EF%BF%BD").await;
+    assert_eq!(answer.status, StatusCode::OK);
 }
 
 #[tokio::test]
