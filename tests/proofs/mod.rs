@@ -1,5 +1,5 @@
-//! What the store promises about stock and orders, attacked: many tasks at once, crashes, random
-//! histories. `docs/consistency.md` says what is promised and how to run these again and again.
+//! What the store promises, attacked: by many tasks at once, crashes, random histories, and clients who
+//! mean it no good. `docs/consistency.md` and `docs/security.md` say what is promised.
 
 mod attacks;
 mod crash;
