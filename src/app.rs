@@ -87,9 +87,9 @@ impl Hooks for App {
         Ok(initializers::swagger::routes())
     }
 
-    fn routes(_: &AppContext) -> AppRoutes {
+    fn routes(ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes()
-            .add_route(controllers::routes())
+            .add_route(controllers::routes(ctx))
             .add_route(controllers::problems::routes())
     }
 

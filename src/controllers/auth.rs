@@ -7,7 +7,7 @@ use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{Account, Address, Cached, Json, Query, cached::Audience},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Token))
 )]
 async fn login(
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     address: Address,
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
@@ -70,7 +70,7 @@ async fn login(
 )]
 async fn show_me(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     Query(NoFilter): Query<NoFilter>,
 ) -> Result<Response, Problem> {
@@ -88,7 +88,7 @@ async fn show_me(
 #[utoipa::path(post, path = "/auth/logout", tag = TAG, responses((status = 204)))]
 async fn log_out(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Json(Nothing): Json<Nothing>,
 ) -> Result<NoContent, Problem> {
     let id = account.0.id;
@@ -106,7 +106,7 @@ async fn log_out(
     responses((status = 204)))]
 async fn change_password(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     address: Address,
     Json(change): Json<PasswordChange>,
 ) -> Result<NoContent, Problem> {

@@ -1,11 +1,10 @@
 //! Customer accounts, for administrators.
 
 use axum::{extract::State, http::Uri, response::Response};
-use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
@@ -52,7 +51,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list_customer_accounts(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -74,7 +73,7 @@ async fn list_customer_accounts(
 )]
 async fn create_customer_account(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Idempotent {
         body: registration,
         once,
@@ -102,7 +101,7 @@ async fn create_customer_account(
 )]
 async fn show_customer_account(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     Path(id): Path,
 ) -> Result<Response, Problem> {
@@ -123,7 +122,7 @@ async fn show_customer_account(
 )]
 async fn replace_customer_account(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(credentials): Json<Credentials>,
@@ -141,7 +140,7 @@ async fn replace_customer_account(
 )]
 async fn change_customer_account(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
@@ -159,7 +158,7 @@ async fn change_customer_account(
 )]
 async fn delete_customer_account(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
@@ -172,7 +171,7 @@ async fn delete_customer_account(
 }
 
 async fn change(
-    ctx: &AppContext,
+    ctx: &Context,
     id: i64,
     if_match: &IfMatch,
     changes: Changes,

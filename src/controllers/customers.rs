@@ -1,11 +1,10 @@
 //! Customers, for administrators.
 
 use axum::{extract::State, http::Uri, response::Response};
-use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
@@ -49,7 +48,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list_customers(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -72,7 +71,7 @@ async fn list_customers(
 )]
 async fn create_customer(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Idempotent {
         body: details,
         once,
@@ -99,7 +98,7 @@ async fn create_customer(
 )]
 async fn show_customer(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     Path(id): Path,
 ) -> Result<Response, Problem> {
@@ -120,7 +119,7 @@ async fn show_customer(
 )]
 async fn replace_customer(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(details): Json<Details>,
@@ -143,7 +142,7 @@ async fn replace_customer(
 )]
 async fn change_customer(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
@@ -166,7 +165,7 @@ async fn change_customer(
 )]
 async fn delete_customer(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {

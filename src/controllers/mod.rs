@@ -4,6 +4,8 @@
 //! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
 //! * a handler reads, says one verb to a model, and shows a view.
 
+use std::sync::Arc;
+
 use loco_rs::{app::AppContext, controller::Routes};
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -18,8 +20,12 @@ pub mod products;
 /// Where the API begins.
 pub const BASE: &str = "/api/v1";
 
+/// What a handler works with. Shared, because axum clones it for every request, and Loco's context has
+/// the whole configuration inside.
+pub type Context = Arc<AppContext>;
+
 /// The methods of one path, with their documents.
-pub type Endpoint = UtoipaMethodRouter<AppContext>;
+pub type Endpoint = UtoipaMethodRouter<Context>;
 
 /// All endpoints of the API, below [`BASE`].
 #[must_use]
@@ -36,14 +42,17 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 /// The same endpoints, as Loco takes them.
 #[must_use]
-pub fn routes() -> Routes {
+pub fn routes(ctx: &AppContext) -> Routes {
+    let ctx = Arc::new(ctx.clone());
     endpoints()
         .into_iter()
         .fold(Routes::at(BASE), |routes, (_, paths, methods)| {
             paths
                 .paths
                 .keys()
-                .fold(routes, |routes, path| routes.add(path, methods.clone()))
+                .fold(routes, |routes, path| {
+                    routes.add(path, methods.clone().with_state(Arc::clone(&ctx)))
+                })
         })
 }
 

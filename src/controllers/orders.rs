@@ -1,11 +1,10 @@
 //! Orders: customers place and see their own, administrators everybody's.
 
 use axum::{extract::State, http::Uri, response::Response};
-use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{Account, Admin, Cached, Idempotent, IfMatch, Json, Path, Query},
     location,
 };
@@ -52,7 +51,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list_orders(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -77,7 +76,7 @@ async fn list_orders(
 )]
 async fn place_order(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Idempotent {
         body: placement,
         once,
@@ -108,7 +107,7 @@ async fn place_order(
 )]
 async fn show_order(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     Path(id): Path,
 ) -> Result<Response, Problem> {
@@ -130,7 +129,7 @@ async fn show_order(
 )]
 async fn advance_order(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(Advance { status }): Json<Advance>,
@@ -156,7 +155,7 @@ async fn advance_order(
 )]
 async fn cancel_order(
     account: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     Idempotent {
         body: Cancellation { reason },

@@ -1,11 +1,10 @@
 //! The catalogue: everybody with a token reads it, administrators write it.
 
 use axum::{extract::State, http::Uri, response::Response};
-use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{
         Account, Admin, Cached, Idempotent, IfMatch, Json, ListOf, Path, Query, cached::Audience,
     },
@@ -56,7 +55,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list_products(
     _: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -79,7 +78,7 @@ async fn list_products(
 )]
 async fn create_product(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Idempotent {
         body: details,
         once,
@@ -107,7 +106,7 @@ async fn create_product(
 )]
 async fn show_product(
     _: Account,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     Path(id): Path,
 ) -> Result<Response, Problem> {
@@ -133,7 +132,7 @@ async fn show_product(
 )]
 async fn replace_product(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(details): Json<Details>,
@@ -158,7 +157,7 @@ async fn replace_product(
 )]
 async fn change_product(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
@@ -183,7 +182,7 @@ async fn change_product(
 )]
 async fn delete_product(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
@@ -206,7 +205,7 @@ async fn delete_product(
 )]
 async fn list_stock_movements(
     _: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     cached: Cached,
     ListOf(id): ListOf,
     uri: Uri,
@@ -230,7 +229,7 @@ async fn list_stock_movements(
 )]
 async fn adjust_stock(
     admin: Admin,
-    State(ctx): State<AppContext>,
+    State(ctx): State<Context>,
     Path(id): Path,
     Idempotent {
         body: adjustment,

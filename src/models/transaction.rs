@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex as SyncMutex, PoisonError},
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
     time::Duration,
 };
 
@@ -78,6 +78,16 @@ pub trait Store: Sync {
 
     /// Whatever was made of these before is out of date.
     fn changed(&self, topics: BTreeSet<Topic>) -> impl Future<Output = ()> + Send;
+}
+
+impl<S: Store + Send> Store for Arc<S> {
+    fn db(&self) -> &DatabaseConnection {
+        self.as_ref().db()
+    }
+
+    async fn changed(&self, topics: BTreeSet<Topic>) {
+        self.as_ref().changed(topics).await;
+    }
 }
 
 /// A database alone, of which nobody keeps copies.

@@ -7,11 +7,10 @@ use axum::{
     http::{StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use loco_rs::app::AppContext;
 
 use super::conditional::Tags;
 use crate::{
-    controllers::BASE,
+    controllers::{BASE, Context},
     models::{Topic, orders::Scope},
     stores::{
         generations::{Noted, Stamp},
@@ -130,10 +129,10 @@ impl From<Scope> for Audience {
     }
 }
 
-impl FromRequestParts<AppContext> for Cached {
+impl FromRequestParts<Context> for Cached {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
         Ok(Self {
             answers: plugged_in(ctx)?,
             // Whoever comes without has noted nothing, and is answered from the database.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::json::{body_of, read};
 use crate::{
+    controllers::Context,
     models::idempotency_keys::{Claim, RequestKey, Running},
     views::{
         fields::FromFields,
@@ -52,10 +53,10 @@ impl Once {
     }
 }
 
-impl<T: FromFields> FromRequest<AppContext> for Idempotent<T> {
+impl<T: FromFields> FromRequest<Context> for Idempotent<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, ctx: &AppContext) -> Result<Self, Problem> {
+    async fn from_request(request: Request, ctx: &Context) -> Result<Self, Problem> {
         let key = key_of(request.headers())?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let bytes = body_of::<T>(request, ctx).await?;

@@ -10,6 +10,7 @@ use loco_rs::app::AppContext;
 
 use super::query::no_parameters;
 use crate::{
+    controllers::Context,
     settings::Settings,
     views::{
         fields::{FromFields, from_json},
@@ -21,10 +22,10 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
-impl<T: FromFields> FromRequest<AppContext> for Json<T> {
+impl<T: FromFields> FromRequest<Context> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, ctx: &AppContext) -> Result<Self, Problem> {
+    async fn from_request(request: Request, ctx: &Context) -> Result<Self, Problem> {
         let bytes = body_of::<T>(request, ctx).await?;
         Ok(Self(read(&bytes, ctx)?))
     }
