@@ -112,6 +112,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rules,
         db: SqlitePoolOptions::new()
             .max_connections(16)
+            .test_before_acquire(false)
             .connect(&format!("sqlite://{store}"))
             .await?,
         kept: Cache::new(100_000),

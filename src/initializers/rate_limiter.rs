@@ -44,7 +44,10 @@ use crate::{
             caller::{self, Accounts, Caller},
         },
     },
-    models::{Topic, customer_accounts::Claims},
+    models::{
+        Topic,
+        customer_accounts::{Claims, Verifier},
+    },
     settings::{OnError, RateLimit, Settings},
     stores::{
         Stores,
@@ -78,6 +81,7 @@ struct Limiter {
     ctx: AppContext,
     stores: Arc<Stores>,
     accounts: Arc<Accounts>,
+    verifier: Verifier,
     /// Nothing when there is no limit.
     budget: Option<Budget>,
 }
@@ -158,6 +162,7 @@ impl MiddlewareLayer for RateLimiter {
             ctx: self.ctx.clone(),
             stores: stores(&self.ctx)?,
             accounts: plugged_in(&self.ctx)?,
+            verifier: Verifier::new(self.ctx.config.get_jwt_config()?)?,
             budget: budget.transpose()?,
         };
         Ok(app.layer(middleware::from_fn_with_state(Arc::new(limiter), limit)))
@@ -177,7 +182,7 @@ impl Limiter {
     async fn answer(&self, request: Request, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let address = address(&mut parts).await;
-        let claims = caller::claims(&parts.headers, &self.ctx);
+        let claims = caller::claims(&parts.headers, &self.verifier);
         let mut client = match &claims {
             Ok(claims) => Client::Account(claims.pid.as_str().into()),
             Err(_) => Client::Address(address),

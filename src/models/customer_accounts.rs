@@ -62,6 +62,12 @@ pub struct PasswordChange {
     pub new: Password,
 }
 
+/// Who verifies tokens.
+pub struct Verifier {
+    key: DecodingKey,
+    rules: Validation,
+}
+
 /// What a token says.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
@@ -431,18 +437,29 @@ impl Model {
     }
 }
 
-impl Claims {
-    /// What a token says, if this store has signed it for itself and it has not expired. Not Loco's own
-    /// `validate`, which refuses every token that names an audience.
-    #[must_use]
-    pub fn verified(token: &str, config: &config::JWT) -> Option<Self> {
+impl Verifier {
+    /// Reads the store's secret.
+    ///
+    /// # Errors
+    /// When it is not base64.
+    pub fn new(config: &config::JWT) -> Result<Self> {
         let mut rules = Validation::new(Algorithm::HS512);
         rules.leeway = 0;
         rules.set_issuer(&[TOKEN_ISSUER]);
         rules.set_audience(&[TOKEN_ISSUER]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let key = DecodingKey::from_base64_secret(&config.secret).ok()?;
-        let claims: Self = jsonwebtoken::decode(token, &key, &rules).ok()?.claims;
+        let key = DecodingKey::from_base64_secret(&config.secret)
+            .map_err(|error| loco_rs::Error::Message(format!("JWT_SECRET: {error}")))?;
+        Ok(Self { key, rules })
+    }
+
+    /// What a token says, if this store has signed it for itself and it has not expired. Not Loco's own
+    /// `validate`, which refuses every token that names an audience.
+    #[must_use]
+    pub fn claims(&self, token: &str) -> Option<Claims> {
+        let claims: Claims = jsonwebtoken::decode(token, &self.key, &self.rules)
+            .ok()?
+            .claims;
         // Another node's clock may be a little ahead.
         (claims.iat <= chrono::Utc::now().timestamp() + MAX_CLOCK_SKEW_SECONDS).then_some(claims)
     }

@@ -11,7 +11,7 @@ use loco_rs::app::AppContext;
 use crate::{
     models::{
         Actor, Error, Topic,
-        customer_accounts::{Claims, Model},
+        customer_accounts::{Claims, Model, Verifier},
         orders::Scope,
         types::Role,
     },
@@ -42,9 +42,9 @@ pub struct Admin(pub Arc<Model>);
 ///
 /// # Errors
 /// 401 `unauthenticated`.
-pub fn claims(headers: &HeaderMap, ctx: &AppContext) -> Result<Claims, Problem> {
+pub fn claims(headers: &HeaderMap, verifier: &Verifier) -> Result<Claims, Problem> {
     let token = bearer(headers)?;
-    Claims::verified(token, ctx.config.get_jwt_config()?).ok_or_else(refused)
+    verifier.claims(token).ok_or_else(refused)
 }
 
 /// The account that a token names, if the token is still good: the account may be gone, and every new
