@@ -47,12 +47,9 @@ pub fn routes(ctx: &AppContext) -> Routes {
     endpoints()
         .into_iter()
         .fold(Routes::at(BASE), |routes, (_, paths, methods)| {
-            paths
-                .paths
-                .keys()
-                .fold(routes, |routes, path| {
-                    routes.add(path, methods.clone().with_state(Arc::clone(&ctx)))
-                })
+            paths.paths.keys().fold(routes, |routes, path| {
+                routes.add(path, methods.clone().with_state(Arc::clone(&ctx)))
+            })
         })
 }
 

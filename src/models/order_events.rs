@@ -15,6 +15,19 @@ use super::{
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// What happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its status from then on.
+    pub status: String,
+    /// When.
+    pub at: DateTimeWithTimeZone,
+    /// By whom.
+    pub by: String,
+    /// Why, if somebody said so.
+    pub reason: Option<String>,
+}
+
 impl Model {
     /// The events of those orders, oldest first.
     ///
@@ -23,7 +36,7 @@ impl Model {
     pub async fn of_orders(
         db: &impl ConnectionTrait,
         ids: &[i64],
-    ) -> Result<HashMap<i64, Vec<Self>>> {
+    ) -> Result<HashMap<i64, Vec<Event>>> {
         let events = Entity::find()
             .filter(Column::OrderId.is_in(ids.iter().copied()))
             .order_by_asc(Column::Id)
@@ -31,7 +44,8 @@ impl Model {
             .await?;
         let mut of_orders = HashMap::<_, Vec<_>>::new();
         for event in events {
-            of_orders.entry(event.order_id).or_default().push(event);
+            let of_order = of_orders.entry(event.order_id).or_default();
+            of_order.push(event.into());
         }
         Ok(of_orders)
     }
@@ -47,17 +61,24 @@ impl Model {
         reason: Option<String>,
         actor: &Actor,
         at: DateTimeWithTimeZone,
-    ) -> Result<Self> {
-        let event = ActiveModel {
+    ) -> Result<Event> {
+        let event = Event {
+            status: status.as_str().to_owned(),
+            at,
+            by: actor.name.clone(),
+            reason,
+        };
+        let row = ActiveModel {
             order_id: Set(order_id),
-            status: Set(status.as_str().to_owned()),
+            status: Set(event.status.clone()),
             account_id: Set(actor.account_id),
-            actor: Set(actor.name.clone()),
-            reason: Set(reason),
+            actor: Set(event.by.clone()),
+            reason: Set(event.reason.clone()),
             created_at: Set(at),
             ..Default::default()
         };
-        Ok(event.insert(db).await?)
+        Entity::insert(row).exec_without_returning(db).await?;
+        Ok(event)
     }
 
     /// Takes an account's name out of the histories; it is called `name` from now on.
@@ -91,5 +112,16 @@ impl Model {
             .exec(txn)
             .await?;
         Ok(())
+    }
+}
+
+impl From<Model> for Event {
+    fn from(row: Model) -> Self {
+        Self {
+            status: row.status,
+            at: row.created_at,
+            by: row.actor,
+            reason: row.reason,
+        }
     }
 }

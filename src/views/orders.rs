@@ -11,7 +11,8 @@ use super::{
 };
 use crate::models::{
     listing::Sort,
-    order_events, order_items,
+    order_events::Event,
+    order_items::Item,
     orders::{self, Filter, Key, Line, Status},
     types::{Id, Moment, Note, Quantity, ShippingAddress},
 };
@@ -213,12 +214,12 @@ impl Order {
     }
 }
 
-impl From<order_items::Model> for OrderItem {
-    fn from(item: order_items::Model) -> Self {
+impl From<Item> for OrderItem {
+    fn from(item: Item) -> Self {
         Self {
             product_id: item.product_id,
-            unit_price: item.unit_price().to_string(),
-            line_total: item.line_total().to_string(),
+            unit_price: item.unit_price.to_string(),
+            line_total: item.line_total.to_string(),
             sku: item.sku,
             name: item.name,
             quantity: item.quantity,
@@ -226,12 +227,12 @@ impl From<order_items::Model> for OrderItem {
     }
 }
 
-impl From<order_events::Model> for OrderEvent {
-    fn from(event: order_events::Model) -> Self {
+impl From<Event> for OrderEvent {
+    fn from(event: Event) -> Self {
         Self {
             status: event.status,
-            at: event.created_at.to_utc(),
-            by: event.actor,
+            at: event.at.to_utc(),
+            by: event.by,
             reason: event.reason,
         }
     }

@@ -25,7 +25,7 @@ async fn an_order_is_read_with_three_statements() {
     let order = Model::find_for(&db, Scope::All, 9).await.unwrap();
     assert_eq!(
         (order.customer_name.as_str(), order.items, order.events),
-        ("Ada", vec![rows::item()], vec![rows::event()])
+        ("Ada", vec![rows::item().into()], vec![rows::event().into()])
     );
     assert_eq!(asked(db).len(), 3);
 }
@@ -190,8 +190,7 @@ async fn a_step_is_written_into_the_history_with_its_reason() {
     let db = knowing_the_order(
         postgres()
             .append_query_results([[rows::order()]])
-            .append_exec_results([changed(1)])
-            .append_query_results([[rows::event()]]),
+            .append_exec_results([changed(1), changed(1)]),
     )
     .into_connection();
     advance(&db, Scope::All, Status::Paid).await.unwrap();
@@ -229,13 +228,10 @@ async fn every_line_whose_product_is_not_on_sale_is_named() {
 
 #[tokio::test]
 async fn stock_is_taken_in_the_order_of_the_products_ids() {
-    let db = with_two_kettles_on_sale(postgres()).append_exec_results([
-        changed(1),
-        changed(1),
-        changed(1),
-        changed(1),
-    ]);
-    let db = knowing_the_order(db).into_connection();
+    let taken_and_written = [changed(1), changed(1), changed(2), changed(2)];
+    let db = with_two_kettles_on_sale(postgres())
+        .append_exec_results(taken_and_written)
+        .into_connection();
     place(&db, &[(8, 1), (7, 2)]).await.unwrap();
     let taken: Vec<_> = asked(db)
         .into_iter()
@@ -243,6 +239,22 @@ async fn stock_is_taken_in_the_order_of_the_products_ids() {
         .map(|sql| sql.contains(r#""products"."id" = 7"#))
         .collect();
     assert_eq!(taken, [true, false]);
+}
+
+#[tokio::test]
+async fn an_order_of_two_products_is_placed_with_eight_statements() {
+    let taken_and_written = [changed(1), changed(1), changed(2), changed(2)];
+    let db = with_two_kettles_on_sale(postgres())
+        .append_exec_results(taken_and_written)
+        .into_connection();
+    let order = place(&db, &[(8, 1), (7, 2)]).await.unwrap();
+    let items: Vec<_> = order
+        .items
+        .iter()
+        .map(|item| (item.product_id, item.quantity))
+        .collect();
+    assert_eq!((order.order.id, items), (9, vec![(8, 1), (7, 2)]));
+    assert_eq!(asked(db).len(), 8);
 }
 
 #[tokio::test]
@@ -275,8 +287,7 @@ async fn cancelling_puts_back_what_the_ledger_says_was_taken() {
     let db = knowing_the_order(
         postgres()
             .append_query_results([[rows::order()]])
-            .append_exec_results([changed(1), changed(1), changed(1)])
-            .append_query_results([[rows::event()]])
+            .append_exec_results([changed(1), changed(1), changed(1), changed(1)])
             .append_query_results([[rows::movement()]]),
     )
     .into_connection();
@@ -339,7 +350,7 @@ fn with_two_kettles_on_sale(db: MockDatabase) -> MockDatabase {
     db.append_query_results([[rows::customer()]])
         .append_query_results([[rows::product(), second_kettle()]])
         .append_query_results([[rows::order()]])
-        .append_query_results([[rows::event()]])
+        .append_exec_results([changed(1)])
 }
 
 async fn list(db: &DatabaseConnection, paging: Paging) -> (usize, Place) {

@@ -1,32 +1,43 @@
-//! The floor that the store's speed is held against: axum, a token and a product, and nothing else.
+//! The floor that the store's speed is held against: axum, a token and the database, and nothing else.
 //!
-//!     JWT_SECRET=… cargo run --release --example floor -- PORT PATH-OF-A-SQLITE-STORE
+//!     JWT_SECRET=… cargo run --release --example floor -- PORT DATABASE-URL
 //!
-//! `/hit/{id}` verifies the token and answers from a cache in memory; `/miss/{id}` asks the database, with
-//! the statement that the store would use. `benches/get.py` starts it.
+//! `/hit/{id}` verifies the token and answers from a cache in memory; `/miss/{id}` asks the database (SQLite),
+//! with the statement that the store would use; a POST to `/orders` places an order with the store's
+//! statements (SQLite and MySQL). The scripts beside this folder start it.
 
 use std::{env, sync::Arc};
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
-    routing::get,
+    routing::{get, post},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
 use sea_orm::sqlx::{
     self, Row, SqlitePool,
+    mysql::MySqlPoolOptions,
     sqlite::{SqlitePoolOptions, SqliteRow},
 };
 use serde::Serialize;
 
+mod orders;
+
+use orders::{NewOrder, Placed};
+
 struct Floor {
     key: DecodingKey,
     rules: Validation,
-    db: SqlitePool,
+    db: Database,
     kept: Cache<i64, Bytes>,
+}
+
+enum Database {
+    Sqlite(SqlitePool),
+    Mysql(sqlx::MySqlPool),
 }
 
 #[derive(Serialize)]
@@ -70,10 +81,13 @@ impl Floor {
     }
 
     async fn read(&self, id: i64) -> Result<Bytes, StatusCode> {
+        let Database::Sqlite(db) = &self.db else {
+            return Err(StatusCode::NOT_IMPLEMENTED);
+        };
         let statement = "SELECT id, sku, name, description, price_minor, stock, created_at, updated_at \
                          FROM products WHERE archived = 0 AND id = ? LIMIT 1";
         let failed = |_| StatusCode::INTERNAL_SERVER_ERROR;
-        let row = sqlx::query(statement).bind(id).fetch_optional(&self.db);
+        let row = sqlx::query(statement).bind(id).fetch_optional(db);
         let row = row.await.map_err(failed)?.ok_or(StatusCode::NOT_FOUND)?;
         let product = Product::of(&row).map_err(failed)?;
         serde_json::to_vec(&product)
@@ -97,6 +111,20 @@ async fn miss(State(floor): State<Arc<Floor>>, Path(id): Path<i64>, headers: Hea
     floor.read(id).await.map(json)
 }
 
+async fn order(
+    State(floor): State<Arc<Floor>>,
+    headers: HeaderMap,
+    Json(order): Json<NewOrder>,
+) -> Result<(StatusCode, Json<Placed>), StatusCode> {
+    floor.admit(&headers)?;
+    let placed = match &floor.db {
+        Database::Sqlite(db) => orders::on_sqlite(db, order).await,
+        Database::Mysql(db) => orders::on_mysql(db, order).await,
+    };
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR;
+    Ok((StatusCode::CREATED, Json(placed.map_err(failed)?)))
+}
+
 const fn json(body: Bytes) -> ([(HeaderName, &'static str); 1], Bytes) {
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
@@ -104,22 +132,33 @@ const fn json(body: Bytes) -> ([(HeaderName, &'static str); 1], Bytes) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
-    let (port, store) = arguments.next().zip(arguments.next()).ok_or("PORT PATH")?;
+    let (port, store) = arguments
+        .next()
+        .zip(arguments.next())
+        .ok_or("PORT DATABASE-URL")?;
     let mut rules = Validation::new(Algorithm::HS512);
     rules.set_audience(&["boxcar"]);
+    let db = if store.starts_with("sqlite:") {
+        let options = SqlitePoolOptions::new()
+            .max_connections(16)
+            .test_before_acquire(false);
+        Database::Sqlite(options.connect_with(orders::opened(&store)?).await?)
+    } else {
+        let options = MySqlPoolOptions::new()
+            .max_connections(16)
+            .test_before_acquire(false);
+        Database::Mysql(options.connect(&store).await?)
+    };
     let floor = Floor {
         key: DecodingKey::from_base64_secret(&env::var("JWT_SECRET")?)?,
         rules,
-        db: SqlitePoolOptions::new()
-            .max_connections(16)
-            .test_before_acquire(false)
-            .connect(&format!("sqlite://{store}"))
-            .await?,
+        db,
         kept: Cache::new(100_000),
     };
     let router = Router::new()
         .route("/hit/{id}", get(hit))
         .route("/miss/{id}", get(miss))
+        .route("/orders", post(order))
         .with_state(Arc::new(floor));
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     Ok(axum::serve(listener, router).await?)

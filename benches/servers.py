@@ -1,0 +1,114 @@
+"""Servers that a benchmark starts, loads with wrk, and measures."""
+
+import base64
+import json
+import os
+import re
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+CONNECTIONS = 32
+PASSWORD = "salt kettle 9 anvil fjord"
+SECONDS = 4
+SECRET = base64.b64encode(secrets.token_bytes(64)).decode()
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def build():
+    subprocess.run(["cargo", "build", "--release", "--bin", "boxcar-cli", "--example", "floor"], check=True)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A server on a port of its own."""
+
+    def __init__(self, name, command, port, **environment):
+        self.name, self.url, self.figures = name, f"http://127.0.0.1:{port}", []
+        self.process = subprocess.Popen(
+            command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            except ConnectionRefusedError:
+                time.sleep(0.1)
+        sys.exit(f"{name} does not start")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, method, path, body=None, token=None):
+        """The answer to one request."""
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode() if body else None, headers, method=method
+        )
+        return json.load(urllib.request.urlopen(request))
+
+    def log_in(self):
+        return self.ask("POST", "/api/v1/auth/login", {"username": "pat", "password": PASSWORD})["token"]
+
+    def processor_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def measure(self, path, token, seconds=SECONDS, script=()):
+        """Has wrk ask for a while: requests a second, and microseconds of processor time a request."""
+        before = self.processor_seconds()
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}", *script]
+        printed = subprocess.run([*command, self.url + path], capture_output=True, text=True, check=True).stdout
+        used = self.processor_seconds() - before
+        if "Non-2xx" in printed or "Socket errors" in printed:
+            sys.exit(f"{self.name}\n{printed}")
+        requests = int(re.search(r"(\d+) requests in", printed)[1])
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1])
+        return rate, used / requests * 1e6
+
+
+def store(name, database, **environment):
+    port = free_port()
+    return Server(
+        name,
+        ["target/release/boxcar-cli", "start"],
+        port,
+        LOCO_ENV="production",
+        LOG_LEVEL="error",
+        PORT=str(port),
+        DATABASE_URL=database,
+        JWT_SECRET=SECRET,
+        SEED_DEMO="true",
+        ADMIN_USERNAME="pat",
+        ADMIN_PASSWORD=PASSWORD,
+        # Counted, but never used up.
+        RATE_LIMIT_REQUESTS="4000000000",
+        **environment,
+    )
+
+
+def floor(name, database):
+    port = free_port()
+    return Server(name, ["target/release/examples/floor", str(port), database], port, JWT_SECRET=SECRET)
+
+
+def report(pairs):
+    """The medians of each server's figures, and of each store's against its floor, round by round."""
+    for server in [server for pair in pairs for server in pair]:
+        rate, cost = (statistics.median(figures) for figures in zip(*server.figures))
+        print(f"{server.name:28} {rate:8.0f} requests/s {cost:6.1f} us of processor time a request")
+    for store, floor in pairs:
+        rate = statistics.median(a / b for (a, _), (b, _) in zip(store.figures, floor.figures))
+        cost = statistics.median(a / b for (_, a), (_, b) in zip(store.figures, floor.figures))
+        print(f"{store.name} against {floor.name}: {rate:.0%} of the requests/s, {cost:.2f} x the processor time")
