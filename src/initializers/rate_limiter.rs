@@ -89,6 +89,7 @@ struct Limiter {
 /// How large budgets are, and who counts them.
 struct Budget {
     settings: RateLimit,
+    policy: HeaderValue,
     quota: Quota,
     of_accounts: Counted,
     of_addresses: Counted,
@@ -151,8 +152,11 @@ impl MiddlewareLayer for RateLimiter {
                 settings.requests,
                 Duration::from_secs(settings.period_seconds),
             );
+            let (requests, period) = (settings.requests, settings.period_seconds);
+            let policy = format!("\"default\";q={requests};w={period}");
             Ok::<_, Error>(Budget {
                 settings,
+                policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
                 quota,
                 of_accounts: Counted::new(quota)?,
                 of_addresses: Counted::new(quota)?,
@@ -183,24 +187,23 @@ impl Limiter {
         let (mut parts, body) = request.into_parts();
         let address = address(&mut parts).await;
         let claims = caller::claims(&parts.headers, &self.verifier);
-        let mut client = match &claims {
+        let budget_of = |client| BudgetKey::new(client, &parts);
+        let mut key = budget_of(match &claims {
             Ok(claims) => Client::Account(claims.pid.as_str().into()),
             Err(_) => Client::Address(address),
-        };
-        let key = |client: &Client| BudgetKey::new(client.clone(), &parts);
+        });
         let topics = self.topics(&claims, &parts).await;
-        let (noted, mut verdict) = self.look(&topics, &key(&client)).await;
+        let (noted, mut verdict) = self.look(&topics, &key).await;
         let caller = match &claims {
             Ok(claims) => caller::authenticated(claims, &noted, &self.ctx).await,
             Err(problem) => Err(problem.clone()),
         };
         let refused = matches!(&caller, Err(problem) if problem.kind == Kind::Unauthenticated);
-        if refused && matches!(client, Client::Account(_)) {
+        if refused && matches!(key.client, Client::Account(_)) {
             // A token that is good no more gives nobody a budget of their own.
-            client = Client::Address(address);
-            (_, verdict) = self.look(&[] as &[Topic], &key(&client)).await;
+            key = budget_of(Client::Address(address));
+            (_, verdict) = self.look(&[], &key).await;
         }
-        let key = key(&client);
         parts.extensions.insert(Address(address));
         parts.extensions.insert(Caller(caller));
         parts.extensions.insert(noted);
@@ -214,10 +217,12 @@ impl Limiter {
         }
     }
 
-    /// What the answer may show: the account behind the token, and, to a GET, what the path names.
+    /// What the answer may show, for Redis to say which state of it is the current one: the account behind
+    /// the token, and, to a GET, what the path names. A node alone looks when it has to know.
     async fn topics(&self, claims: &Result<Claims, Problem>, parts: &Parts) -> Vec<Topic> {
-        let Ok(claims) = claims else {
-            return Vec::new();
+        let claims = match claims {
+            Ok(claims) if self.stores.is_shared() => claims,
+            _ => return Vec::new(),
         };
         let mut shown = vec![Topic::Login(claims.pid.clone())];
         if matches!(parts.method, Method::GET | Method::HEAD) {
@@ -230,7 +235,8 @@ impl Limiter {
     }
 
     async fn look(&self, topics: &[Topic], key: &BudgetKey) -> (Noted, Option<Verdict>) {
-        let charge = self.budget.as_ref().map(|budget| Charge {
+        let counted_there = self.budget.as_ref().filter(|_| self.stores.is_shared());
+        let charge = counted_there.map(|budget| Charge {
             key: key.to_string(),
             quota: budget.quota,
         });
@@ -311,21 +317,15 @@ impl Limiter {
 impl Budget {
     /// Tells the client how large its budget is, and what is left of it until when.
     fn describe(&self, verdict: Option<Verdict>, response: &mut Response) {
-        let RateLimit {
-            requests,
-            period_seconds,
-            ..
-        } = self.settings;
-        let policy = format!("\"default\";q={requests};w={period_seconds}");
+        let headers = response.headers_mut();
+        headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
         let left = verdict.map(|verdict| {
             let until = verdict.refused_for.unwrap_or(verdict.full_in);
             let (remaining, seconds) = (verdict.remaining, whole_seconds(until));
             format!("\"default\";r={remaining};t={seconds}")
         });
-        for (name, value) in [(RATE_LIMIT_POLICY, Some(policy)), (RATE_LIMIT, left)] {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-                response.headers_mut().insert(name, value);
-            }
+        if let Some(left) = left.and_then(|left| HeaderValue::try_from(left).ok()) {
+            headers.insert(RATE_LIMIT, left);
         }
     }
 }
