@@ -13,7 +13,7 @@ use super::{
 use crate::{
     models::{
         idempotency_keys::KeptAnswer,
-        listing::{Listing, NoFilter},
+        listing::{Listing, NoFilter, Paging},
         products::{Adjustment, Changes, Details, Filter, Key, Model},
         stock_movements,
     },
@@ -61,7 +61,13 @@ async fn list_products(
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
     let settings = Settings::of(&ctx)?;
+    let count = || async { Ok(Model::count(&ctx.db, &listing.filter).await?) };
     let page = || async {
+        let mut listing = listing.clone();
+        if let Paging::Number(_) = listing.paging {
+            let topic = listing.filter.topic();
+            listing.total_items = Some(cached.total(&listing.filter, topic, count).await?);
+        }
         let page = Model::list(&ctx.db, &listing).await?;
         let page = page.map(|product| ProductSummary::new(&product, &settings.store.currency));
         Ok(Page::new(page, &listing, &uri).representation()?)

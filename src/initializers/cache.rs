@@ -11,7 +11,10 @@ use loco_rs::{
 use sea_orm::DatabaseConnection;
 
 use crate::{
-    controllers::extract::{cached::Answers, caller::Accounts},
+    controllers::extract::{
+        cached::{Answers, Totals},
+        caller::Accounts,
+    },
     models::{Topic, transaction::Store},
     settings::Settings,
     stores::{Stores, counts::Counts, plugged_in, redis::Redis},
@@ -20,6 +23,9 @@ use crate::{
 
 /// How many bytes of accounts are kept: some ten thousand of them.
 const ACCOUNTS_BYTES: u64 = 8 << 20;
+
+/// How many bytes of lists' sizes are kept: of some thousand filters.
+const TOTALS_BYTES: u64 = 1 << 20;
 
 /// The cache.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +76,10 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
         stores.counts.clone(),
         Representation::size,
     );
+    let totals = Totals::new(TOTALS_BYTES, ttl, Counts::default(), |_| size_of::<u64>());
     let accounts = Accounts::new(ACCOUNTS_BYTES, ttl, Counts::default(), |_| 512);
     ctx.shared_store.insert(Arc::new(answers));
+    ctx.shared_store.insert(Arc::new(totals));
     ctx.shared_store.insert(Arc::new(accounts));
     ctx.shared_store.insert(Arc::new(stores));
     Ok(())

@@ -18,6 +18,8 @@ pub struct Listing<F, K> {
     pub paging: Paging,
     /// How many rows a page has.
     pub page_size: u64,
+    /// How many rows there are in all, when that is known.
+    pub total_items: Option<u64>,
 }
 
 /// Every row.
@@ -124,8 +126,8 @@ impl<T> Page<T> {
     }
 }
 
-/// Fetches one page of `select`. By number it takes two queries, one of which counts; by cursor one,
-/// which costs the same however deep it goes.
+/// Fetches one page of `select`. By number it takes two queries, one of which counts, unless how many rows
+/// there are is known; by cursor one, which costs the same however deep it goes.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -148,9 +150,9 @@ where
     } else {
         Order::Asc
     };
-    let total_items = match listing.paging {
-        Paging::Number(_) => Some(select.clone().count(db).await?),
-        Paging::After(_) => None,
+    let total_items = match (&listing.paging, listing.total_items) {
+        (Paging::Number(_), None) => select.clone().count(db).await?,
+        (_, known) => known.unwrap_or_default(),
     };
     if let Some(column) = sort.key.column() {
         select = select.order_by(column, order.clone());
@@ -159,7 +161,6 @@ where
     match &listing.paging {
         Paging::Number(page) => {
             let before = (page - 1).saturating_mul(*page_size);
-            let total_items = total_items.unwrap_or_default();
             // Past the end there is nothing to ask for, and OFFSET is a signed number to the databases.
             let items = if before < total_items {
                 select.offset(before).limit(*page_size).all(db).await?

@@ -181,12 +181,20 @@ impl Model {
         Ok(listing::fetch(db, listing.filter.apply(on_sale()), listing).await?)
     }
 
+    /// How many products a list has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
+        Ok(filter.apply(on_sale()).count(db).await?)
+    }
+
     /// Adds a product; its stock begins with an `initial` movement.
     ///
     /// # Errors
     /// [`Error::Taken`] for the SKU.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
-        txn.touch([Topic::Products]);
+        txn.touch([Topic::Products, Topic::Assortment]);
         let product = ActiveModel::new_product(details)
             .insert(txn)
             .await
@@ -205,7 +213,7 @@ impl Model {
         details: &Details,
         actor: &Actor,
     ) -> Result<Self> {
-        touch(txn, self.id);
+        touch_assortment(txn, self.id);
         let stock = self.stock;
         let mut product = self.into_active_model();
         product.describe(details);
@@ -219,7 +227,7 @@ impl Model {
     /// # Errors
     /// [`Error::Taken`] for the SKU.
     pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
-        touch(txn, self.id);
+        touch_assortment(txn, self.id);
         let stock = self.stock;
         let product = self
             .into_active_model()
@@ -284,7 +292,7 @@ impl Model {
     /// # Errors
     /// When the database does not answer.
     pub async fn archive(self, txn: &Transaction) -> Result<()> {
-        touch(txn, self.id);
+        touch_assortment(txn, self.id);
         // Its ledger is not shown any more either.
         txn.touch([Topic::Stock(self.id)]);
         let mut product = self.into_active_model();
@@ -354,6 +362,15 @@ impl Model {
 }
 
 impl Filter {
+    /// What has to change before a list has more products, or fewer.
+    #[must_use]
+    pub const fn topic(&self) -> Topic {
+        match self.available {
+            Some(_) => Topic::Products,
+            None => Topic::Assortment,
+        }
+    }
+
     fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
         if let Some(q) = &self.q {
             select =
@@ -433,6 +450,12 @@ impl ActiveModel {
 /// The product has changed, and the list that shows it.
 fn touch(txn: &Transaction, id: i64) {
     txn.touch([Topic::Products, Topic::Product(id)]);
+}
+
+/// The same, and lists may have more products now, or fewer.
+fn touch_assortment(txn: &Transaction, id: i64) {
+    touch(txn, id);
+    txn.touch([Topic::Assortment]);
 }
 
 fn sku_taken() -> impl Fn(DbErr) -> Error {

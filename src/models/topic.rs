@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Topic {
     /// The list of products.
     Products,
+    /// Which products there are, whatever is in stock.
+    Assortment,
     /// One product.
     Product(i64),
     /// One product's ledger.
@@ -35,6 +37,7 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Products => f.write_str("products"),
+            Self::Assortment => f.write_str("assortment"),
             Self::Product(id) => write!(f, "product:{id}"),
             Self::Stock(id) => write!(f, "stock:{id}"),
             Self::Customers => f.write_str("customers"),

@@ -83,6 +83,7 @@ async fn write_products(ctx: &AppContext, target: impl Write + Send) -> Result<u
         },
         paging: Paging::After(None),
         page_size: BATCH,
+        total_items: None,
     };
     let mut written = 0;
     loop {

@@ -149,6 +149,7 @@ impl<F: FromFields, K: SortWords> FromFields for Listing<F, K> {
             sort,
             paging,
             page_size,
+            total_items: None,
         })
     }
 }

@@ -214,5 +214,6 @@ fn listing(paging: Paging) -> Listing<Filter, Key> {
         },
         paging,
         page_size: 10,
+        total_items: None,
     }
 }

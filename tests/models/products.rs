@@ -372,6 +372,7 @@ fn listing(paging: Paging) -> Listing<Filter, Key> {
         },
         paging,
         page_size: 10,
+        total_items: None,
     }
 }
 

@@ -381,6 +381,7 @@ async fn walk(db: &DatabaseConnection, page_size: u64) -> Vec<String> {
             },
             paging: Paging::After(from),
             page_size,
+            total_items: None,
         };
         let page = products::Model::list(db, &listing).await.unwrap();
         names.extend(page.items.into_iter().map(|product| product.name));

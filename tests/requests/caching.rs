@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::{Method, StatusCode, header};
 use boxcar::{
-    models::orders,
+    models::{orders, products},
     stores::{Stores, counts::Counts},
 };
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
@@ -70,6 +70,34 @@ async fn an_order_leaves_what_it_does_not_concern_in_the_cache() {
         who.get(path).await;
     }
     assert_eq!(counts.misses.get(), misses);
+}
+
+#[tokio::test]
+async fn products_are_counted_again_when_there_may_be_others_and_not_with_every_order() {
+    let scene = Scene::open().await;
+    let Scene {
+        admin, ada, shop, ..
+    } = &scene;
+    let rug = json!({ "name": "Rug", "price": "9" });
+    let rug = admin.add_product(rug).await;
+    assert_eq!(totals(admin).await, [2, 2]);
+    // Nobody has told the caches: whatever is counted again shows it.
+    products::Entity::update_many()
+        .col_expr(products::Column::Archived, Expr::value(true))
+        .filter(products::Column::Id.eq(rug))
+        .exec(&shop.ctx.db)
+        .await
+        .unwrap();
+    assert!(ada.order(&[(scene.lamp, 1)]).await.status.is_success());
+    // An order may leave less that is available, but no fewer products.
+    assert_eq!(totals(admin).await, [2, 1]);
+    admin
+        .add_product(json!({ "name": "Mat", "price": "5" }))
+        .await;
+    assert_eq!(totals(admin).await, [2, 2]);
+    let lamp = format!("/products/{}", scene.lamp);
+    assert!(admin.delete(&lamp).await.status.is_success());
+    assert_eq!(totals(admin).await, [1, 1]);
 }
 
 #[tokio::test]
@@ -403,6 +431,18 @@ struct Scene {
 
 type Write<'a> = (&'static str, &'a Client, Method, String, Option<Value>);
 
+/// How many products there are, and how many of them are available.
+async fn totals(who: &Client) -> [i64; 2] {
+    let mut totals = [0; 2];
+    for (total, path) in totals
+        .iter_mut()
+        .zip(["/products", "/products?available=true"])
+    {
+        *total = who.get(path).await.body["total_items"].as_i64().unwrap();
+    }
+    totals
+}
+
 impl Scene {
     async fn open() -> Self {
         let (shop, admin) = Shop::open_with_admin().await;
@@ -439,6 +479,8 @@ impl Scene {
             "/products".to_owned(),
             "/products?cursor=&page_size=1".to_owned(),
             "/products?available=true&sort=-price&q=lamp".to_owned(),
+            "/products?max_price=18.50&page_size=1".to_owned(),
+            "/products?available=false".to_owned(),
             format!("/products/{lamp}"),
             format!("/products/{lamp}/stock"),
             "/customers".to_owned(),

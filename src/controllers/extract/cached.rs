@@ -26,6 +26,9 @@ use crate::{
 /// The answers that this node keeps.
 pub type Answers = Kept<Representation>;
 
+/// How many rows lists have, as this node counted them.
+pub type Totals = Kept<u64>;
+
 /// Who may be shown the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -43,6 +46,7 @@ pub enum Audience {
 #[derive(Clone, Debug)]
 pub struct Cached {
     answers: Arc<Answers>,
+    totals: Arc<Totals>,
     noted: Noted,
     uri: Uri,
     if_none_match: Option<Tags>,
@@ -58,7 +62,7 @@ pub fn topics(path: &str, scope: Option<Scope>) -> Vec<Topic> {
     let (collection, id) = (segments.next().unwrap_or_default(), segments.next());
     let id = id.map(|id| id.parse::<i64>().unwrap_or_default());
     match (collection, id, segments.next()) {
-        ("products", None, None) => vec![Topic::Products],
+        ("products", None, None) => vec![Topic::Products, Topic::Assortment],
         ("products", Some(id), None) => vec![Topic::Product(id)],
         ("products", Some(id), Some("stock")) => vec![Topic::Stock(id), Topic::People],
         ("customers", None, None) => vec![Topic::Customers],
@@ -79,7 +83,7 @@ impl Cached {
     /// # Errors
     /// Those of `make`; 412 when `If-Match` is not what is there.
     pub async fn answer<F>(
-        self,
+        &self,
         audience: Audience,
         make: impl Fn() -> F + Send + Sync,
     ) -> Result<Response, Problem>
@@ -96,16 +100,36 @@ impl Cached {
         let answer = self.answers.get_or_make(&key, stamp, make).await?;
         if self
             .if_match
+            .as_ref()
             .is_some_and(|tags| !tags.match_strongly(&answer.etag))
         {
             return Err(Problem::new(Kind::PreconditionFailed));
         }
-        let unchanged = |tags: Tags| tags.match_weakly(&answer.etag);
-        if self.if_none_match.is_some_and(unchanged) {
+        let unchanged = |tags: &Tags| tags.match_weakly(&answer.etag);
+        if self.if_none_match.as_ref().is_some_and(unchanged) {
             Ok((StatusCode::NOT_MODIFIED, answer.headers()).into_response())
         } else {
             Ok(answer.into_response())
         }
+    }
+
+    /// How many rows of the list a filter leaves, counted again only when `topic` has changed: counting a
+    /// long list takes longer than all the rest of its answer.
+    ///
+    /// # Errors
+    /// Those of `count`.
+    pub async fn total<F>(
+        &self,
+        filter: &(impl fmt::Debug + Sync),
+        topic: Topic,
+        count: impl Fn() -> F + Send + Sync,
+    ) -> Result<u64, Problem>
+    where
+        F: Future<Output = Result<u64, Problem>> + Send,
+    {
+        let key = format!("{} {filter:?}", self.uri.path());
+        let stamp = self.noted.stamp(&[topic]);
+        self.totals.get_or_make(&key, stamp, count).await
     }
 }
 
@@ -135,6 +159,7 @@ impl FromRequestParts<Context> for Cached {
     async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
         Ok(Self {
             answers: plugged_in(ctx)?,
+            totals: plugged_in(ctx)?,
             // Whoever comes without has noted nothing, and is answered from the database.
             noted: parts
                 .extensions

@@ -6,7 +6,7 @@ use sea_orm::{
     IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict,
 };
 
-use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken, touch};
+use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken, touch_assortment};
 use crate::models::{
     Actor, Result, Topic, Transaction, stock_movements,
     types::{Description, Sku, Stock},
@@ -64,7 +64,7 @@ impl Model {
                 imported.unchanged += 1;
                 continue;
             }
-            touch(txn, product.id);
+            touch_assortment(txn, product.id);
             let stock = changes
                 .stock
                 .map_or(product.stock, |stock| stock.map(Stock::get));
@@ -81,7 +81,7 @@ impl Model {
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
         if !added.is_empty() {
-            txn.touch([Topic::Products]);
+            txn.touch([Topic::Products, Topic::Assortment]);
             let skus: Vec<_> = added
                 .iter()
                 .filter_map(|product| product.sku.as_ref().clone())

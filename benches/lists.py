@@ -1,0 +1,62 @@
+"""What the first page of 100,000 products costs, with their number and without.
+
+    python3 benches/lists.py DATABASE [ROUNDS]
+
+DATABASE is `sqlite`, or the address of an empty database. Needs wrk. Builds the store, imports the products, and
+has wrk ask by number (`page=1`, which tells how many there are) and by cursor in turn, ROUNDS times (5), for 20 to
+100 products at random, with the cache of answers off. Prints the medians, as benches/get.py does.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import servers
+
+PRODUCTS = 100_000
+
+PAGES = """
+math.randomseed(os.time())
+request = function() return wrk.format(nil, wrk.path .. "&page_size=" .. math.random(20, 100)) end
+"""
+
+
+def main():
+    database = sys.argv[1]
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    servers.build()
+    started = []
+    with tempfile.TemporaryDirectory(dir="target") as directory:
+        if database == "sqlite":
+            database = f"sqlite://{directory}/store.sqlite?mode=rwc"
+        script = f"{directory}/pages.lua"
+        with open(script, "w") as lua:
+            lua.write(PAGES)
+        try:
+            for name in ("by number", "by cursor"):
+                started.append(servers.store(name, database, CACHE_MAX_BYTES="0"))
+            fill(database, f"{directory}/products.csv")
+            token = started[0].log_in()
+            targets = list(zip(started, ("/api/v1/products?page=1", "/api/v1/products?cursor=")))
+            for server, path in targets:
+                server.measure(path, token, 1, ["-s", script])
+            for _ in range(rounds):
+                for server, path in targets:
+                    server.figures.append(server.measure(path, token, script=["-s", script]))
+            servers.report([started])
+        finally:
+            for server in started:
+                server.kill()
+
+
+def fill(database, path):
+    with open(path, "w") as products:
+        products.write("sku,name,price,stock\n")
+        products.writelines(f"S{number},Product {number},{number % 900}.50,100\n" for number in range(PRODUCTS))
+    settings = {"LOCO_ENV": "production", "DATABASE_URL": database, "JWT_SECRET": servers.SECRET}
+    command = ["target/release/boxcar-cli", "task", "products:import", f"file:{path}"]
+    subprocess.run(command, env=os.environ | settings, check=True, stdout=subprocess.DEVNULL)
+
+
+main()
