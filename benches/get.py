@@ -12,7 +12,7 @@ import tempfile
 
 import servers
 
-PATHS = ("/api/v1/products/7", "/hit/7"), ("/api/v1/products/7", "/miss/7")
+PATHS = "/api/v1/products/7", "/hit/7", "/api/v1/products/7", "/miss/7"
 
 
 def main():
@@ -30,12 +30,7 @@ def main():
             ):
                 started.append(start(name, database, **settings))
             token = started[0].log_in()
-            targets = [(server, path) for server, path in zip(started, PATHS[0] + PATHS[1])]
-            for server, path in targets:
-                server.measure(path, token, seconds=1)
-            for _ in range(rounds):
-                for server, path in targets:
-                    server.figures.append(server.measure(path, token))
+            servers.compare(list(zip(started, PATHS)), token, rounds)
             servers.report([started[:2], started[2:]])
         finally:
             for server in started:

@@ -4,7 +4,7 @@
 
 DATABASE is `sqlite`, or the address of an empty database. Needs wrk. Builds the store, imports the products, and
 has wrk ask by number (`page=1`, which tells how many there are) and by cursor in turn, ROUNDS times (5), for 20 to
-100 products at random, with the cache of answers off. Prints the medians, as benches/get.py does.
+100 products at random, with a cache that has no room for a page. Prints the medians, as benches/get.py does.
 """
 
 import os
@@ -35,15 +35,11 @@ def main():
             lua.write(PAGES)
         try:
             for name in ("by number", "by cursor"):
-                started.append(servers.store(name, database, CACHE_MAX_BYTES="0"))
+                started.append(servers.store(name, database, CACHE_MAX_BYTES="4096"))
             fill(database, f"{directory}/products.csv")
             token = started[0].log_in()
             targets = list(zip(started, ("/api/v1/products?page=1", "/api/v1/products?cursor=")))
-            for server, path in targets:
-                server.measure(path, token, 1, ["-s", script])
-            for _ in range(rounds):
-                for server, path in targets:
-                    server.figures.append(server.measure(path, token, script=["-s", script]))
+            servers.compare(targets, token, rounds, ["-s", script])
             servers.report([started])
         finally:
             for server in started:

@@ -47,11 +47,7 @@ def main():
             token = started[0].log_in()
             fill(started[0], token)
             targets = list(zip(started, ("/api/v1/orders", "/orders")))
-            for server, path in targets:
-                server.measure(path, token, 1, ["-s", script])
-            for _ in range(rounds):
-                for server, path in targets:
-                    server.figures.append(server.measure(path, token, script=["-s", script]))
+            servers.compare(targets, token, rounds, ["-s", script])
             servers.report([started])
         finally:
             for server in started:

@@ -103,6 +103,15 @@ def floor(name, database):
     return Server(name, ["target/release/examples/floor", str(port), database], port, JWT_SECRET=SECRET)
 
 
+def compare(targets, token, rounds, script=()):
+    """Measures each server with its path, in turn, after a second to warm up."""
+    for server, path in targets:
+        server.measure(path, token, 1, script)
+    for _ in range(rounds):
+        for server, path in targets:
+            server.figures.append(server.measure(path, token, script=script))
+
+
 def report(pairs):
     """The medians of each server's figures, and of each store's against its floor, round by round."""
     for server in [server for pair in pairs for server in pair]:

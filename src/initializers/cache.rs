@@ -76,7 +76,8 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
         stores.counts.clone(),
         Representation::size,
     );
-    let totals = Totals::new(TOTALS_BYTES, ttl, Counts::default(), |_| size_of::<u64>());
+    let totals_bytes = TOTALS_BYTES.min(settings.cache.max_bytes);
+    let totals = Totals::new(totals_bytes, ttl, Counts::default(), |_| size_of::<u64>());
     let accounts = Accounts::new(ACCOUNTS_BYTES, ttl, Counts::default(), |_| 512);
     ctx.shared_store.insert(Arc::new(answers));
     ctx.shared_store.insert(Arc::new(totals));
