@@ -8,33 +8,21 @@ a second and of processor time a request, and the medians of the ratios to the f
 """
 
 import sys
-import tempfile
 
 import servers
-
-PATHS = "/api/v1/products/7", "/hit/7", "/api/v1/products/7", "/miss/7"
 
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    servers.build()
-    started = []
-    with tempfile.TemporaryDirectory() as directory:
-        database = f"sqlite://{directory}/store.sqlite?mode=rwc"
-        try:
-            for start, name, settings in (
-                (servers.store, "store, found in the cache", {}),
-                (servers.floor, "floor, from memory", {}),
-                (servers.store, "store, cache off", {"CACHE_MAX_BYTES": "0"}),
-                (servers.floor, "floor, from SQLite", {}),
-            ):
-                started.append(start(name, database, **settings))
-            token = started[0].log_in()
-            servers.compare(list(zip(started, PATHS)), token, rounds)
-            servers.report([started[:2], started[2:]])
-        finally:
-            for server in started:
-                server.kill()
+    with servers.workplace() as (_, database):
+        kept = servers.store("store, found in the cache", database)
+        from_memory = servers.floor("floor, from memory", database)
+        made = servers.store("store, cache off", database, CACHE_MAX_BYTES="0")
+        from_database = servers.floor("floor, from SQLite", database)
+        product = "/api/v1/products/7"
+        targets = [(kept, product), (from_memory, "/hit/7"), (made, product), (from_database, "/miss/7")]
+        servers.compare(targets, kept.log_in(), rounds)
+        servers.report([(kept, from_memory), (made, from_database)])
 
 
 main()

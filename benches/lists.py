@@ -10,7 +10,6 @@ has wrk ask by number (`page=1`, which tells how many there are) and by cursor i
 import os
 import subprocess
 import sys
-import tempfile
 
 import servers
 
@@ -23,27 +22,15 @@ request = function() return wrk.format(nil, wrk.path .. "&page_size=" .. math.ra
 
 
 def main():
-    database = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    servers.build()
-    started = []
-    with tempfile.TemporaryDirectory(dir="target") as directory:
-        if database == "sqlite":
-            database = f"sqlite://{directory}/store.sqlite?mode=rwc"
-        script = f"{directory}/pages.lua"
-        with open(script, "w") as lua:
-            lua.write(PAGES)
-        try:
-            for name in ("by number", "by cursor"):
-                started.append(servers.store(name, database, CACHE_MAX_BYTES="4096"))
-            fill(database, f"{directory}/products.csv")
-            token = started[0].log_in()
-            targets = list(zip(started, ("/api/v1/products?page=1", "/api/v1/products?cursor=")))
-            servers.compare(targets, token, rounds, ["-s", script])
-            servers.report([started])
-        finally:
-            for server in started:
-                server.kill()
+    database, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    with servers.workplace(database) as (folder, database):
+        numbered, walked = (
+            servers.store(name, database, CACHE_MAX_BYTES="4096") for name in ("by number", "by cursor")
+        )
+        fill(database, f"{folder}/products.csv")
+        targets = [(numbered, "/api/v1/products?page=1"), (walked, "/api/v1/products?cursor=")]
+        servers.compare(targets, numbered.log_in(), rounds, PAGES)
+        servers.report([(numbered, walked)])
 
 
 def fill(database, path):

@@ -10,7 +10,6 @@ floor, round by round.
 """
 
 import sys
-import tempfile
 
 import servers
 
@@ -30,28 +29,14 @@ end
 
 
 def main():
-    database = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    servers.build()
-    started = []
-    # Beside the store's own files: in memory nothing would have to be written to a disk.
-    with tempfile.TemporaryDirectory(dir="target") as directory:
-        if database == "sqlite":
-            database = f"sqlite://{directory}/store.sqlite?mode=rwc"
-        script = f"{directory}/orders.lua"
-        with open(script, "w") as lua:
-            lua.write(ORDERS.replace("@PRODUCTS@", str(PRODUCTS)).replace("@CUSTOMERS@", str(CUSTOMERS)))
-        try:
-            started.append(servers.store("store", database))
-            started.append(servers.floor("floor", database))
-            token = started[0].log_in()
-            fill(started[0], token)
-            targets = list(zip(started, ("/api/v1/orders", "/orders")))
-            servers.compare(targets, token, rounds, ["-s", script])
-            servers.report([started])
-        finally:
-            for server in started:
-                server.kill()
+    database, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    with servers.workplace(database) as (_, database):
+        store, floor = servers.store("store", database), servers.floor("floor", database)
+        token = store.log_in()
+        fill(store, token)
+        script = ORDERS.replace("@PRODUCTS@", str(PRODUCTS)).replace("@CUSTOMERS@", str(CUSTOMERS))
+        servers.compare([(store, "/api/v1/orders"), (floor, "/orders")], token, rounds, script)
+        servers.report([(store, floor)])
 
 
 def fill(store, token):

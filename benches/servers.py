@@ -1,6 +1,7 @@
-"""Servers that a benchmark starts, loads with wrk, and measures."""
+"""Servers that the benchmarks beside this file start, load with wrk, and measure."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -19,8 +21,17 @@ SECRET = base64.b64encode(secrets.token_bytes(64)).decode()
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def build():
+@contextlib.contextmanager
+def workplace(database="sqlite"):
+    """Builds the store and the floor. Gives a folder and the database's address; afterwards no server runs."""
     subprocess.run(["cargo", "build", "--release", "--bin", "boxcar-cli", "--example", "floor"], check=True)
+    # Not where temporary files are: in memory nothing would have to be written to a disk.
+    with tempfile.TemporaryDirectory(dir="target") as folder:
+        try:
+            yield folder, f"sqlite://{folder}/store.sqlite?mode=rwc" if database == "sqlite" else database
+        finally:
+            while Server.running:
+                Server.running.pop().kill()
 
 
 def free_port():
@@ -32,11 +43,14 @@ def free_port():
 class Server:
     """A server on a port of its own."""
 
+    running = []
+
     def __init__(self, name, command, port, **environment):
         self.name, self.url, self.figures = name, f"http://127.0.0.1:{port}", []
         self.process = subprocess.Popen(
             command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        self.running.append(self)
         for _ in range(300):
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
@@ -65,11 +79,12 @@ class Server:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def measure(self, path, token, seconds=SECONDS, script=()):
+    def measure(self, path, token, seconds, script):
         """Has wrk ask for a while: requests a second, and microseconds of processor time a request."""
         before = self.processor_seconds()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}", *script]
-        printed = subprocess.run([*command, self.url + path], capture_output=True, text=True, check=True).stdout
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}"]
+        command += ["-s", script, self.url + path]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         used = self.processor_seconds() - before
         if "Non-2xx" in printed or "Socket errors" in printed:
             sys.exit(f"{self.name}\n{printed}")
@@ -103,13 +118,16 @@ def floor(name, database):
     return Server(name, ["target/release/examples/floor", str(port), database], port, JWT_SECRET=SECRET)
 
 
-def compare(targets, token, rounds, script=()):
-    """Measures each server with its path, in turn, after a second to warm up."""
-    for server, path in targets:
-        server.measure(path, token, 1, script)
-    for _ in range(rounds):
+def compare(targets, token, rounds, script=""):
+    """Measures each server with its path, in turn, after a second to warm up. `script` is Lua, for wrk."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write(script)
+        lua.flush()
         for server, path in targets:
-            server.figures.append(server.measure(path, token, script=script))
+            server.measure(path, token, 1, lua.name)
+        for _ in range(rounds):
+            for server, path in targets:
+                server.figures.append(server.measure(path, token, SECONDS, lua.name))
 
 
 def report(pairs):

@@ -303,13 +303,14 @@ impl Model {
         };
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
-        let placed = order_events::Model::record(txn, id, Status::Placed, None, actor, placed_at);
-        let placed = placed.await?;
+        let event =
+            order_events::Model::record(txn, id, Status::Placed, None, actor, placed_at).await?;
         take_stock(txn, id, lines, &products, actor).await?;
         txn.touch([Topic::Orders, Topic::OrdersOf(customer.id)]);
-        let recorded = order_items::Model::record(txn, id, &items).await;
-        recorded.map_err(vanished)?;
-        // Nothing is read again: each statement costs as much as all that the server itself does.
+        order_items::Model::record(txn, id, &items)
+            .await
+            .map_err(vanished)?;
+        // Nothing is read again: what was written is known, and every statement is a round trip.
         let order = ActiveModel {
             id: Set(id),
             ..order
@@ -318,7 +319,7 @@ impl Model {
             order: order.try_into_model()?,
             customer_name: customer.name,
             items,
-            events: vec![placed],
+            events: vec![event],
         })
     }
 

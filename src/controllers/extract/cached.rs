@@ -113,8 +113,8 @@ impl Cached {
         }
     }
 
-    /// How many rows of the list a filter leaves, counted again only when `topic` has changed: counting a
-    /// long list takes longer than all the rest of its answer.
+    /// How many rows a filter leaves of a list that is the same for everybody. They are counted again only
+    /// when `topic` has changed: counting a long list takes longer than all the rest of its answer.
     ///
     /// # Errors
     /// Those of `count`.
