@@ -107,29 +107,6 @@ impl Columns {
     }
 }
 
-/// A named unique index on one table. SQLite names the columns in its errors and the other two the
-/// index, so that an index is named after its columns: `uq_<table>_<column>`.
-pub fn unique(
-    name: &'static str,
-    table: &'static str,
-    columns: &[&'static str],
-) -> IndexCreateStatement {
-    index(name, table, columns).unique().take()
-}
-
-/// A named index on one table.
-pub fn index(
-    name: &'static str,
-    table: &'static str,
-    columns: &[&'static str],
-) -> IndexCreateStatement {
-    let mut index = Index::create().name(name).table(table).take();
-    for column in columns {
-        index.col(*column);
-    }
-    index
-}
-
 /// A named foreign key to another table's `id`. Rows that are referred to cannot be deleted.
 pub fn references(
     name: &'static str,

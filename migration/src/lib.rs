@@ -14,6 +14,7 @@ mod m20261123_000005_order_items;
 mod m20261123_000006_order_events;
 mod m20261123_000007_stock_movements;
 mod m20261123_000008_idempotency_keys;
+mod steps;
 
 /// Runs the migrations, up and down.
 pub struct Migrator;

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, index, unique};
+use crate::{columns::Columns, steps};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +11,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("customers")
                 .col(c.id())
                 .col(c.string("name", 120))
@@ -29,30 +30,25 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(unique(
-            "uq_customers_email_key",
-            "customers",
-            &["email_key"],
-        ))
-        .await?;
-        m.create_index(index("ix_customers_id", "customers", &["erased", "id"]))
-            .await?;
-        m.create_index(index(
+        steps::unique(m, "uq_customers_email_key", "customers", &["email_key"]).await?;
+        steps::index(m, "ix_customers_id", "customers", &["erased", "id"]).await?;
+        steps::index(
+            m,
             "ix_customers_name",
             "customers",
             &["erased", "name_key", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_customers_created",
             "customers",
             &["erased", "created_at", "id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("customers").to_owned())
-            .await
+        steps::drop(m, "customers").await
     }
 }

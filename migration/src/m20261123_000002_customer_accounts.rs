@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, references, unique};
+use crate::{
+    columns::{Columns, check, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("customer_accounts")
                 .col(c.id())
                 // What tokens name; unlike the id it is not guessable.
@@ -41,40 +45,38 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(unique(
-            "uq_customer_accounts_pid",
-            "customer_accounts",
-            &["pid"],
-        ))
-        .await?;
-        m.create_index(unique(
+        steps::unique(m, "uq_customer_accounts_pid", "customer_accounts", &["pid"]).await?;
+        steps::unique(
+            m,
             "uq_customer_accounts_customer_id",
             "customer_accounts",
             &["customer_id"],
-        ))
+        )
         .await?;
-        m.create_index(unique(
+        steps::unique(
+            m,
             "uq_customer_accounts_username",
             "customer_accounts",
             &["username"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_customer_accounts_role",
             "customer_accounts",
             &["role", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_customer_accounts_created",
             "customer_accounts",
             &["created_at", "id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("customer_accounts").to_owned())
-            .await
+        steps::drop(m, "customer_accounts").await
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, unique};
+use crate::{
+    columns::{Columns, check},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("products")
                 .col(c.id())
                 .col(c.string_or_null("sku", 64))
@@ -34,32 +38,32 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(unique("uq_products_sku", "products", &["sku"]))
-            .await?;
-        m.create_index(index("ix_products_id", "products", &["archived", "id"]))
-            .await?;
-        m.create_index(index(
+        steps::unique(m, "uq_products_sku", "products", &["sku"]).await?;
+        steps::index(m, "ix_products_id", "products", &["archived", "id"]).await?;
+        steps::index(
+            m,
             "ix_products_name",
             "products",
             &["archived", "name_key", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_products_price",
             "products",
             &["archived", "price_minor", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_products_created",
             "products",
             &["archived", "created_at", "id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("products").to_owned())
-            .await
+        steps::drop(m, "products").await
     }
 }

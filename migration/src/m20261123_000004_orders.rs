@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, references};
+use crate::{
+    columns::{Columns, check, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("orders")
                 .col(c.id())
                 .col(c.number("customer_id"))
@@ -36,25 +40,25 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(index("ix_orders_placed", "orders", &["placed_at", "id"]))
-            .await?;
-        m.create_index(index("ix_orders_total", "orders", &["total_minor", "id"]))
-            .await?;
-        m.create_index(index(
+        steps::index(m, "ix_orders_placed", "orders", &["placed_at", "id"]).await?;
+        steps::index(m, "ix_orders_total", "orders", &["total_minor", "id"]).await?;
+        steps::index(
+            m,
             "ix_orders_customer",
             "orders",
             &["customer_id", "placed_at", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_orders_status",
             "orders",
             &["status", "placed_at", "id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("orders").to_owned()).await
+        steps::drop(m, "orders").await
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, references, unique};
+use crate::{
+    columns::{Columns, check, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("order_items")
                 .col(c.id())
                 .col(c.number("order_id"))
@@ -43,28 +47,24 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(unique(
+        steps::unique(
+            m,
             "uq_order_items_order_id_line",
             "order_items",
             &["order_id", "line"],
-        ))
+        )
         .await?;
-        m.create_index(unique(
+        steps::unique(
+            m,
             "uq_order_items_order_id_product_id",
             "order_items",
             &["order_id", "product_id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
-            "ix_order_items_product",
-            "order_items",
-            &["product_id"],
-        ))
-        .await
+        steps::index(m, "ix_order_items_product", "order_items", &["product_id"]).await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("order_items").to_owned())
-            .await
+        steps::drop(m, "order_items").await
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, references};
+use crate::{
+    columns::{Columns, check, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("order_events")
                 .col(c.id())
                 .col(c.number("order_id"))
@@ -34,22 +38,23 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_order_events_account",
             "order_events",
             &["account_id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_order_events_order",
             "order_events",
             &["order_id", "id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("order_events").to_owned())
-            .await
+        steps::drop(m, "order_events").await
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, check, index, references};
+use crate::{
+    columns::{Columns, check, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("stock_movements")
                 .col(c.id())
                 .col(c.number("product_id"))
@@ -42,28 +46,30 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_stock_movements_product",
             "stock_movements",
             &["product_id", "id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_stock_movements_account",
             "stock_movements",
             &["account_id"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_stock_movements_order",
             "stock_movements",
             &["order_id"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("stock_movements").to_owned())
-            .await
+        steps::drop(m, "stock_movements").await
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, index, references, unique};
+use crate::{
+    columns::{Columns, references},
+    steps,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -11,7 +14,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let c = Columns::of(m);
-        m.create_table(
+        steps::table(
+            m,
             c.table("idempotency_keys")
                 .col(c.id())
                 .col(c.number("account_id"))
@@ -34,22 +38,23 @@ impl MigrationTrait for Migration {
                 .to_owned(),
         )
         .await?;
-        m.create_index(unique(
+        steps::unique(
+            m,
             "uq_idempotency_keys_account_id_idempotency_key",
             "idempotency_keys",
             &["account_id", "idempotency_key"],
-        ))
+        )
         .await?;
-        m.create_index(index(
+        steps::index(
+            m,
             "ix_idempotency_keys_created",
             "idempotency_keys",
             &["created_at"],
-        ))
+        )
         .await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        m.drop_table(Table::drop().table("idempotency_keys").to_owned())
-            .await
+        steps::drop(m, "idempotency_keys").await
     }
 }

@@ -1,0 +1,71 @@
+//! The steps of a migration, each of which does nothing where it has been done before.
+//!
+//! MariaDB and MySQL commit every one of them by itself: a start that is killed between two steps leaves
+//! the first behind, and the next start goes on from there.
+
+use sea_orm_migration::prelude::*;
+
+/// Creates a table with its columns, rules and references, unless it is there.
+pub async fn table(m: &SchemaManager<'_>, mut table: TableCreateStatement) -> Result<(), DbErr> {
+    m.create_table(table.if_not_exists().take()).await
+}
+
+/// Adds a column, unless its table has one of that name.
+#[allow(dead_code, reason = "every table so far came with all of its columns")]
+pub async fn column(
+    m: &SchemaManager<'_>,
+    table: &'static str,
+    column: ColumnDef,
+) -> Result<(), DbErr> {
+    // MySQL has no ADD COLUMN IF NOT EXISTS.
+    if m.has_column(table, column.get_column_name()).await? {
+        return Ok(());
+    }
+    m.alter_table(Table::alter().table(table).add_column(column).take())
+        .await
+}
+
+/// Creates an index, unless its table has one of that name.
+pub async fn index(
+    m: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> Result<(), DbErr> {
+    create(m, name, table, columns, &mut Index::create()).await
+}
+
+/// Creates a unique index, unless its table has one of that name. SQLite names the columns in its errors
+/// and the other two the index, so that an index is named after its columns: `uq_<table>_<column>`.
+pub async fn unique(
+    m: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> Result<(), DbErr> {
+    create(m, name, table, columns, Index::create().unique()).await
+}
+
+/// Drops a table, if it is there.
+pub async fn drop(m: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
+    m.drop_table(Table::drop().table(table).if_exists().take())
+        .await
+}
+
+async fn create(
+    m: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+    index: &mut IndexCreateStatement,
+) -> Result<(), DbErr> {
+    // MySQL has no CREATE INDEX IF NOT EXISTS.
+    if m.has_index(table, name).await? {
+        return Ok(());
+    }
+    index.name(name).table(table);
+    for column in columns {
+        index.col(*column);
+    }
+    m.create_index(index.take()).await
+}
