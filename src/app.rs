@@ -75,11 +75,17 @@ impl Hooks for App {
     /// The first is the innermost.
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
-            Box::new(initializers::finish_writes::FinishWrites::new(ctx)),
             Box::new(initializers::audit::Audit),
             Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
+            Box::new(initializers::finish_writes::InTime),
+            Box::new(initializers::finish_writes::FinishWrites::new(ctx)),
         ];
-        stack.extend(default_middleware_stack(ctx));
+        let in_their_stead = ["timeout_request"];
+        stack.extend(
+            default_middleware_stack(ctx)
+                .into_iter()
+                .filter(|layer| !in_their_stead.contains(&layer.name())),
+        );
         stack
     }
 

@@ -27,6 +27,9 @@ use crate::{
 
 const TAG: &str = "Authentication";
 
+/// The path of a login, below which nothing is written.
+pub const LOGIN_PATH: &str = "/api/v1/auth/login";
+
 /// The endpoints of authentication.
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -92,7 +95,7 @@ async fn log_out(
     Json(Nothing): Json<Nothing>,
 ) -> Result<NoContent, Problem> {
     let id = account.0.id;
-    transaction!(&ctx, |txn| {
+    transaction!(&ctx.on_behalf_of(&account), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.log_out(txn).await
     })?;
@@ -120,7 +123,7 @@ async fn change_password(
             changes?
         }
     };
-    transaction!(&ctx, |txn| {
+    transaction!(&ctx.on_behalf_of(&account), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.change(txn, &changes).await
     })?;

@@ -81,7 +81,7 @@ async fn create_customer_account(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let registration = registration.hashed(&ctx.db).await?;
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let account = Model::create(txn, &registration).await?;
         created(
             location("customer-accounts", account.0.id),
@@ -121,13 +121,13 @@ async fn show_customer_account(
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn replace_customer_account(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(credentials): Json<Credentials>,
 ) -> Result<Changed, Problem> {
-    change(&ctx, id, &if_match, credentials.into()).await
+    change(&ctx, &admin, id, &if_match, credentials.into()).await
 }
 
 /// Change an account's name, password or role
@@ -139,13 +139,13 @@ async fn replace_customer_account(
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn change_customer_account(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Changed, Problem> {
-    change(&ctx, id, &if_match, changes).await
+    change(&ctx, &admin, id, &if_match, changes).await
 }
 
 /// Delete a customer account
@@ -157,12 +157,12 @@ async fn change_customer_account(
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer_account(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    transaction!(&ctx, |txn| {
+    transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let account = Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.delete(txn).await
@@ -172,12 +172,13 @@ async fn delete_customer_account(
 
 async fn change(
     ctx: &Context,
+    admin: &Admin,
     id: i64,
     if_match: &IfMatch,
     changes: Changes,
 ) -> Result<Changed, Problem> {
     let changes = changes.hashed(&ctx.db, id).await?;
-    let account = transaction!(ctx, |txn| {
+    let account = transaction!(&ctx.on_behalf_of(admin), |txn| {
         let account = Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.change(txn, &changes).await

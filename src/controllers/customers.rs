@@ -78,7 +78,7 @@ async fn create_customer(
     }: Idempotent<Details>,
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let customer = Model::create(txn, &details).await?;
         created(
             location("customers", customer.id),
@@ -118,13 +118,13 @@ async fn show_customer(
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn replace_customer(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Changed, Problem> {
-    let customer = transaction!(&ctx, |txn| {
+    let customer = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let customer = Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.replace(txn, &details).await
@@ -141,13 +141,13 @@ async fn replace_customer(
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn change_customer(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Changed, Problem> {
-    let customer = transaction!(&ctx, |txn| {
+    let customer = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let customer = Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.change(txn, &changes).await
@@ -164,12 +164,12 @@ async fn change_customer(
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    transaction!(&ctx, |txn| {
+    transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let customer = Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.delete(txn).await

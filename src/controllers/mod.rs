@@ -4,10 +4,14 @@
 //! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
 //! * a handler reads, says one verb to a model, and shows a view.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use loco_rs::{app::AppContext, controller::Routes};
+use sea_orm::DatabaseConnection;
 use utoipa_axum::router::UtoipaMethodRouter;
+
+use self::extract::Account;
+use crate::models::{Topic, deadline::Deadline, transaction::Store};
 
 pub mod auth;
 pub mod customer_accounts;
@@ -22,7 +26,55 @@ pub const BASE: &str = "/api/v1";
 
 /// What a handler works with. Shared, because axum clones it for every request, and Loco's context has
 /// the whole configuration inside.
-pub type Context = Arc<AppContext>;
+///
+/// It is no [`Store`]: what a handler changes, it changes [on behalf](Self::on_behalf_of) of its caller.
+#[derive(Clone)]
+pub struct Context(Arc<AppContext>);
+
+/// The store, as the caller of a request changes it.
+pub struct OnBehalf<'a> {
+    ctx: &'a AppContext,
+    account: &'a Account,
+}
+
+impl Context {
+    /// The context that the handlers of a server share.
+    #[must_use]
+    pub fn new(ctx: &AppContext) -> Self {
+        Self(Arc::new(ctx.clone()))
+    }
+
+    /// The store, to be changed for that caller, in the time that their request has.
+    #[must_use]
+    pub fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
+        OnBehalf {
+            ctx: &self.0,
+            account,
+        }
+    }
+}
+
+impl Deref for Context {
+    type Target = AppContext;
+
+    fn deref(&self) -> &AppContext {
+        &self.0
+    }
+}
+
+impl Store for OnBehalf<'_> {
+    fn db(&self) -> &DatabaseConnection {
+        &self.ctx.db
+    }
+
+    async fn changed(&self, topics: BTreeSet<Topic>) {
+        self.ctx.changed(topics).await;
+    }
+
+    fn deadline(&self) -> Option<&Deadline> {
+        Some(self.account.deadline())
+    }
+}
 
 /// The methods of one path, with their documents.
 pub type Endpoint = UtoipaMethodRouter<Context>;
@@ -43,12 +95,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// The same endpoints, as Loco takes them.
 #[must_use]
 pub fn routes(ctx: &AppContext) -> Routes {
-    let ctx = Arc::new(ctx.clone());
+    let ctx = Context::new(ctx);
     endpoints()
         .into_iter()
         .fold(Routes::at(BASE), |routes, (_, paths, methods)| {
             paths.paths.keys().fold(routes, |routes, path| {
-                routes.add(path, methods.clone().with_state(Arc::clone(&ctx)))
+                routes.add(path, methods.clone().with_state(ctx.clone()))
             })
         })
 }

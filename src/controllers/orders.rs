@@ -90,7 +90,7 @@ async fn place_order(
         note: placement.note,
     };
     let (settings, actor) = (Settings::of(&ctx)?, account.actor());
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
         let order = Order::from(Model::place(txn, &order, &settings.store.currency, &actor).await?);
         created(location("orders", order.id()), &order)
     })?;
@@ -135,7 +135,7 @@ async fn advance_order(
     Json(Advance { status }): Json<Advance>,
 ) -> Result<Changed, Problem> {
     let actor = admin.actor();
-    let order = transaction!(&ctx, |txn| {
+    let order = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         if if_match.is_given() {
             let order = Model::find_locked(txn, Scope::All, id).await?;
             if_match.check(|| Order::from(order))?;
@@ -164,7 +164,7 @@ async fn cancel_order(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, account.0.id)?;
     let (scope, actor) = (account.scope(), account.actor());
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
         let order =
             Model::advance(txn, scope, id, Status::Cancelled, reason.clone(), &actor).await?;
         done(&Order::from(order))

@@ -92,7 +92,7 @@ async fn create_product(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::create(txn, &details, &actor).await?;
         created(
             location("products", product.id),
@@ -145,7 +145,7 @@ async fn replace_product(
 ) -> Result<Changed, Problem> {
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let currency = &settings.store.currency;
-    let product = transaction!(&ctx, |txn| {
+    let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), currency))?;
         product.replace(txn, &details, &actor).await
@@ -170,7 +170,7 @@ async fn change_product(
 ) -> Result<Changed, Problem> {
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let currency = &settings.store.currency;
-    let product = transaction!(&ctx, |txn| {
+    let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), currency))?;
         product.change(txn, &changes, &actor).await
@@ -187,13 +187,13 @@ async fn change_product(
     responses((status = 204))
 )]
 async fn delete_product(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
     let settings = Settings::of(&ctx)?;
-    transaction!(&ctx, |txn| {
+    transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), &settings.store.currency))?;
         product.archive(txn).await
@@ -244,7 +244,7 @@ async fn adjust_stock(
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let answer = once!(&ctx, claim, |txn| {
+    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::find_locked(txn, id).await?;
         let product = product.adjust_stock(txn, &adjustment, &actor).await?;
         done(&Product::new(product, &settings.store.currency))

@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{cache::stores, drain::draining};
+use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer};
 use crate::settings::Settings;
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -35,6 +35,9 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// Files and connections that the server needs beside those to its clients.
 const OTHER_FILES: usize = 256;
+
+/// How long the last requests may take at most when the server ends.
+const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// Serves until a signal ends it: readiness fails first, then nobody else is let in, and what was asked
 /// is answered, unless its client takes longer than a request may.
@@ -45,8 +48,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     let (settings, draining, stores) = (Settings::of(ctx)?, draining(ctx)?, stores(ctx)?);
     let patience = Duration::from_secs(settings.connections.patience_seconds);
     let delay = Duration::from_secs(settings.shutdown.delay_seconds);
-    let request = &ctx.config.server.middlewares.timeout_request;
-    let request = Duration::from_millis(request.clone().unwrap_or_default().timeout);
+    let request = time_for_an_answer(ctx).min(LONGEST_END);
     make_room(settings.connections.max);
 
     let listener = TcpListener::bind(format!("{}:{}", at.binding, at.port)).await?;

@@ -1,5 +1,11 @@
-//! Finishes every write that has begun, though its client hangs up: otherwise the server would drop it
-//! in the middle of its commit, and nobody would tell the caches what it had changed.
+//! The end of a request: when its time is over, and when its client hangs up.
+//!
+//! * [`InTime`] answers 503 when the time is over. A transaction that has not begun to commit by then is
+//!   taken back: a 503 says that nothing was done.
+//! * [`FinishWrites`] finishes every write that has begun, though its client hangs up: otherwise the
+//!   server would drop it in the middle of its commit, and no cache would learn what it had changed.
+
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,12 +21,29 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::drain::draining;
-use crate::views::problem::{Kind, Problem};
+use crate::{
+    controllers::auth::LOGIN_PATH,
+    models::deadline::Deadline,
+    views::problem::{Kind, Problem},
+};
 
-/// The innermost layer.
+/// How long a request may take where `timeout_request` is off: longer than any connection lives.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
+
+/// The layer that begins the clock of each request, and finishes the writes.
 #[derive(Clone)]
 pub struct FinishWrites {
     ctx: AppContext,
+}
+
+/// The layer, inside the other, that ends what takes too long.
+#[derive(Clone, Copy, Debug)]
+pub struct InTime;
+
+#[derive(Clone)]
+struct Clock {
+    time: Duration,
+    writes: TaskTracker,
 }
 
 impl FinishWrites {
@@ -41,28 +64,56 @@ impl MiddlewareLayer for FinishWrites {
     }
 
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        let writes = draining(&self.ctx)?.writes.clone();
-        Ok(app.layer(middleware::from_fn_with_state(writes, finish_writes)))
+        let clock = Clock {
+            time: time_for_an_answer(&self.ctx),
+            writes: draining(&self.ctx)?.writes.clone(),
+        };
+        Ok(app.layer(middleware::from_fn_with_state(clock, finish_writes)))
     }
 }
 
-async fn finish_writes(
-    State(writes): State<TaskTracker>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    ) {
+impl MiddlewareLayer for InTime {
+    fn name(&self) -> &'static str {
+        "in_time"
+    }
+
+    fn config(&self) -> serde_json::Result<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
+
+    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
+        Ok(app.layer(middleware::from_fn(in_time)))
+    }
+}
+
+/// How long a request may take: Loco's own setting. Its own layer answers although a write goes on.
+#[must_use]
+pub fn time_for_an_answer(ctx: &AppContext) -> Duration {
+    match &ctx.config.server.middlewares.timeout_request {
+        Some(timeout) if timeout.enable => Duration::from_millis(timeout.timeout),
+        _ => NO_TIMEOUT,
+    }
+}
+
+async fn finish_writes(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
+    let deadline = Arc::new(Deadline::after(clock.time));
+    request.extensions_mut().insert(Arc::clone(&deadline));
+    if !is_write(&request) {
         return next.run(request).await;
     }
     let hung_up = CancellationToken::new();
-    // Dropped with this future, when the client hangs up or its time is over.
+    // Dropped with this future, when the client hangs up.
     let _guard = hung_up.clone().drop_guard();
     let request = request.map(|body| unless(hung_up, body));
-    let write = next.run(request).in_current_span();
-    match writes.spawn(write).await {
+    let write = clock.writes.spawn(next.run(request).in_current_span());
+    let answer = tokio::select! {
+        answer = write => answer,
+        () = deadline.commit_timed_out() => {
+            tracing::error!("the database has not said in time whether it committed");
+            return Problem::new(Kind::OutcomeUnknown).into_response();
+        }
+    };
+    match answer {
         Ok(answer) => answer,
         // A panic goes on to the layer that catches them.
         Err(error) => match error.try_into_panic() {
@@ -72,8 +123,31 @@ async fn finish_writes(
     }
 }
 
+async fn in_time(request: Request, next: Next) -> Response {
+    let Some(deadline) = request.extensions().get::<Arc<Deadline>>().map(Arc::clone) else {
+        return next.run(request).await;
+    };
+    tokio::select! {
+        biased;
+        answer = next.run(request) => answer,
+        () = deadline.passed() => {
+            tracing::warn!("the request took too long: it is answered 503, and nothing was done");
+            Problem::new(Kind::Unavailable).into_response()
+        }
+    }
+}
+
+/// Whether the request may change something. A login changes nothing, and is hard work.
+fn is_write(request: &Request) -> bool {
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    !reads && request.uri().path() != LOGIN_PATH
+}
+
 /// The body, which ends in an error when its sender has hung up: what has not been read to its end has
-/// not begun, and nobody waits for the rest.
+/// not begun, and nothing waits for the rest.
 fn unless(hung_up: CancellationToken, body: Body) -> Body {
     let state = (body.into_data_stream(), hung_up);
     Body::from_stream(stream::unfold(state, |(mut chunks, hung_up)| async move {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::{FutureExt, future::BoxFuture};
 use loco_rs::config;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbErr,
     sqlx::{
-        Executor,
+        self, Connection, Executor,
+        pool::PoolConnectionMetadata,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -43,18 +45,59 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
                 .pragma("cache_size", "-16384")
                 .pragma("journal_size_limit", "67108864")
         })
-        .map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection
-                        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                        .await?;
-                    connection
-                        .execute("SET SESSION innodb_lock_wait_timeout = 5")
-                        .await?;
-                    Ok(())
+        .map_sqlx_sqlite_before_acquire(outside_a_transaction)
+        .map_sqlx_mysql_before_acquire(outside_a_transaction)
+        .map_sqlx_postgres_before_acquire(outside_a_transaction)
+        .map_sqlx_sqlite_pool_opts(|pool| pool.after_release(has_ended_its_transaction))
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_release(has_ended_its_transaction)
+                .after_connect(|connection, _| {
+                    // As long as MySQL waits. Without it a lock is waited for without end.
+                    async move {
+                        connection.execute("SET lock_timeout = '5s'").await?;
+                        Ok(())
+                    }
+                    .boxed()
                 })
-            })
+        })
+        .map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_release(has_ended_its_transaction)
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection
+                            .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                            .await?;
+                        connection
+                            .execute("SET SESSION innodb_lock_wait_timeout = 5")
+                            .await?;
+                        Ok(())
+                    })
+                })
         });
     Database::connect(options).await
+}
+
+/// Whether a connection may be used: never while it is in a transaction, which would take in what the
+/// next one writes, and commit it for nobody.
+fn outside_a_transaction<C: Connection>(
+    connection: &mut C,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    std::future::ready(Ok(!connection.is_in_transaction())).boxed()
+}
+
+/// Whether a connection may go back into the pool: not when its rollback has failed. SQLite rolls back
+/// by itself when the disk is full, and refuses the rollback that follows.
+fn has_ended_its_transaction<C: Connection>(
+    connection: &mut C,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    async move {
+        if connection.is_in_transaction() {
+            // A transaction that was dropped has its rollback waiting: this lets it happen.
+            connection.ping().await?;
+        }
+        Ok(!connection.is_in_transaction())
+    }
+    .boxed()
 }

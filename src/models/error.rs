@@ -42,6 +42,12 @@ pub enum Error {
     /// What was read has changed before it could be acted on. The transaction is tried again.
     #[error("another request was faster")]
     Overtaken,
+    /// The time for the request was over before its transaction could commit. Nothing was done.
+    #[error("the time was over before the work was done")]
+    OutOfTime,
+    /// The database went away while it committed: the work is done, or it is not.
+    #[error("the database did not say whether it committed: {0}")]
+    OutcomeUnknown(DbErr),
     /// The database refused for another reason, or could not be reached.
     #[error(transparent)]
     Db(#[from] DbErr),
@@ -201,6 +207,28 @@ pub fn is_outage(error: &DbErr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a commit that failed with `error` has surely left nothing behind: the database has answered,
+/// and said no. Where the connection broke, or the database was about to end, it may have committed.
+#[must_use]
+pub fn surely_not_committed(error: &DbErr) -> bool {
+    let Some(code) = database_code(error) else {
+        return false;
+    };
+    is_transient(error)
+        // PostgreSQL: a constraint that is checked at the end, a transaction that had failed before.
+        || (code.len() == 5 && ["23", "25", "40"].iter().any(|class| code.starts_with(class)))
+        // SQLite: a constraint, a full disk, a file that cannot be written. What an I/O error leaves in
+        // the write-ahead log may be found there after a crash.
+        || is_sqlite_error(error) && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 8 | 13 | 19))
+}
+
+fn is_sqlite_error(error: &DbErr) -> bool {
+    matches!(
+        error,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) if is_sqlite(cause)
+    )
 }
 
 fn is_sqlite(error: &sqlx::Error) -> bool {

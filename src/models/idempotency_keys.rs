@@ -118,6 +118,21 @@ impl Claim {
         }
     }
 
+    /// Whether the work may have been refused because the same request has been carried out meanwhile,
+    /// on another node.
+    #[must_use]
+    pub const fn may_have_a_twin(&self, refusal: &Error) -> bool {
+        self.request.is_some()
+            && !matches!(
+                refusal,
+                Error::KeyReused
+                    | Error::OutOfTime
+                    | Error::OutcomeUnknown(_)
+                    | Error::Db(_)
+                    | Error::Internal(_)
+            )
+    }
+
     /// Keeps the answer for the request's retries.
     ///
     /// # Errors

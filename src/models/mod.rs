@@ -15,6 +15,7 @@ pub mod stock_movements;
 
 pub mod actor;
 pub mod connection;
+pub mod deadline;
 pub mod error;
 pub mod listing;
 pub mod topic;

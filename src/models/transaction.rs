@@ -3,7 +3,12 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    pin::Pin,
+    sync::{
+        Arc, Mutex as SyncMutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -13,12 +18,14 @@ use sea_orm::{
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, MutexGuard},
     time::sleep,
 };
 
 use super::{
-    error::{Error, Result, is_transient},
+    deadline::Deadline,
+    error::{Error, Result, is_transient, surely_not_committed},
     topic::Topic,
 };
 
@@ -41,33 +48,56 @@ static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 /// A macro, because no function can say yet that the futures of the closure it is given are `Send`.
 #[macro_export]
 macro_rules! transaction {
-    ($store:expr, |$txn:ident| $work:expr) => {{
-        let mut attempts = $crate::models::transaction::Attempts::on($store);
-        loop {
-            let outcome = match attempts.begin().await {
-                Ok(open) => {
-                    let $txn = open.transaction();
-                    let outcome: $crate::models::Result<_> = async { $work }.await;
-                    attempts.end(open, outcome).await
+    ($store:expr, |$txn:ident| $work:expr) => {
+        // A `match`, so that a store that is made on the spot lives as long as the work.
+        match $store {
+            store => {
+                let mut attempts = $crate::models::transaction::Attempts::on(store);
+                loop {
+                    let outcome = match attempts.begin().await {
+                        Ok(open) => {
+                            let $txn = open.transaction();
+                            let outcome: $crate::models::Result<_> = async { $work }.await;
+                            attempts.end(open, outcome).await
+                        }
+                        Err(error) => Err(error),
+                    };
+                    if let Some(outcome) = attempts.settle(outcome).await {
+                        break outcome;
+                    }
                 }
-                Err(error) => Err(error),
-            };
-            if let Some(outcome) = attempts.settle(outcome).await {
-                break outcome;
             }
         }
-    }};
+    };
 }
 
 /// Answers a POST: the same as before when it is the retry of a request whose answer was kept,
 /// otherwise with what is done now, which is kept in the same transaction.
+///
+/// The work may be refused because its twin, sent to another node, has just done it: there is nothing
+/// left to cancel, or the SKU is taken. So a refusal looks for the twin's answer once more.
 #[macro_export]
 macro_rules! once {
     ($store:expr, $claim:expr, |$txn:ident| $work:expr) => {
-        $crate::transaction!($store, |$txn| match $claim.replay($txn).await? {
-            Some(answer) => Ok(answer),
-            None => $claim.keep($txn, $work?).await,
-        })
+        match $store {
+            store => {
+                let outcome =
+                    $crate::transaction!(store, |$txn| match $claim.replay($txn).await? {
+                        Some(answer) => Ok(answer),
+                        None => $claim.keep($txn, $work?).await,
+                    });
+                match outcome {
+                    Err(refusal) if $claim.may_have_a_twin(&refusal) => {
+                        match $crate::transaction!(store, |$txn| $claim.replay($txn).await) {
+                            Ok(Some(answer)) => Ok(answer),
+                            Ok(None) => Err(refusal),
+                            Err(error) => Err(error),
+                        }
+                    }
+                    outcome => outcome,
+                }
+            }
+        }
     };
 }
 
@@ -78,6 +108,11 @@ pub trait Store: Sync {
 
     /// Whatever was made of these before is out of date.
     fn changed(&self, topics: BTreeSet<Topic>) -> impl Future<Output = ()> + Send;
+
+    /// The clock of the request that asks for the work, if one does.
+    fn deadline(&self) -> Option<&Deadline> {
+        None
+    }
 }
 
 impl<S: Store + Send> Store for Arc<S> {
@@ -100,10 +135,14 @@ impl Store for DatabaseConnection {
 }
 
 /// A transaction in which verbs work. They say what they change.
+///
+/// A statement that fails is its end: PostgreSQL takes no further one, and SQLite may have rolled back
+/// by itself, so that the next one would be a transaction of its own.
 #[derive(Debug)]
 pub struct Transaction {
     inner: DatabaseTransaction,
     changed: SyncMutex<BTreeSet<Topic>>,
+    failed: AtomicBool,
 }
 
 impl Transaction {
@@ -114,6 +153,24 @@ impl Transaction {
     }
 }
 
+impl Transaction {
+    async fn run<T>(
+        &self,
+        statement: impl Future<Output = Result<T, DbErr>> + Send,
+    ) -> Result<T, DbErr> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(DbErr::Custom(
+                "the transaction has ended with an earlier statement that failed".to_owned(),
+            ));
+        }
+        let outcome = statement.await;
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
 #[async_trait::async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
@@ -121,19 +178,19 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await
+        self.run(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await
+        self.run(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await
+        self.run(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await
+        self.run(self.inner.query_all_raw(statement)).await
     }
 }
 
@@ -174,9 +231,12 @@ impl<'a, S: Store> Attempts<'a, S> {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        let db = db.clone();
+        let begin = ToItsEnd::new(async move { db.begin_with_options(options).await });
         let transaction = Transaction {
-            inner: db.begin_with_options(options).await?,
+            inner: begin.await?,
             changed: SyncMutex::default(),
+            failed: AtomicBool::new(false),
         };
         Ok(Open { transaction, turn })
     }
@@ -184,23 +244,54 @@ impl<'a, S: Store> Attempts<'a, S> {
     /// Commits what succeeded, and takes back what did not.
     ///
     /// # Errors
-    /// The outcome's own; and the database's, when it would not commit.
+    /// The outcome's own; [`Error::OutOfTime`] when the request's time is over;
+    /// [`Error::OutcomeUnknown`] when the database went away while it committed; and the database's own
+    /// when it refused to commit.
     pub async fn end<T>(&self, open: Open, outcome: Result<T>) -> Result<T> {
         let Open { transaction, turn } = open;
-        let Transaction { inner, changed } = transaction;
-        if outcome.is_ok() {
-            let committed = inner.commit().await;
-            drop(turn);
-            // Also when the commit has failed: the connection may have broken after the database had done it.
-            let changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
-            if !changed.is_empty() {
-                self.store.changed(changed).await;
+        let Transaction {
+            inner,
+            changed,
+            failed,
+        } = transaction;
+        let outcome = outcome.and_then(|value| self.may_commit(&failed).map(|()| value));
+        if outcome.is_err() {
+            // A rollback that fails leaves a connection that the pool will not take back.
+            if let Err(error) = inner.rollback().await {
+                tracing::debug!(%error, "no rollback: the connection is closed, which ends the transaction");
             }
-            committed?;
-        } else if let Err(error) = inner.rollback().await {
-            tracing::debug!(%error, "no rollback: the connection is gone, and the transaction with it");
+            return outcome;
         }
-        outcome
+        let committed = inner.commit().await;
+        drop(turn);
+        // Also when the commit has failed: the connection may have broken after the database had done it.
+        let changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !changed.is_empty() {
+            self.store.changed(changed).await;
+        }
+        match committed {
+            Ok(()) => outcome,
+            Err(error) if surely_not_committed(&error) => {
+                let in_time = self.store.deadline().is_none_or(Deadline::reopen);
+                Err(if in_time {
+                    error.into()
+                } else {
+                    Error::OutOfTime
+                })
+            }
+            Err(error) => Err(Error::OutcomeUnknown(error)),
+        }
+    }
+
+    fn may_commit(&self, failed: &AtomicBool) -> Result<()> {
+        if failed.load(Ordering::Relaxed) {
+            let swallowed = "a statement has failed, and nothing was made of it";
+            return Err(DbErr::Custom(swallowed.to_owned()).into());
+        }
+        match self.store.deadline() {
+            Some(deadline) if !deadline.begin_commit() => Err(Error::OutOfTime),
+            _ => Ok(()),
+        }
     }
 
     /// What has come of it; or nothing when it is worth another attempt.
@@ -222,6 +313,39 @@ fn is_worth_another(error: &Error) -> bool {
         Error::Overtaken => true,
         Error::Db(error) => is_transient(error),
         _ => false,
+    }
+}
+
+/// A future that goes on when the one that waits for it is dropped. A `BEGIN` of which only the database
+/// knows would give the pool a connection with an open transaction, which the pool takes for closed.
+struct ToItsEnd<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send + 'static> ToItsEnd<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send + 'static> Future for ToItsEnd<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let outcome = work.as_mut().poll(cx);
+        if outcome.is_ready() {
+            self.0 = None;
+        }
+        outcome
+    }
+}
+
+impl<T: Send + 'static> Drop for ToItsEnd<T> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
     }
 }
 

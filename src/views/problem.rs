@@ -56,15 +56,17 @@ pub enum Kind {
     RateLimited,
     /// Something that should not happen.
     Internal,
-    /// The store cannot work just now.
+    /// The store cannot work just now. Nothing was done.
     Unavailable,
+    /// The database went away while it committed: the work is done, or it is not.
+    OutcomeUnknown,
     /// A status that none of the others stands for.
     Other(StatusCode),
 }
 
 impl Kind {
     /// Every kind that has a name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::InvalidCredentials,
@@ -83,6 +85,7 @@ impl Kind {
         Self::RateLimited,
         Self::Internal,
         Self::Unavailable,
+        Self::OutcomeUnknown,
     ];
 
     /// The kind of that name, the last part of its URI.
@@ -117,6 +120,7 @@ impl Kind {
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
             Self::Other(status) => status,
         }
     }
@@ -143,6 +147,7 @@ impl Kind {
             Self::RateLimited => "/problems/rate-limited",
             Self::Internal => "/problems/internal",
             Self::Unavailable => "/problems/unavailable",
+            Self::OutcomeUnknown => "/problems/outcome-unknown",
             Self::Other(_) => "about:blank",
         }
     }
@@ -169,6 +174,7 @@ impl Kind {
             Self::RateLimited => "Rate limited",
             Self::Internal => "Internal error",
             Self::Unavailable => "Unavailable",
+            Self::OutcomeUnknown => "Outcome unknown",
             Self::Other(status) => status.canonical_reason().unwrap_or("Error"),
         }
     }
@@ -186,10 +192,8 @@ impl Kind {
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::UNPROCESSABLE_ENTITY => Self::ValidationFailed,
-            // Loco's timeout answers 408, which would say that the client was too slow.
-            StatusCode::REQUEST_TIMEOUT
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Self::Unavailable,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::GATEWAY_TIMEOUT => Self::OutcomeUnknown,
             StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
             other => Self::Other(other),
@@ -253,7 +257,12 @@ impl Kind {
             }
             Self::Internal => "Something went wrong on the server's side.",
             Self::Unavailable => {
-                "The store cannot answer just now: its database is away, busy or too slow."
+                "The store cannot answer just now: its database is away, busy or too slow. What was asked was \
+                 not done, and will not be done later."
+            }
+            Self::OutcomeUnknown => {
+                "The connection to the database broke while the change was being committed. The change was \
+                 either made completely or not at all, and the store cannot know which."
             }
             Self::Other(_) => "The request was not carried out.",
         }
@@ -297,9 +306,10 @@ impl Kind {
             Self::Internal => {
                 "Try again. If it stays, tell the store's operators the request_id, which finds it in the log."
             }
-            Self::Unavailable => {
-                "Try again after as many seconds as the Retry-After header says; with an Idempotency-Key a \
-                 POST is carried out only once."
+            Self::Unavailable => "Try again after as many seconds as the Retry-After header says.",
+            Self::OutcomeUnknown => {
+                "Send a POST again with the same Idempotency-Key: it is carried out only once, and answered as \
+                 the first time. Without a key, or after another method, look at what is there first."
             }
             Self::Other(_) => "Read detail.",
         }
@@ -331,7 +341,13 @@ impl Kind {
             Self::Internal => {
                 "Something went wrong on our side. The request_id finds it in the log."
             }
-            Self::Unavailable => "The store cannot answer just now. Try again shortly.",
+            Self::Unavailable => {
+                "The store cannot answer just now. Nothing was done. Try again shortly."
+            }
+            Self::OutcomeUnknown => {
+                "The store cannot know whether this was done. Repeat the request with the same \
+                 Idempotency-Key, or look at what is there."
+            }
             _ => "The request cannot be carried out.",
         }
     }
@@ -545,6 +561,11 @@ impl From<models::Error> for Problem {
             Error::PreconditionFailed => Self::new(Kind::PreconditionFailed),
             Error::NotTracked | Error::Overtaken => {
                 Self::new(Kind::Conflict).because(sentence(&error))
+            }
+            Error::OutOfTime => Self::new(Kind::Unavailable),
+            Error::OutcomeUnknown(error) => {
+                tracing::error!(%error, "the database did not say whether it committed");
+                Self::new(Kind::OutcomeUnknown)
             }
             Error::Db(error) => error.into(),
             Error::Internal(error) => error.into(),

@@ -13,20 +13,21 @@ use boxcar::{
     models::{
         Actor, Error, connection,
         error::{is_outage, is_transient},
-        products::{Changes, Model},
+        products::{self, Changes, Model},
         stock_movements,
+        transaction::Attempts,
         types::Stock,
     },
     transaction,
 };
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{Barrier, Notify},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -130,6 +131,115 @@ async fn an_attempt_that_failed_leaves_nothing_for_the_next() {
     })
     .unwrap();
     assert_eq!(pieces_in_the_ledger(db).await, 10);
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_ends_its_transaction() {
+    let db = postgres()
+        .append_query_errors([refused("23505")])
+        .append_query_results([[rows::product()], [rows::product()]])
+        .into_connection();
+    let outcome: Result<(), Error> = transaction!(&db, |txn| {
+        Model::find(txn, 7).await.unwrap_err();
+        Model::find(txn, 7).await.unwrap_err();
+        Ok(())
+    });
+    outcome.unwrap_err();
+    assert_eq!(ended(db), ["ROLLBACK"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_could_not_roll_back_is_not_used_again() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    if db.get_database_backend() != DbBackend::Sqlite {
+        println!("it is SQLite that rolls back by itself when the disk is full");
+        return;
+    }
+    add_product(db, &kettle(None, None)).await;
+    // Held together, they are all the connections that there are.
+    let mut whole_pool = Vec::new();
+    for _ in 0..shop.ctx.config.database.max_connections {
+        whole_pool.push(db.begin().await.unwrap());
+    }
+    for connection in whole_pool {
+        // SQLite takes as many pages as there are when there are more.
+        connection
+            .execute_unprepared("PRAGMA max_page_count = 1")
+            .await
+            .unwrap();
+        connection.rollback().await.unwrap();
+    }
+    let mut full = 0;
+    for _ in 0..2 * shop.ctx.config.database.max_connections {
+        let before = products_seen_from_outside(&shop).await;
+        let large = "x".repeat(5_000);
+        let added: Result<Model, Error> = transaction!(db, |txn| {
+            let product = Model::create(txn, &kettle(None, None), &Actor::system()).await?;
+            let update = format!(
+                "UPDATE products SET description = '{large}' WHERE id = {}",
+                product.id
+            );
+            txn.execute_unprepared(&update).await?;
+            Ok(product)
+        });
+        match added {
+            Ok(_) => assert_eq!(products_seen_from_outside(&shop).await, before + 1),
+            Err(Error::Db(error)) => {
+                assert!(is_outage(&error), "{error}");
+                assert_eq!(products_seen_from_outside(&shop).await, before);
+                full += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(full > 0, "no connection was full");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_begin_that_is_abandoned_leaves_no_connection_in_a_transaction() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let mut abandoned = 0;
+    for round in 0..300 {
+        let mut attempts = Attempts::on(db);
+        let begin = attempts.begin();
+        let patience = Duration::from_micros(7 * round % 900);
+        abandoned += usize::from(timeout(patience, begin).await.is_err());
+    }
+    assert!(abandoned > 0, "none was abandoned");
+    for _ in 0..4 * shop.ctx.config.database.max_connections {
+        assert_eq!(open_transactions(db).await, 0);
+    }
+}
+
+/// How many transactions are open on the connection that comes next out of the pool, or, where the server
+/// tells, on all of them. Those that are about to be taken back have a moment to go.
+async fn open_transactions(db: &DatabaseConnection) -> i64 {
+    let question = match db.get_database_backend() {
+        DbBackend::MySql => "SELECT CAST(@@in_transaction AS SIGNED) AS open",
+        DbBackend::Postgres => {
+            "SELECT COUNT(*) AS open FROM pg_stat_activity \
+             WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+        }
+        _ => {
+            // Refused within a transaction.
+            let begun = db.begin_with_options(at_once()).await.unwrap();
+            begun.rollback().await.unwrap();
+            return 0;
+        }
+    };
+    let mut open = 1;
+    for _ in 0..100 {
+        let question = Statement::from_string(db.get_database_backend(), question);
+        let row = db.query_one_raw(question).await.unwrap().unwrap();
+        open = row.try_get("", "open").unwrap();
+        if open == 0 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    open
 }
 
 #[tokio::test]
@@ -257,6 +367,16 @@ fn at_once() -> TransactionOptions {
 
 async fn stock(db: &DatabaseConnection, id: i64) -> i64 {
     Model::find(db, id).await.unwrap().stock.unwrap()
+}
+
+/// How many products another process finds.
+async fn products_seen_from_outside(shop: &Shop) -> usize {
+    let outside = connection::connect(&shop.ctx.config.database)
+        .await
+        .unwrap();
+    let seen = products::Entity::find().all(&outside).await.unwrap().len();
+    outside.close().await.unwrap();
+    seen
 }
 
 async fn pieces_in_the_ledger(db: &DatabaseConnection) -> i64 {

@@ -3,10 +3,12 @@
 
 mod attacks;
 mod crash;
+mod deadlines;
 mod freshness;
 mod histories;
 mod nodes;
 mod outage;
 mod races;
 mod shutdown;
+mod twins;
 mod two_nodes;

@@ -1,6 +1,6 @@
 //! Who is calling. A handler that takes an [`Account`] or an [`Admin`] cannot run without one.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -12,6 +12,7 @@ use crate::{
     models::{
         Actor, Error, Topic,
         customer_accounts::{Claims, Model, Verifier},
+        deadline::Deadline,
         orders::Scope,
         types::Role,
     },
@@ -30,13 +31,15 @@ pub struct Caller(pub Result<Arc<Model>, Problem>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub IpAddr);
 
-/// Whoever has a valid token.
+/// The caller of a request with a valid token.
 #[derive(Clone, Debug)]
-pub struct Account(pub Arc<Model>);
+pub struct Account(pub Arc<Model>, Arc<Deadline>);
 
-/// An administrator with a valid token.
+/// The caller of a request with an administrator's valid token.
 #[derive(Clone, Debug)]
-pub struct Admin(pub Arc<Model>);
+pub struct Admin {
+    account: Account,
+}
 
 /// What the request's token says, if it is this store's and not expired.
 ///
@@ -103,13 +106,19 @@ impl Account {
     pub fn is_admin(&self) -> bool {
         self.0.role() == Role::Admin
     }
+
+    /// The clock of their request.
+    #[must_use]
+    pub fn deadline(&self) -> &Deadline {
+        &self.1
+    }
 }
 
-impl Admin {
-    /// Who they are, for history.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        self.0.actor()
+impl Deref for Admin {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.account
     }
 }
 
@@ -118,7 +127,8 @@ impl<S: Sync> FromRequestParts<S> for Account {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Caller(caller) = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
-        caller.map(Self)
+        let deadline = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
+        Ok(Self(caller?, deadline))
     }
 }
 
@@ -128,7 +138,7 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let account = Account::from_request_parts(parts, state).await?;
         if account.is_admin() {
-            Ok(Self(account.0))
+            Ok(Self { account })
         } else {
             Err(Problem::new(Kind::Forbidden))
         }

@@ -189,6 +189,7 @@ impl Common {
             (true, Kind::RateLimited),
             (true, Kind::Internal),
             (true, Kind::Unavailable),
+            (!self.reads && !self.open, Kind::OutcomeUnknown),
         ];
         let common = common.into_iter().filter(|(has, _)| *has);
         let mut by_status = BTreeMap::<_, BTreeSet<_>>::new();
