@@ -1,11 +1,15 @@
-//! Ends the server so that no client notices.
+//! Readiness: whether requests should be sent here.
 //!
-//! `/_readiness` fails first, and whoever spreads the load over several nodes sends it elsewhere; then
-//! no more connections are taken, and what was asked before is answered ([`super::connections`]).
+//! Loco's own route asks whether the database answers. Here it fails too while nothing can be written,
+//! and first of all when the server ends: a load balancer sends requests elsewhere, then no more
+//! connections are taken, and what was asked before is answered ([`super::connections`]).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,14 +23,22 @@ use loco_rs::{
     Error, Result,
     app::{AppContext, Initializer},
 };
+use sea_orm::DatabaseConnection;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use crate::views::problem::{Kind, Problem};
+use crate::{
+    models::write_probe,
+    views::problem::{Kind, Problem},
+};
 
 /// Loco's own route, which asks the database.
 const READINESS: &str = "/_readiness";
 
-/// Makes readiness fail while the server ends.
+/// How long the answer to a probe stands, however often it is asked for.
+const PROBED_FOR: Duration = Duration::from_secs(1);
+
+/// Makes readiness fail while the server ends, and while nothing can be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain;
 
@@ -45,7 +57,33 @@ impl Initializer for Drain {
     }
 
     async fn after_routes(&self, router: Router, ctx: &AppContext) -> Result<Router> {
-        Ok(router.layer(middleware::from_fn_with_state(draining(ctx)?, ready)))
+        let readiness = Arc::new(Readiness {
+            draining: draining(ctx)?,
+            db: ctx.db.clone(),
+            probed: Mutex::default(),
+        });
+        Ok(router.layer(middleware::from_fn_with_state(readiness, ready)))
+    }
+}
+
+struct Readiness {
+    draining: Arc<Draining>,
+    db: DatabaseConnection,
+    /// When the database was last tried, and whether it took the write.
+    probed: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Readiness {
+    async fn is_writable(&self) -> bool {
+        let mut probed = self.probed.lock().await;
+        match *probed {
+            Some((at, writable)) if at.elapsed() < PROBED_FOR => writable,
+            _ => {
+                let writable = write_probe::is_writable(&self.db).await;
+                *probed = Some((Instant::now(), writable));
+                writable
+            }
+        }
     }
 }
 
@@ -56,11 +94,18 @@ impl Draining {
     }
 }
 
-async fn ready(State(draining): State<Arc<Draining>>, request: Request, next: Next) -> Response {
-    if draining.begun.load(Ordering::Relaxed) && request.uri().path() == READINESS {
+async fn ready(State(readiness): State<Arc<Readiness>>, request: Request, next: Next) -> Response {
+    if request.uri().path() != READINESS {
+        return next.run(request).await;
+    }
+    if readiness.draining.begun.load(Ordering::Relaxed) {
         return Problem::new(Kind::Unavailable).into_response();
     }
-    next.run(request).await
+    let answer = next.run(request).await;
+    if answer.status().is_success() && !readiness.is_writable().await {
+        return Problem::new(Kind::Unavailable).into_response();
+    }
+    answer
 }
 
 /// What the server knows of its end.

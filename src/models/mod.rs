@@ -21,6 +21,7 @@ pub mod listing;
 pub mod topic;
 pub mod transaction;
 pub mod types;
+pub mod write_probe;
 
 pub use self::{
     actor::Actor,

@@ -340,10 +340,10 @@ async fn contents(db: &DatabaseConnection) -> Vec<String> {
     ]
 }
 
-/// The tables of a SQLite file.
+/// The tables of a SQLite file in which a store has rows.
 async fn tables(db: &DatabaseConnection) -> Vec<String> {
     let query = "SELECT name FROM sqlite_master WHERE type = 'table' \
-                 AND name NOT LIKE 'sqlite%' AND name <> 'seaql_migrations' ORDER BY name";
+                 AND name NOT LIKE 'sqlite%' AND name NOT IN ('seaql_migrations', 'write_probes') ORDER BY name";
     let found = sea_orm::Statement::from_string(db.get_database_backend(), query);
     let found = db.query_all_raw(found).await.unwrap();
     found
