@@ -11,7 +11,7 @@ use sea_orm::DatabaseConnection;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use self::extract::Account;
-use crate::models::{Topic, deadline::Deadline, transaction::Store};
+use crate::models::{self, Topic, Transaction, deadline::Deadline, transaction::Store};
 
 pub mod auth;
 pub mod customer_accounts;
@@ -69,6 +69,10 @@ impl Store for OnBehalf<'_> {
 
     async fn changed(&self, topics: BTreeSet<Topic>) {
         self.ctx.changed(topics).await;
+    }
+
+    async fn admit(&self, txn: &Transaction) -> models::Result<()> {
+        self.account.admit(txn).await
     }
 
     fn deadline(&self) -> Option<&Deadline> {

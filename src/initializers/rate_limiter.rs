@@ -41,7 +41,7 @@ use crate::{
         extract::{
             Address,
             cached::topics,
-            caller::{self, Accounts, Caller},
+            caller::{self, Accounts, Caller, Expiry},
         },
     },
     models::{
@@ -206,6 +206,9 @@ impl Limiter {
         }
         parts.extensions.insert(Address(address));
         parts.extensions.insert(Caller(caller));
+        if let Ok(claims) = &claims {
+            parts.extensions.insert(Expiry(claims.exp));
+        }
         parts.extensions.insert(noted);
         let request = Request::from_parts(parts, body);
         match &self.budget {

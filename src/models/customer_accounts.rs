@@ -3,8 +3,8 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use loco_rs::{auth::jwt::JWT, config};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, ExprTrait, IntoActiveModel, LoaderTrait, QuerySelect,
-    entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, LoaderTrait,
+    QuerySelect, Statement, entity::prelude::*, sea_query::Expr,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,6 +77,8 @@ pub struct Claims {
     pub version: i64,
     /// When it was made, in seconds since 1970.
     iat: i64,
+    /// When it expires, in seconds since 1970.
+    pub exp: i64,
 }
 
 /// Something with its password hashed, which takes too long for a transaction.
@@ -169,6 +171,31 @@ impl Model {
             .all(txn)
             .await?;
         Self::find(txn, id).await
+    }
+
+    /// Refuses an account that is not what it was when its token was proven: it may be gone, and every new
+    /// password, role and logout raises its version. From then on it stays as it is until the transaction
+    /// ends, while other transactions may ask the same.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`].
+    pub async fn assert_current(txn: &Transaction, id: i64, token_version: i64) -> Result<()> {
+        let backend = txn.get_database_backend();
+        let current = "SELECT token_version FROM customer_accounts WHERE id =";
+        let current = match backend {
+            // MariaDB does not know FOR SHARE.
+            DbBackend::MySql => format!("{current} ? LOCK IN SHARE MODE"),
+            DbBackend::Postgres => format!("{current} $1 FOR SHARE"),
+            _ => format!("{current} ?"),
+        };
+        let current = Statement::from_sql_and_values(backend, current, [id.into()]);
+        let current = txn.query_one_raw(current).await?;
+        let current = current.map(|row| row.try_get::<i64>("", "token_version"));
+        if current.transpose()? == Some(token_version) {
+            Ok(())
+        } else {
+            Err(Error::Revoked)
+        }
     }
 
     /// The customer's account, locked until the transaction ends.

@@ -42,6 +42,9 @@ pub enum Error {
     /// What was read has changed before it could be acted on. The transaction is tried again.
     #[error("another request was faster")]
     Overtaken,
+    /// The caller's account, password, role or login has changed since the request began.
+    #[error("the caller may not do this any more")]
+    Revoked,
     /// The time for the request was over before its transaction could commit. Nothing was done.
     #[error("the time was over before the work was done")]
     OutOfTime,

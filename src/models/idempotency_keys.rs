@@ -126,6 +126,7 @@ impl Claim {
             && !matches!(
                 refusal,
                 Error::KeyReused
+                    | Error::Revoked
                     | Error::OutOfTime
                     | Error::OutcomeUnknown(_)
                     | Error::Db(_)

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    future::ready,
     pin::Pin,
     sync::{
         Arc, Mutex as SyncMutex, PoisonError,
@@ -57,7 +58,11 @@ macro_rules! transaction {
                     let outcome = match attempts.begin().await {
                         Ok(open) => {
                             let $txn = open.transaction();
-                            let outcome: $crate::models::Result<_> = async { $work }.await;
+                            let outcome: $crate::models::Result<_> = async {
+                                $crate::models::transaction::Store::admit(store, $txn).await?;
+                                $work
+                            }
+                            .await;
                             attempts.end(open, outcome).await
                         }
                         Err(error) => Err(error),
@@ -109,6 +114,15 @@ pub trait Store: Sync {
     /// Whatever was made of these before is out of date.
     fn changed(&self, topics: BTreeSet<Topic>) -> impl Future<Output = ()> + Send;
 
+    /// Refuses the work when the one who asks for it may not have it done any more. Asked first in every
+    /// transaction, and true until its end: what takes a right away waits for those who use it.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`].
+    fn admit(&self, _: &Transaction) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
     /// The clock of the request that asks for the work, if one does.
     fn deadline(&self) -> Option<&Deadline> {
         None
@@ -122,6 +136,14 @@ impl<S: Store + Send> Store for Arc<S> {
 
     async fn changed(&self, topics: BTreeSet<Topic>) {
         self.as_ref().changed(topics).await;
+    }
+
+    async fn admit(&self, txn: &Transaction) -> Result<()> {
+        self.as_ref().admit(txn).await
+    }
+
+    fn deadline(&self) -> Option<&Deadline> {
+        self.as_ref().deadline()
     }
 }
 

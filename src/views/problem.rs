@@ -562,6 +562,7 @@ impl From<models::Error> for Problem {
             Error::NotTracked | Error::Overtaken => {
                 Self::new(Kind::Conflict).because(sentence(&error))
             }
+            Error::Revoked => Self::unauthenticated(Some("invalid_token")),
             Error::OutOfTime => Self::new(Kind::Unavailable),
             Error::OutcomeUnknown(error) => {
                 tracing::error!(%error, "the database did not say whether it committed");

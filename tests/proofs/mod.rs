@@ -9,6 +9,7 @@ mod histories;
 mod nodes;
 mod outage;
 mod races;
+mod revocation;
 mod shutdown;
 mod twins;
 mod two_nodes;

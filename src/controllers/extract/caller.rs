@@ -10,9 +10,10 @@ use loco_rs::app::AppContext;
 
 use crate::{
     models::{
-        Actor, Error, Topic,
+        Actor, Error, Topic, Transaction,
         customer_accounts::{Claims, Model, Verifier},
         deadline::Deadline,
+        now,
         orders::Scope,
         types::Role,
     },
@@ -31,9 +32,20 @@ pub struct Caller(pub Result<Arc<Model>, Problem>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub IpAddr);
 
+/// When the request's token expires, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry(pub i64);
+
 /// The caller of a request with a valid token.
 #[derive(Clone, Debug)]
-pub struct Account(pub Arc<Model>, Arc<Deadline>);
+pub struct Account(pub Arc<Model>, Request);
+
+/// What the request has of its own.
+#[derive(Clone, Debug)]
+struct Request {
+    expiry: Expiry,
+    deadline: Arc<Deadline>,
+}
 
 /// The caller of a request with an administrator's valid token.
 #[derive(Clone, Debug)]
@@ -110,7 +122,19 @@ impl Account {
     /// The clock of their request.
     #[must_use]
     pub fn deadline(&self) -> &Deadline {
-        &self.1
+        &self.1.deadline
+    }
+
+    /// Refuses them in a transaction when their token has ended since their request began.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`].
+    pub async fn admit(&self, txn: &Transaction) -> Result<(), Error> {
+        let Expiry(expiry) = self.1.expiry;
+        if expiry <= now().timestamp() {
+            return Err(Error::Revoked);
+        }
+        Model::assert_current(txn, self.0.id, self.0.token_version).await
     }
 }
 
@@ -127,8 +151,12 @@ impl<S: Sync> FromRequestParts<S> for Account {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Caller(caller) = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
-        let deadline = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
-        Ok(Self(caller?, deadline))
+        let account = caller?;
+        let request = Request {
+            expiry: parts.extensions.get().copied().ok_or_else(nobody_asked)?,
+            deadline: parts.extensions.get().cloned().ok_or_else(nobody_asked)?,
+        };
+        Ok(Self(account, request))
     }
 }
 

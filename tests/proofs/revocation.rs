@@ -1,0 +1,316 @@
+//! A right is taken away while a request that uses it is open: once that is acknowledged, the request
+//! writes nothing.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+};
+use boxcar::models::{customer_accounts, customers, orders, products, stock_movements};
+use futures_util::stream;
+use sea_orm::{EntityTrait, PaginatorTrait};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::support::{Answer, Client, PASSWORD, Shop};
+
+const NEW_PASSWORD: &str = "copper lantern 41 drifting reef";
+
+#[tokio::test]
+async fn no_write_of_a_deleted_administrator_is_done() {
+    assert_revoked_by(|root, boss| async move {
+        let answer = root
+            .delete(&format!("/customer-accounts/{}", boss.account_id))
+            .await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_write_of_a_demoted_administrator_is_done() {
+    assert_revoked_by(|root, boss| async move {
+        let path = format!("/customer-accounts/{}", boss.account_id);
+        let answer = root.patch(&path, json!({ "role": "customer" })).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_write_of_an_administrator_who_has_logged_out_is_done() {
+    assert_revoked_by(|_, boss| async move {
+        let answer = boss.post("/auth/logout", json!({})).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_write_of_an_administrator_whose_password_was_reset_is_done() {
+    assert_revoked_by(|root, boss| async move {
+        let path = format!("/customer-accounts/{}", boss.account_id);
+        let answer = root.patch(&path, json!({ "password": NEW_PASSWORD })).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_that_was_reset_is_not_replaced_by_a_change_in_flight() {
+    let (shop, root) = Shop::open_with_admin().await;
+    let ada = shop.customer("ada").await;
+    let stolen =
+        json!({ "current_password": PASSWORD, "new_password": "thief of the violet harbor 77" });
+    let change = Open::send(&ada, Method::PUT, "/auth/password", &stolen).await;
+    let path = format!("/customer-accounts/{}", ada.account_id);
+    let reset = root.patch(&path, json!({ "password": NEW_PASSWORD })).await;
+    assert_eq!(reset.status, StatusCode::OK);
+    let change = change.finish().await;
+    change.assert_problem(StatusCode::UNAUTHORIZED, "unauthenticated");
+    assert_eq!(
+        shop.log_in("ada", NEW_PASSWORD).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whenever_a_thief_changes_the_password_the_acknowledged_reset_stands() {
+    let (shop, root) = Shop::open_with_admin().await;
+    for round in 0..12 {
+        let name = format!("ada{round}");
+        let ada = shop.customer(&name).await;
+        let path = format!("/customer-accounts/{}", ada.account_id);
+        let stolen = json!({ "current_password": PASSWORD, "new_password": "thief of the violet harbor 77" });
+        let thief = tokio::spawn(async move { ada.put("/auth/password", stolen).await });
+        tokio::time::sleep(std::time::Duration::from_millis(round * 7)).await;
+        let reset = root.patch(&path, json!({ "password": NEW_PASSWORD })).await;
+        let thief = thief.await.unwrap();
+        assert_eq!(reset.status, StatusCode::OK, "{}", reset.body);
+        assert!(
+            [
+                StatusCode::NO_CONTENT,
+                StatusCode::UNAUTHORIZED,
+                StatusCode::UNPROCESSABLE_ENTITY
+            ]
+            .contains(&thief.status),
+            "{}",
+            thief.body
+        );
+        let owner = shop.log_in(&name, NEW_PASSWORD).await;
+        assert_eq!(
+            owner.status,
+            StatusCode::OK,
+            "round {round}: {}",
+            thief.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_while_its_request_is_open_writes_nothing() {
+    let (shop, _) = Shop::open_with_admin().await;
+    let mut jwt = shop.ctx.config.get_jwt_config().unwrap().clone();
+    jwt.expiration = 2;
+    let admin = customer_accounts::Entity::find()
+        .one(&shop.ctx.db)
+        .await
+        .unwrap()
+        .unwrap();
+    let brief = shop.bearing(Some(admin.token(&jwt).unwrap()));
+    let tea = json!({ "name": "Tea", "price": "1" });
+    let open = Open::send(&brief, Method::POST, "/products", &tea).await;
+    while brief.get("/auth/me").await.status == StatusCode::OK {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let answer = open.finish().await;
+    answer.assert_problem(StatusCode::UNAUTHORIZED, "unauthenticated");
+    assert_eq!(
+        products::Entity::find().count(&shop.ctx.db).await.unwrap(),
+        0
+    );
+}
+
+/// Opens one request of each kind for an administrator, takes the right away, and sends the rest.
+async fn assert_revoked_by<F: Future<Output = ()>>(revoke: impl FnOnce(Client, Client) -> F) {
+    let (shop, root) = Shop::open_with_admin().await;
+    let ada = shop.customer("ada").await;
+    let boss = boss(&shop).await;
+    let product = json!({ "name": "Tea", "price": "2", "stock": 9 });
+    let product = root.add_product(product).await;
+    let order = ada.order(&[(product, 1)]).await.body["id"].clone();
+    let to = |path: &str| {
+        path.replace("{product}", &product.to_string())
+            .replace("{order}", &order.to_string())
+            .replace("{customer}", &ada.customer_id.to_string())
+            .replace("{account}", &ada.account_id.to_string())
+    };
+    let bo = root
+        .post(
+            "/customers",
+            json!({ "name": "Bo", "email": "bo@example.com" }),
+        )
+        .await;
+    let requests = [
+        (
+            Method::POST,
+            "/products",
+            json!({ "name": "Cup", "price": "1" }),
+        ),
+        (
+            Method::PUT,
+            "/products/{product}",
+            json!({ "name": "Cup", "price": "1" }),
+        ),
+        (
+            Method::PATCH,
+            "/products/{product}",
+            json!({ "price": "1" }),
+        ),
+        (
+            Method::POST,
+            "/products/{product}/stock",
+            json!({ "delta": 1, "reason": "x" }),
+        ),
+        (
+            Method::POST,
+            "/customers",
+            json!({ "name": "Eve", "email": "eve@example.com" }),
+        ),
+        (
+            Method::PUT,
+            "/customers/{customer}",
+            json!({ "name": "Eve", "email": "eve@example.com" }),
+        ),
+        (
+            Method::PATCH,
+            "/customers/{customer}",
+            json!({ "name": "Eve" }),
+        ),
+        (
+            Method::POST,
+            "/customer-accounts",
+            json!({ "customer_id": bo.body["id"], "username": "bobby", "password": NEW_PASSWORD, "role": "admin" }),
+        ),
+        (
+            Method::PATCH,
+            "/customer-accounts/{account}",
+            json!({ "role": "admin" }),
+        ),
+        (
+            Method::PUT,
+            "/customer-accounts/{account}",
+            json!({ "username": "eve", "password": NEW_PASSWORD }),
+        ),
+        (
+            Method::POST,
+            "/orders",
+            json!({ "customer_id": ada.customer_id, "items": [{ "product_id": product, "quantity": 1 }] }),
+        ),
+        (
+            Method::PATCH,
+            "/orders/{order}",
+            json!({ "status": "paid" }),
+        ),
+        (Method::POST, "/orders/{order}/cancel", json!({})),
+        (
+            Method::PUT,
+            "/auth/password",
+            json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD }),
+        ),
+        (Method::POST, "/auth/logout", json!({})),
+    ];
+    let mut open = Vec::new();
+    for (method, path, body) in &requests {
+        open.push(Open::send(&boss, method.clone(), &to(path), body).await);
+    }
+    revoke(root.clone(), boss).await;
+    let before = everything(&shop).await;
+    let mut written = Vec::new();
+    for (open, (method, path, _)) in open.into_iter().zip(&requests) {
+        let answer = open.finish().await;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            written.push(format!(
+                "{method} {path}: {} {}",
+                answer.status, answer.body
+            ));
+        }
+    }
+    assert_eq!(written, Vec::<String>::new());
+    assert_eq!(everything(&shop).await, before);
+}
+
+/// An administrator who is a customer too, and so can be demoted.
+async fn boss(shop: &Shop) -> Client {
+    let mut boss = shop.customer("boss").await;
+    let root = shop.admin_named("other-root").await;
+    let path = format!("/customer-accounts/{}", boss.account_id);
+    let raised = root.patch(&path, json!({ "role": "admin" })).await;
+    assert_eq!(raised.status, StatusCode::OK, "{}", raised.body);
+    let login = shop.log_in("boss", PASSWORD).await;
+    boss.token = login.body["token"].as_str().map(str::to_owned);
+    boss
+}
+
+/// Every row that a request here could change.
+async fn everything(shop: &Shop) -> Value {
+    let db = &shop.ctx.db;
+    let text = |rows: String| Value::from(rows);
+    json!([
+        text(format!(
+            "{:?}",
+            products::Entity::find().all(db).await.unwrap()
+        )),
+        text(format!(
+            "{:?}",
+            customers::Entity::find().all(db).await.unwrap()
+        )),
+        text(format!(
+            "{:?}",
+            orders::Entity::find().all(db).await.unwrap()
+        )),
+        text(format!(
+            "{:?}",
+            customer_accounts::Entity::find().all(db).await.unwrap()
+        )),
+        text(format!(
+            "{:?}",
+            stock_movements::Entity::find().all(db).await.unwrap()
+        )),
+    ])
+}
+
+/// A request whose head has been taken, and whose body is still awaited.
+struct Open {
+    rest: Arc<Notify>,
+    answer: tokio::task::JoinHandle<Answer>,
+}
+
+impl Open {
+    async fn send(client: &Client, method: Method, path: &str, body: &Value) -> Self {
+        let (asked, rest) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (body_asked, body_rest, body) =
+            (Arc::clone(&asked), Arc::clone(&rest), body.to_string());
+        let body = stream::once(async move {
+            body_asked.notify_one();
+            body_rest.notified().await;
+            Ok::<_, std::convert::Infallible>(body)
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from_stream(body))
+            .unwrap();
+        let client = client.clone();
+        let answer = tokio::spawn(async move { client.request(request).await });
+        asked.notified().await;
+        Self { rest, answer }
+    }
+
+    async fn finish(self) -> Answer {
+        self.rest.notify_one();
+        self.answer.await.unwrap()
+    }
+}
