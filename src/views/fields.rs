@@ -20,6 +20,10 @@ use crate::models::{
     types::{JsonType, Password, Scalar, Violation},
 };
 
+/// How many broken rules are named at most: more would only make an answer that is longer than what
+/// was sent.
+pub const MOST_FAULTS: usize = 100;
+
 /// Something that can be read from fields.
 pub trait FromFields: Sized {
     /// Whether a body need not be sent at all: one without fields is meant then.
@@ -248,11 +252,8 @@ impl<'a> Fields<'a> {
 
     /// Notes that a field breaks a rule.
     pub fn refuse(&mut self, name: &str, code: &'static str, message: impl Into<String>) {
-        self.broken.push(BrokenRule::at(
-            format!("{}/{}", self.path, escaped(name)),
-            code,
-            message,
-        ));
+        let pointer = format!("{}/{}", self.path, escaped(name));
+        self.note([BrokenRule::at(pointer, code, message)]);
     }
 
     /// Notes that it cannot be understood at all.
@@ -272,16 +273,20 @@ impl<'a> Fields<'a> {
         self.has(name) || self.empty.iter().any(|empty| empty == name)
     }
 
+    fn note(&mut self, broken: impl IntoIterator<Item = BrokenRule>) {
+        let room = MOST_FAULTS - self.broken.len();
+        self.broken.extend(broken.into_iter().take(room));
+    }
+
     fn element<T: FromFields>(&mut self, raw: &RawValue, path: String) -> Option<T> {
         let Some(members) = members(raw) else {
-            self.broken
-                .push(BrokenRule::at(path, "type", "must be a JSON object"));
+            self.note([BrokenRule::at(path, "type", "must be a JSON object")]);
             return None;
         };
         match Fields::new(members, path, self.password_min_length).finish(T::read) {
             Ok(element) => Some(element),
             Err(Rejection::Invalid(broken)) => {
-                self.broken.extend(broken);
+                self.note(broken);
                 None
             }
             Err(Rejection::Malformed(why)) => {
@@ -348,7 +353,7 @@ impl<'a> Fields<'a> {
             .map(|(name, _)| name.to_string())
             .filter(|name| !self.asked.contains(name.as_str()))
             .collect();
-        for name in unknown {
+        for name in unknown.into_iter().take(MOST_FAULTS) {
             self.refuse(&name, "unknown", "is not known here");
         }
         match value {

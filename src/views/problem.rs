@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::Rejection;
+use super::fields::{MOST_FAULTS, Rejection};
 use crate::models::{
     self,
     error::{BrokenRule, is_outage},
@@ -407,7 +407,7 @@ pub struct ProblemBody<'a> {
     pub instance: &'a str,
     /// What finds the request in the log.
     pub request_id: &'a str,
-    /// What is wrong with which part of the request.
+    /// What is wrong with which part of the request: the first 100 faults.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [Fault],
 }
@@ -488,12 +488,16 @@ impl Problem {
     }
 
     fn invalid(broken: Vec<BrokenRule>) -> Self {
-        let fields = if broken.len() == 1 {
-            "1 field is".to_owned()
-        } else {
-            format!("{} fields are", broken.len())
+        let detail = match broken.len() {
+            1 => "1 field is invalid.".to_owned(),
+            MOST_FAULTS.. => {
+                format!(
+                    "{MOST_FAULTS} fields or more are invalid; the first {MOST_FAULTS} are named."
+                )
+            }
+            several => format!("{several} fields are invalid."),
         };
-        let mut problem = Self::new(Kind::ValidationFailed).because(format!("{fields} invalid."));
+        let mut problem = Self::new(Kind::ValidationFailed).because(detail);
         problem.errors = broken.into_iter().map(Fault::from).collect();
         problem
     }

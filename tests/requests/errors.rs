@@ -260,6 +260,25 @@ async fn an_unknown_field_alone_is_enough_to_refuse_a_body() {
 }
 
 #[tokio::test]
+async fn no_more_than_a_hundred_faults_are_named() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let unknown: serde_json::Map<_, _> = (0..5_000).map(|n| (n.to_string(), json!(1))).collect();
+    let lines: Vec<_> = (0..100).map(|_| json!({ "a": 1, "b": 2 })).collect();
+    for (client, path, body) in [
+        (shop.stranger(), "/auth/login", unknown.into()),
+        (admin, "/orders", json!({ "items": lines })),
+    ] {
+        let answer = client.post(path, body).await;
+        answer.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed");
+        assert_eq!(answer.faults().len(), 100, "{path}");
+        assert_eq!(
+            answer.body["detail"], "100 fields or more are invalid; the first 100 are named.",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_is_there_twice_is_refused() {
     let shop = Shop::open().await;
     let admin = shop.admin().await;
