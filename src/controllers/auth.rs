@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     models::{
-        self, customer_accounts, customer_accounts::PasswordChange, listing::NoFilter, types::fold,
+        self, customer_accounts,
+        customer_accounts::PasswordChange,
+        listing::NoFilter,
+        queue::{Client, hashing},
+        types::fold,
     },
     settings::Settings,
     stores::{Stores, budgets::Quota, plugged_in},
@@ -53,9 +57,10 @@ async fn login(
     address: Address,
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
-    let attempt = Attempt::begin(&ctx, &login.username, address).await?;
-    let account =
-        customer_accounts::Model::authenticate(&ctx.db, &login.username, login.password).await;
+    let Login { username, password } = login;
+    let turn = hashing().turn(Client::at(address.0)).await?;
+    let attempt = Attempt::begin(&ctx, &username, address).await?;
+    let account = customer_accounts::Model::authenticate(&ctx.db, &username, password, &turn).await;
     if !matches!(account, Ok(None)) {
         attempt.forget().await;
     }
@@ -114,15 +119,15 @@ async fn change_password(
     Json(change): Json<PasswordChange>,
 ) -> Result<NoContent, Problem> {
     let id = account.0.id;
+    let turn = hashing().turn(Client::Account(id)).await?;
     // Whoever has found a token must not find out the password with it.
     let attempt = Attempt::begin(&ctx, &account.0.username, address).await?;
-    let changes = match change.hashed(&ctx.db, id).await {
-        Err(error) if is_mismatch(&error) => return Err(error.into()),
-        changes => {
-            attempt.forget().await;
-            changes?
-        }
-    };
+    let changes = change.hashed(&ctx.db, id, &turn).await;
+    if !matches!(changes, Err(models::Error::WrongPassword)) {
+        attempt.forget().await;
+    }
+    let changes = changes?;
+    drop(turn);
     transaction!(&ctx.on_behalf_of(&account), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.change(txn, &changes).await
@@ -130,14 +135,11 @@ async fn change_password(
     Ok(NoContent)
 }
 
-fn is_mismatch(error: &models::Error) -> bool {
-    matches!(error, models::Error::Invalid(rules) if rules.iter().any(|rule| rule.violation.code == "mismatch"))
-}
-
 /// An attempt to show who one is by a password.
 ///
-/// It counts as a failure until it turns out to be none: so however many are made at once, no more of
-/// them fail than may.
+/// It counts as a failure until it turns out to be none, also when its client hangs up: so however many
+/// are made at once, no more of them fail than may. It is made in its client's turn, which ends when the
+/// outcome is known: so nobody is refused for attempts that have not failed.
 struct Attempt {
     stores: Arc<Stores>,
     budgets: Vec<(String, Quota)>,
@@ -158,7 +160,8 @@ impl Attempt {
             Vec::new()
         } else {
             // No account has a longer name.
-            let username: String = fold(username).chars().take(64).collect();
+            let username: String = username.chars().take(64).collect();
+            let username = fold(&username);
             let of_username = format!("login {address} {username}");
             let of_address = format!("login {address}");
             vec![

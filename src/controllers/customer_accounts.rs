@@ -13,6 +13,7 @@ use crate::{
         customer_accounts::{Changes, Filter, Key, Model, Registration},
         idempotency_keys::KeptAnswer,
         listing::Listing,
+        queue::Client,
     },
     once, transaction,
     views::{
@@ -80,7 +81,9 @@ async fn create_customer_account(
     }: Idempotent<Registration>,
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, admin.0.id)?;
-    let registration = registration.hashed(&ctx.db).await?;
+    let registration = registration
+        .hashed(&ctx.db, Client::Account(admin.0.id))
+        .await?;
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let account = Model::create(txn, &registration).await?;
         created(
@@ -177,7 +180,8 @@ async fn change(
     if_match: &IfMatch,
     changes: Changes,
 ) -> Result<Changed, Problem> {
-    let changes = changes.hashed(&ctx.db, id).await?;
+    let client = Client::Account(admin.0.id);
+    let changes = changes.hashed(&ctx.db, id, client).await?;
     let account = transaction!(&ctx.on_behalf_of(admin), |txn| {
         let account = Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;

@@ -15,7 +15,9 @@ use crate::{
         customer_accounts::{Hashed, Registration},
         customers, idempotency_keys, order_events, order_items,
         orders::{self, Line, NewOrder, Scope, Status},
-        products, stock_movements,
+        products,
+        queue::Client,
+        stock_movements,
         transaction::Store,
         types::{Id, Note, Password, Quantity, Role, ShippingAddress, Sku, Username},
     },
@@ -75,7 +77,7 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
             password,
             role: Role::Customer,
         };
-        let account = registration.hashed(&ctx.db).await?;
+        let account = registration.hashed(&ctx.db, Client::System).await?;
         accounts.insert(person.details.email.as_str(), account);
     }
     transaction!(ctx, |txn| {

@@ -10,6 +10,7 @@ use crate::{
     models::{
         self,
         customer_accounts::{Model, Registration},
+        queue::Client,
         types::{Password, Scalar, Username, Violation},
     },
     settings::Settings,
@@ -68,7 +69,16 @@ impl Initializer for FirstAdmin {
 
 async fn make(ctx: &AppContext, username: Username, password: Password) -> Result<()> {
     let registration = Registration::administrator(username, password);
-    let registration = registration.hashed(&ctx.db).await?;
+    let refused = |error| match error {
+        models::Error::Invalid(rules) => rules.first().map_or(Error::InternalServerError, |rule| {
+            unusable("ADMIN_PASSWORD", &rule.violation)
+        }),
+        error => error.into(),
+    };
+    let registration = registration
+        .hashed(&ctx.db, Client::System)
+        .await
+        .map_err(refused)?;
     match transaction!(ctx, |txn| Model::create(txn, &registration).await) {
         Ok(_) => Ok(()),
         // Another node that starts at the same time was faster; or the name is a customer's.

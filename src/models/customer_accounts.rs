@@ -14,12 +14,17 @@ use super::{
     Actor, Error, Result, Topic, Transaction, customers,
     error::{BrokenRule, taken},
     listing::{self, Listing, Mark, Page, Position, SortKey},
-    now, order_events, stock_movements,
+    now, order_events,
+    queue::{Client, Turn, hashing},
+    stock_movements,
     types::{Password, PasswordHash, Role, Scalar, Username, fold},
 };
 
 /// Who issues the tokens and for whom they are meant (RFC 8725, 3.8 and 3.9).
 const TOKEN_ISSUER: &str = "boxcar";
+
+/// What everybody knows of the store, and tries first in a password.
+const STORE_NAMES: [&str; 3] = [TOKEN_ISSUER, "shop", "store"];
 
 /// By how much a token may seem to come from the future.
 const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
@@ -86,6 +91,8 @@ pub struct Claims {
 pub struct Hashed<T> {
     what: T,
     password_hash: Option<PasswordHash>,
+    /// The version of the account whose password showed who is asking.
+    proven_version: Option<i64>,
 }
 
 /// Which accounts are listed.
@@ -219,6 +226,7 @@ impl Model {
         db: &impl ConnectionTrait,
         username: &str,
         password: Password,
+        turn: &Turn,
     ) -> Result<Option<Self>> {
         let account = match Username::parse(username) {
             Ok(username) => {
@@ -232,7 +240,7 @@ impl Model {
         let hash = account
             .as_ref()
             .map(|account| PasswordHash::stored(account.password_hash.clone()));
-        let matches = password.matches(hash).await?;
+        let matches = password.matches(hash, turn).await?;
         Ok(account.filter(|_| matches))
     }
 
@@ -292,6 +300,7 @@ impl Model {
         let Hashed {
             what: registration,
             password_hash,
+            ..
         } = registration;
         let customer = match registration.customer_id {
             Some(id) => Some(
@@ -328,6 +337,7 @@ impl Model {
     /// are out.
     ///
     /// # Errors
+    /// [`Error::Revoked`] when the password that showed who is asking has been replaced,
     /// [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
     /// demoted, [`Error::Invalid`] when an account without a customer is.
     pub async fn change(
@@ -338,8 +348,12 @@ impl Model {
         let Hashed {
             what: changes,
             password_hash,
+            proven_version,
         } = changes;
         let (id, account) = (self.id, self);
+        if proven_version.is_some_and(|version| version != account.token_version) {
+            return Err(Error::Revoked);
+        }
         if changes.role == Some(Role::Customer) && account.role() == Role::Admin {
             if administrators_locked(txn).await?.len() < 2 {
                 return Err(Error::LastAdministrator);
@@ -518,11 +532,12 @@ impl Registration {
         }
     }
 
-    /// Refuses a password that the account's own names make easy to guess, and hashes any other.
+    /// Refuses a password that the account's own names make easy to guess, and hashes any other, when it
+    /// is the turn of `client`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is guessable, or when there is no such customer.
-    pub async fn hashed(self, db: &impl ConnectionTrait) -> Result<Hashed<Self>> {
+    /// [`Error::Invalid`] when it is guessable, or when there is no such customer; [`Error::Busy`].
+    pub async fn hashed(self, db: &impl ConnectionTrait, client: Client) -> Result<Hashed<Self>> {
         let customer = match self.customer_id {
             Some(id) => Some(
                 customers::Model::find(db, id)
@@ -531,11 +546,13 @@ impl Registration {
             ),
             None => None,
         };
-        check_password(&self.password, self.username.as_str(), customer.as_ref())?;
-        let password_hash = Some(self.password.clone().hash().await?);
+        let turn = hashing().turn(client).await?;
+        let names = names_in(self.username.as_str(), customer.as_ref());
+        let password_hash = hashed(self.password.clone(), names, "/password", &turn).await?;
         Ok(Hashed {
             what: self,
-            password_hash,
+            password_hash: Some(password_hash),
+            proven_version: None,
         })
     }
 }
@@ -550,85 +567,105 @@ impl Hashed<Registration> {
 }
 
 impl Changes {
-    /// Refuses a password that the names of account `id` make easy to guess, and hashes any other.
+    /// Refuses a password that the names of account `id` make easy to guess, and hashes any other, when
+    /// it is the turn of `client`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is guessable, [`Error::NotFound`].
-    pub async fn hashed(self, db: &impl ConnectionTrait, id: i64) -> Result<Hashed<Self>> {
-        let Some(password) = self.password.clone() else {
-            return Ok(Hashed {
-                what: self,
-                password_hash: None,
-            });
+    /// [`Error::Invalid`] when it is guessable, [`Error::NotFound`], [`Error::Busy`].
+    pub async fn hashed(
+        self,
+        db: &impl ConnectionTrait,
+        id: i64,
+        client: Client,
+    ) -> Result<Hashed<Self>> {
+        let password_hash = match self.password.clone() {
+            None => None,
+            Some(password) => {
+                let (account, customer) = Model::find(db, id).await?;
+                let turn = hashing().turn(client).await?;
+                let username = self.username.as_ref().map(Username::as_str);
+                let names = names_in(username.unwrap_or(&account.username), customer.as_ref());
+                Some(hashed(password, names, "/password", &turn).await?)
+            }
         };
-        let (account, customer) = Model::find(db, id).await?;
-        let username = self
-            .username
-            .as_ref()
-            .map_or(account.username.as_str(), Username::as_str);
-        check_password(&password, username, customer.as_ref())?;
-        let password_hash = Some(password.hash().await?);
         Ok(Hashed {
             what: self,
             password_hash,
+            proven_version: None,
         })
     }
 }
 
 impl PasswordChange {
-    /// Refuses a wrong password, or a new one that is easily guessed, and hashes any other.
+    /// Refuses a wrong password, or a new one that is the same or easily guessed, and hashes any other.
+    /// The change is good only as long as the password is the one that was checked.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NotFound`].
-    pub async fn hashed(self, db: &impl ConnectionTrait, id: i64) -> Result<Hashed<Changes>> {
-        let (account, _) = Model::find(db, id).await?;
+    /// [`Error::WrongPassword`], [`Error::Invalid`], [`Error::Revoked`] when the account is gone.
+    pub async fn hashed(
+        self,
+        db: &impl ConnectionTrait,
+        id: i64,
+        turn: &Turn,
+    ) -> Result<Hashed<Changes>> {
+        let (account, customer) = Model::find(db, id).await.map_err(|error| match error {
+            Error::NotFound => Error::Revoked,
+            error => error,
+        })?;
         let hash = PasswordHash::stored(account.password_hash);
-        if !self.current.matches(Some(hash)).await? {
-            let rule = BrokenRule::at("/current_password", "mismatch", "is not your password");
+        if !self.current.clone().matches(Some(hash), turn).await? {
+            return Err(Error::WrongPassword);
+        }
+        if self.new == self.current {
+            let rule = BrokenRule::at("/new_password", "unchanged", "is the password so far");
             return Err(Error::Invalid(vec![rule]));
         }
-        let changes = Changes {
-            password: Some(self.new),
-            ..Changes::default()
-        };
-        changes.hashed(db, id).await.map_err(|error| match error {
-            Error::Invalid(mut rules) => {
-                for rule in &mut rules {
-                    "/new_password".clone_into(&mut rule.pointer);
-                }
-                Error::Invalid(rules)
-            }
-            error => error,
+        let names = names_in(&account.username, customer.as_ref());
+        let password_hash = hashed(self.new, names, "/new_password", turn).await?;
+        Ok(Hashed {
+            what: Changes::default(),
+            password_hash: Some(password_hash),
+            proven_version: Some(account.token_version),
         })
     }
 }
 
-fn check_password(
-    password: &Password,
-    username: &str,
-    customer: Option<&customers::Model>,
-) -> Result<()> {
-    let mut names = vec![username, TOKEN_ISSUER];
-    names.extend(
-        customer
-            .iter()
-            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
-    );
+/// The hash of a new password that does not make itself easy to guess.
+async fn hashed(
+    password: Password,
+    names: Vec<String>,
+    pointer: &str,
+    turn: &Turn,
+) -> Result<PasswordHash> {
+    match password.check_against(names, turn).await? {
+        Ok(()) => password.hash(turn).await,
+        Err(violation) => Err(Error::Invalid(vec![BrokenRule {
+            pointer: pointer.to_owned(),
+            violation,
+        }])),
+    }
+}
+
+/// What those who know an account's owner try first.
+fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> {
+    let customer =
+        customer.map(|customer| [customer.name.as_str(), customer.email.as_str()].into_iter());
+    let names: Vec<_> = [username]
+        .into_iter()
+        .chain(STORE_NAMES)
+        .chain(customer.into_iter().flatten())
+        .collect();
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()
-        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()));
-    let names: Vec<_> = names
+        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
+        .filter(|part| part.chars().count() > 2);
+    names
         .iter()
         .copied()
-        .chain(parts.filter(|part| part.chars().count() > 2))
-        .collect();
-    password.check_against(&names).map_err(|violation| {
-        Error::Invalid(vec![BrokenRule {
-            pointer: "/password".to_owned(),
-            violation,
-        }])
-    })
+        .chain(parts)
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn unknown_customer(error: Error) -> Error {

@@ -1,5 +1,7 @@
 //! What can go wrong in the store, in the store's own words.
 
+use std::time::Duration;
+
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 use super::{orders::Status, types::Violation};
@@ -51,6 +53,12 @@ pub enum Error {
     /// The database went away while it committed: the work is done, or it is not.
     #[error("the database did not say whether it committed: {0}")]
     OutcomeUnknown(DbErr),
+    /// The password that was to show who is asking is not theirs.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// There is too much work of that kind before it. It would be done after that long.
+    #[error("there is too much to do already")]
+    Busy(Duration),
     /// The database refused for another reason, or could not be reached.
     #[error(transparent)]
     Db(#[from] DbErr),

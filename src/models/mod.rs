@@ -18,6 +18,7 @@ pub mod connection;
 pub mod deadline;
 pub mod error;
 pub mod listing;
+pub mod queue;
 pub mod topic;
 pub mod transaction;
 pub mod types;

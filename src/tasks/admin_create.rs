@@ -11,6 +11,7 @@ use super::{begin, read_secret};
 use crate::{
     models::{
         customer_accounts::{Model, Registration},
+        queue::Client,
         types::{Password, Scalar, Username},
     },
     settings::Settings,
@@ -52,7 +53,7 @@ impl Task for AdminCreate {
         let name = username.as_str().to_owned();
         let generated = given.is_none().then(|| password.reveal().to_owned());
         let registration = Registration::administrator(username, password)
-            .hashed(&ctx.db)
+            .hashed(&ctx.db, Client::System)
             .await?;
         transaction!(ctx, |txn| Model::create(txn, &registration).await)?;
         println!("The administrator {name} can log in now.");

@@ -257,8 +257,8 @@ impl Kind {
             }
             Self::Internal => "Something went wrong on the server's side.",
             Self::Unavailable => {
-                "The store cannot answer just now: its database is away, busy or too slow. What was asked was \
-                 not done, and will not be done later."
+                "The store cannot answer just now: its database is away, busy or too slow, or too much work \
+                 waits already. What was asked was not done, and will not be done later."
             }
             Self::OutcomeUnknown => {
                 "The connection to the database broke while the change was being committed. The change was \
@@ -473,12 +473,21 @@ impl Problem {
     /// The client's budget is used up for that long. Whole seconds are told, rounded up.
     #[must_use]
     pub fn rate_limited(wait: Duration) -> Self {
-        let mut problem = Self::new(Kind::RateLimited);
+        Self::new(Kind::RateLimited).until(wait)
+    }
+
+    /// There is so much to do already that this would have to wait for that long.
+    fn busy(wait: Duration) -> Self {
+        Self::new(Kind::Unavailable)
+            .because("There is too much to do already. Try again after as many seconds as the Retry-After header says.")
+            .until(wait)
+    }
+
+    fn until(mut self, wait: Duration) -> Self {
         let seconds = whole_seconds(wait).max(1);
-        problem
-            .headers
+        self.headers
             .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
-        problem
+        self
     }
 
     /// Something that should not happen. It is logged here, and nowhere else.
@@ -504,8 +513,13 @@ impl Problem {
 
     /// The headers that belong to it.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
-        let retry_after =
-            (self.kind == Kind::Unavailable).then_some((header::RETRY_AFTER, HeaderValue::from(1)));
+        let says_when = || {
+            self.headers
+                .iter()
+                .any(|(name, _)| name == header::RETRY_AFTER)
+        };
+        let retry_after = (self.kind == Kind::Unavailable && !says_when())
+            .then_some((header::RETRY_AFTER, HeaderValue::from(1)));
         self.headers.iter().cloned().chain(retry_after)
     }
 }
@@ -572,6 +586,12 @@ impl From<models::Error> for Problem {
                 tracing::error!(%error, "the database did not say whether it committed");
                 Self::new(Kind::OutcomeUnknown)
             }
+            Error::WrongPassword => Self::invalid(vec![BrokenRule::at(
+                "/current_password",
+                "mismatch",
+                "is not your password",
+            )]),
+            Error::Busy(wait) => Self::busy(wait),
             Error::Db(error) => error.into(),
             Error::Internal(error) => error.into(),
         }

@@ -1,10 +1,13 @@
 //! Customer accounts, on a database that only pretends.
 
+use std::time::Duration;
+
 use boxcar::{
     models::{
         Error,
-        customer_accounts::{Changes, Filter, Key, Model},
+        customer_accounts::{Changes, Filter, Key, Model, PasswordChange},
         listing::{Listing, Paging, Sort},
+        queue::{Client, Queue, Turn},
         types::{Password, Role},
     },
     transaction,
@@ -268,6 +271,27 @@ async fn a_password_made_of_the_customer_s_own_name_is_refused_without_a_write()
     assert_eq!(asked(db).len(), 1);
 }
 
+#[tokio::test]
+async fn a_change_is_not_made_when_the_password_that_allowed_it_has_been_replaced() {
+    let ada = Model {
+        password_hash: with_password(PASSWORD).await.password_hash,
+        ..rows::account()
+    };
+    let db = knowing((ada.clone(), rows::customer()));
+    let change = PasswordChange {
+        current: Password::given(PASSWORD),
+        new: Password::given("gravel otter 3 plinth dune"),
+    };
+    let changes = change.hashed(&db, ada.id, &turn().await).await.unwrap();
+    let replaced = Model {
+        token_version: ada.token_version + 1,
+        ..ada
+    };
+    let outcome = transaction!(&db, |txn| replaced.clone().change(txn, &changes).await);
+    assert!(matches!(outcome, Err(Error::Revoked)), "{outcome:?}");
+    assert_eq!(asked(db).len(), 1, "nothing is written");
+}
+
 fn listing(paging: Paging) -> Listing<Filter, Key> {
     Listing {
         filter: Filter::default(),
@@ -295,19 +319,25 @@ fn without_customer(account: Model) -> impl IntoMockRow {
 
 /// Ada's account with that password.
 async fn with_password(password: &str) -> Model {
-    let hash = Password::given(password).hash().await.unwrap();
+    let hash = Password::given(password).hash(&turn().await).await.unwrap();
     Model {
         password_hash: hash.into(),
         ..rows::account()
     }
 }
 
+/// A turn in a queue of one's own.
+async fn turn() -> Turn {
+    let queue = Queue::new(1, 1, Duration::ZERO);
+    queue.turn(Client::System).await.unwrap()
+}
+
 async fn log_in(db: &DatabaseConnection, username: &str) -> Result<Option<Model>, Error> {
-    Model::authenticate(db, username, Password::given(PASSWORD)).await
+    Model::authenticate(db, username, Password::given(PASSWORD), &turn().await).await
 }
 
 async fn change(db: &DatabaseConnection, id: i64, changes: Changes) -> Result<(), Error> {
-    let changes = changes.hashed(db, id).await?;
+    let changes = changes.hashed(db, id, Client::System).await?;
     transaction!(db, |txn| {
         let (account, _) = Model::find_locked(txn, id).await?;
         account.change(txn, &changes).await

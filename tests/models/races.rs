@@ -9,6 +9,7 @@ use boxcar::{
         customers,
         orders::{self, Line, NewOrder, Order},
         products,
+        queue::Client,
         types::{Password, Quantity, Role, Scalar, Username},
     },
     transaction,
@@ -203,7 +204,7 @@ async fn registration(db: &DatabaseConnection, username: &str) -> Hashed<Registr
         password: Password::given(PASSWORD),
         role: Role::Customer,
     };
-    registration.hashed(db).await.unwrap()
+    registration.hashed(db, Client::System).await.unwrap()
 }
 
 fn register(

@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -134,6 +134,53 @@ async fn a_head_that_is_too_large_is_refused() {
     assert!(served_at(&server).await.is_some());
 }
 
+/// The flood and the owner come from different addresses of this machine.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_that_hung_up_do_not_keep_an_owner_out() {
+    let server = start(&[("LOGIN_FAILURES", "0"), ("REQUEST_TIMEOUT", "5000")]).await;
+    let wrong = json!({ "username": "root", "password": "no-such-password" });
+    for _ in 0..1_500 {
+        let mut attacker = connect_from([127, 0, 0, 2], &server).await;
+        let request = login_request(&wrong);
+        attacker.write_all(request.as_bytes()).await.unwrap();
+    }
+    let mut owner = connect_from([127, 0, 0, 3], &server).await;
+    let right = json!({ "username": "root", "password": PASSWORD });
+    let request = login_request(&right);
+    owner.write_all(request.as_bytes()).await.unwrap();
+    let answer = closed(owner).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_that_would_have_to_wait_long_are_refused_at_once() {
+    let server = start(&[("LOGIN_FAILURES", "0")]).await;
+    let wrong = json!({ "username": "root", "password": "no-such-password" });
+    let mut flood = JoinSet::new();
+    for _ in 0..600 {
+        let mut attacker = connect_from([127, 0, 0, 2], &server).await;
+        let request = login_request(&wrong);
+        flood.spawn(async move {
+            attacker.write_all(request.as_bytes()).await.unwrap();
+            closed(attacker).await.expect("an answer")
+        });
+    }
+    let mut refused = 0;
+    for answer in flood.join_all().await {
+        if answer.starts_with("HTTP/1.1 401") {
+            continue;
+        }
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        let wait = answer.split("retry-after: ").nth(1).unwrap();
+        let wait: u64 = wait.split("\r\n").next().unwrap().parse().unwrap();
+        assert!((3..=15).contains(&wait), "{answer}");
+        refused += 1;
+    }
+    assert!(refused > 0);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_flat_under_every_attack() {
@@ -227,6 +274,24 @@ async fn start(variables: &[(&str, &str)]) -> Server {
         .iter()
         .fold(program, |program, (name, value)| program.env(name, value));
     Server::start(program).await
+}
+
+#[cfg(target_os = "linux")]
+async fn connect_from(address: [u8; 4], server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    let server = ([127, 0, 0, 1], server.port).into();
+    socket.connect(server).await.unwrap()
+}
+
+#[cfg(target_os = "linux")]
+fn login_request(credentials: &serde_json::Value) -> String {
+    let body = credentials.to_string();
+    format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 async fn connect(server: &Server) -> TcpStream {

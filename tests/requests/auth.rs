@@ -504,6 +504,12 @@ async fn a_new_password_of_ones_own_takes_the_current_one_and_a_good_one() {
             "ada ada ada ada",
             vec![("/new_password", "guessable")],
         ),
+        (PASSWORD, PASSWORD, vec![("/new_password", "unchanged")]),
+        (
+            "not it at all, sorry",
+            "ada ada ada ada",
+            vec![("/current_password", "mismatch")],
+        ),
     ] {
         let change = json!({ "current_password": current, "new_password": new });
         let answer = ada.put("/auth/password", change).await;
@@ -519,6 +525,31 @@ async fn a_new_password_of_ones_own_takes_the_current_one_and_a_good_one() {
     ]);
     assert_eq!(shop.log_in("ada", PASSWORD).await.status, StatusCode::OK);
     assert_eq!(ada.get("/auth/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_not_undone_by_a_change_that_was_under_way() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    for number in 0..6 {
+        let name = format!("ada{number}");
+        let thief = shop.customer(&name).await;
+        let path = format!("/customer-accounts/{}", thief.account_id);
+        let change =
+            json!({ "current_password": PASSWORD, "new_password": "stolen goods 7 lantern mire" });
+        let (change, reset) = tokio::join!(
+            thief.put("/auth/password", change),
+            admin.patch(&path, json!({ "password": NEW_PASSWORD })),
+        );
+        assert_eq!(reset.status, StatusCode::OK, "{}", reset.body);
+        let login = shop.log_in(&name, NEW_PASSWORD).await;
+        assert_eq!(
+            login.status,
+            StatusCode::OK,
+            "the change: {}",
+            change.status
+        );
+    }
 }
 
 #[tokio::test]

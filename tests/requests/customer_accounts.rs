@@ -377,6 +377,31 @@ async fn a_password_made_of_its_owners_names_is_refused() {
 }
 
 #[tokio::test]
+async fn a_password_made_of_the_stores_name_is_refused() {
+    let shop = Shop::open().await;
+    let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
+    for password in ["boxcar-shop-2026!", "Boxcar Store 2026", "ada@boxcar-2026!"] {
+        let answer = change_password(&admin, &ada, password).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{password}"
+        );
+        assert_eq!(answer.faults(), [("/password", "guessable")], "{password}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_many_people_had_is_refused() {
+    let shop = Shop::open().await;
+    let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
+    for password in ["nEMvXyHeqDd5OQxyXYZI", "nemvxyheqdd5oqxyxyzi"] {
+        let answer = change_password(&admin, &ada, password).await;
+        answer.assert_invalid(&[("/password", "guessable")]);
+    }
+}
+
+#[tokio::test]
 async fn a_password_is_not_the_name_that_comes_with_it() {
     let shop = Shop::open().await;
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);

@@ -315,6 +315,21 @@ async fn no_more_logins_fail_than_may_however_many_are_tried_at_once() {
     assert_eq!(failed.count(), 3, "{statuses:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn right_logins_are_not_refused_for_being_many_at_once() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(2))]).await;
+    shop.customer("ada").await;
+    let mut attempts = JoinSet::new();
+    for _ in 0..8 {
+        let stranger = shop.stranger();
+        attempts.spawn(async move {
+            let body = json!({ "username": "ada", "password": PASSWORD });
+            stranger.post("/auth/login", body).await.status
+        });
+    }
+    assert_eq!(attempts.join_all().await, [StatusCode::OK; 8]);
+}
+
 async fn limited(requests: u32) -> Shop {
     Shop::open_with(&[("rate_limit", "requests", json!(requests))]).await
 }

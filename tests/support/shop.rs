@@ -10,6 +10,7 @@ use boxcar::{
     models::{
         customer_accounts::{self, Registration},
         customers,
+        queue::Client as Asker,
         types::{CustomerName, Email, Password, Role, Scalar, Username},
     },
     transaction,
@@ -175,7 +176,10 @@ impl Shop {
             password: Password::given(PASSWORD),
             role,
         };
-        let registration = registration.hashed(&self.ctx.db).await.unwrap();
+        let registration = registration
+            .hashed(&self.ctx.db, Asker::System)
+            .await
+            .unwrap();
         let (account, _) = transaction!(&self.ctx, |txn| customer_accounts::Model::create(
             txn,
             &registration

@@ -1,19 +1,33 @@
 //! Passwords, before and after hashing.
 
-use std::{
-    fmt,
-    sync::{Arc, LazyLock, OnceLock},
-    thread::available_parallelism,
-};
+use std::{fmt, sync::OnceLock};
 
 use loco_rs::hash;
-use tokio::{sync::Semaphore, task::spawn_blocking};
 use unicode_normalization::UnicodeNormalization;
 
-use super::Violation;
+use super::{Violation, fold};
+use crate::models::{Result, queue::Turn};
 
 /// The longest password, in characters: long enough for any phrase, short enough to hash.
 pub const MAX_LENGTH: usize = 128;
+
+/// How many code points the longest password has at most before it is composed: none of its letters
+/// is composed of more than 4.
+const MAX_CODE_POINTS: usize = 4 * MAX_LENGTH;
+
+/// How many characters zxcvbn looks at together: its time grows with the cube of their number.
+const SLICE: usize = 36;
+
+/// The signs that zxcvbn tries to read as letters (digits are left out: they have one meaning or two).
+const LETTER_LIKE: &str = "@({[<!|$+%";
+
+/// How many different ones of them it tries: its time grows with the product of all their readings.
+const MOST_LETTER_LIKE: usize = 4;
+
+/// Passwords that many people had and that zxcvbn would take, in lower case: the first 10,000 such with at
+/// least 12 characters among the million most common ones (Mark Burnett's list, as the crate
+/// passablewords 0.1.1 ships it under the MIT license).
+const COMMON: &str = include_str!("../../fixtures/common_passwords.txt");
 
 /// A password in the clear. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,58 +37,70 @@ pub struct Password(String);
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
-/// Each hash takes 19 MiB and a core for some 20 ms: more of them at once than there are cores would
-/// only take more memory, not less time.
-static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-    Arc::new(Semaphore::new(cores))
-});
-
 impl Password {
     /// A password to log in with. Composed and decomposed letters are the same (NFC), because
-    /// keyboards differ (NIST SP 800-63B-4, 3.1.1.2).
+    /// keyboards differ (NIST SP 800-63B-4, 3.1.1.2). Of a text that is too long for any password no
+    /// more is kept than shows that.
     #[must_use]
     pub fn given(text: &str) -> Self {
-        Self(text.nfc().collect())
+        Self(text.chars().take(MAX_CODE_POINTS + 1).nfc().collect())
     }
 
-    /// A new password: long enough, and not easily guessed from a dictionary. There are no composition
-    /// rules (NIST SP 800-63B-4, 3.1.1.2).
+    /// A new password that is long enough. There are no composition rules (NIST SP 800-63B-4, 3.1.1.2).
     ///
     /// # Errors
     /// The [`Violation`] that says why it was refused.
     pub fn chosen(text: &str, min_length: usize) -> Result<Self, Violation> {
         let password = Self::given(text);
-        if !(min_length..=MAX_LENGTH).contains(&password.0.chars().count()) {
-            return Err(Violation::new(
+        if (min_length..=MAX_LENGTH).contains(&password.0.chars().count()) {
+            Ok(password)
+        } else {
+            Err(Violation::new(
                 "length",
                 format!("must have {min_length} to {MAX_LENGTH} characters"),
-            ));
+            ))
         }
-        password.check_against(&[])?;
-        Ok(password)
     }
 
-    /// Refuses a password that is easily guessed by who knows its owner's names.
+    /// Refuses a password that is easily guessed by who knows these names: what is left of it without
+    /// them has to be hard to guess alone. It may take as long as a hash.
     ///
     /// # Errors
     /// The [`Violation`] that says why it was refused.
-    pub fn check_against(&self, names: &[&str]) -> Result<(), Violation> {
-        let estimate = zxcvbn::zxcvbn(&self.0, names);
-        if estimate.score() >= zxcvbn::Score::Three {
-            return Ok(());
+    pub async fn check_against(
+        &self,
+        names: Vec<String>,
+        turn: &Turn,
+    ) -> Result<Result<(), Violation>> {
+        let password = self.clone();
+        turn.work(move || password.judge(&names)).await
+    }
+
+    fn judge(&self, names: &[String]) -> Result<(), Violation> {
+        let guessable = |why: &str| {
+            let message = format!("is easily guessed. {why}");
+            Err(Violation::new("guessable", message))
+        };
+        let folded = fold(&self.0);
+        if COMMON.lines().any(|common| common == folded) {
+            return guessable("This is a very common password.");
         }
-        let warning = estimate
-            .feedback()
-            .and_then(zxcvbn::feedback::Feedback::warning);
-        let why = warning.map_or_else(
-            || "Use more words, or rarer ones.".to_owned(),
-            |warning| warning.to_string(),
-        );
-        Err(Violation::new(
-            "guessable",
-            format!("is easily guessed. {why}"),
-        ))
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let left = without(&self.0, &names);
+        let characters: Vec<_> = left.chars().collect();
+        let mut warning = None;
+        for slice in characters.chunks(SLICE) {
+            let estimate = zxcvbn::zxcvbn(&readable(slice), &names);
+            if estimate.score() >= zxcvbn::Score::Three {
+                return Ok(());
+            }
+            let feedback = estimate.feedback();
+            warning = warning.or(feedback.and_then(zxcvbn::feedback::Feedback::warning));
+        }
+        match warning {
+            Some(warning) => guessable(&warning.to_string()),
+            None => guessable("Use more words, or rarer ones."),
+        }
     }
 
     /// A random password, for a person to copy: 24 letters and digits.
@@ -89,29 +115,64 @@ impl Password {
         &self.0
     }
 
-    /// Hashes it, off the async threads.
+    /// Hashes it.
     ///
     /// # Errors
     /// When the hash cannot be made.
-    pub async fn hash(self) -> loco_rs::Result<PasswordHash> {
-        off_thread(move || hash::hash_password(&self.0))
-            .await?
-            .map(PasswordHash)
+    pub async fn hash(self, turn: &Turn) -> Result<PasswordHash> {
+        let hash = turn.work(move || hash::hash_password(&self.0)).await??;
+        Ok(PasswordHash(hash))
     }
 
-    /// Whether this is the password behind `hash`, off the async threads. Without a hash (nobody of
-    /// that name) the answer is no, and takes as long.
+    /// Whether this is the password behind `hash`. Without a hash (nobody of that name) the answer is
+    /// no, and takes as long.
     ///
     /// # Errors
     /// When the check cannot be made.
-    pub async fn matches(self, hash: Option<PasswordHash>) -> loco_rs::Result<bool> {
-        off_thread(move || {
+    pub async fn matches(self, hash: Option<PasswordHash>, turn: &Turn) -> Result<bool> {
+        let verify = move || {
             let known = hash.is_some();
             let hash = hash.map_or_else(nobodys_hash, |hash| hash.0);
             hash::verify_password(&self.0, &hash) && known
-        })
-        .await
+        };
+        turn.work(verify).await
     }
+}
+
+/// The text without the names that stand in it, whatever their case.
+fn without(text: &str, names: &[&str]) -> String {
+    let mut names: Vec<_> = names.iter().map(|name| fold(name)).collect();
+    // A name may be part of a longer one.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    let folded = fold(text);
+    let left = names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .fold(folded.clone(), |left, name| left.replace(name, ""));
+    if left == folded {
+        text.to_owned()
+    } else {
+        left
+    }
+}
+
+/// The slice with only so many signs that zxcvbn may take for letters. The others become signs that are
+/// none, each its own.
+fn readable(slice: &[char]) -> String {
+    let mut tried = Vec::new();
+    let mut readable = String::new();
+    for &sign in slice {
+        if LETTER_LIKE.contains(sign) && !tried.contains(&sign) {
+            if tried.len() == MOST_LETTER_LIKE {
+                // The beginning of the private use area.
+                readable.extend(char::from_u32(0xe000 + u32::from(sign)));
+                continue;
+            }
+            tried.push(sign);
+        }
+        readable.push(sign);
+    }
+    readable
 }
 
 impl fmt::Debug for Password {
@@ -147,40 +208,57 @@ fn nobodys_hash() -> String {
         .clone()
 }
 
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> loco_rs::Result<T> {
-    let turn = Arc::clone(&HASHING)
-        .acquire_owned()
-        .await
-        .map_err(loco_rs::Error::wrap)?;
-    // The turn is over when the work is, though nobody may wait for it any more.
-    let work = move || {
-        let _turn = turn;
-        work()
-    };
-    spawn_blocking(work).await.map_err(loco_rs::Error::wrap)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    fn refusal(text: &str) -> Violation {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::models::queue::{Client, Queue};
+
+    async fn turn() -> Turn {
+        let queue = Queue::new(1, 1, Duration::ZERO);
+        queue.turn(Client::System).await.unwrap()
+    }
+
+    fn too_long_or_short(text: &str) -> Violation {
         Password::chosen(text, 12).unwrap_err()
+    }
+
+    fn judged(text: &str, names: &[&str]) -> Result<(), Violation> {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        Password::given(text).judge(&names)
     }
 
     #[test]
     fn a_new_password_is_12_to_128_characters_of_any_kind() {
         assert!(Password::chosen("ночной поезд идёт на юг", 12).is_ok());
-        assert!(Password::chosen("salt kettle 9 anvil fjord", 12).is_ok());
-        assert_eq!(refusal("kettle9anvi").code, "length");
-        assert_eq!(refusal(&"kettle anvil ".repeat(10)).code, "length");
+        assert!(Password::chosen("aaaaaaaaaaaa", 12).is_ok());
+        assert!(Password::chosen(&"\u{1f82}".repeat(128), 12).is_ok());
+        let decomposed: String = "\u{1f82}".repeat(128).nfd().collect();
+        assert_eq!(decomposed.chars().count(), MAX_CODE_POINTS);
+        assert!(Password::chosen(&decomposed, 12).is_ok());
+        for text in [
+            "kettle9anvi".to_owned(),
+            "e\u{301}".repeat(11),
+            "kettle anvil ".repeat(10),
+            "e\u{301}".repeat(60_000),
+        ] {
+            assert_eq!(too_long_or_short(&text).code, "length", "{text:.20}");
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_text_is_composed_than_shows_that_it_is_too_long() {
+        let huge = Password::given(&"e\u{301}".repeat(60_000));
+        assert!(huge.0.chars().count() > MAX_LENGTH);
+        assert!(huge.0.len() <= 4 * (MAX_CODE_POINTS + 1));
     }
 
     #[test]
     fn a_guessable_password_is_refused_with_the_reason() {
-        let violation = refusal("aaaaaaaaaaaaaaaa");
+        let violation = judged("aaaaaaaaaaaaaaaa", &[]).unwrap_err();
         assert_eq!(violation.code, "guessable");
         assert!(
             violation.message.starts_with("is easily guessed. "),
@@ -192,14 +270,39 @@ mod tests {
 
     #[test]
     fn the_owners_names_make_it_guessable() {
-        let password = Password::chosen("mirabelle.okonkwo", 12).unwrap();
-        assert_eq!(
-            password
-                .check_against(&["mirabelle.okonkwo"])
-                .unwrap_err()
-                .code,
-            "guessable"
-        );
+        for password in [
+            "mirabelle.okonkwo",
+            "Mirabelle.Okonkwo!",
+            "mirabelle-okonkwo-2026!",
+            "OkonkwoMirabelle1",
+        ] {
+            assert!(judged(password, &[]).is_ok(), "{password}");
+            let refusal = judged(password, &["mirabelle.okonkwo", "mirabelle", "okonkwo"]);
+            assert_eq!(refusal.unwrap_err().code, "guessable", "{password}");
+        }
+        assert!(judged("mirabelle salt kettle 9 anvil", &["mirabelle"]).is_ok());
+    }
+
+    #[test]
+    fn a_long_password_is_not_refused_for_how_it_begins() {
+        let begins_badly = format!("{} salt kettle 9 anvil fjord", "a".repeat(2 * SLICE));
+        assert!(judged(&begins_badly, &[]).is_ok());
+        assert!(judged(&"a".repeat(MAX_LENGTH), &[]).is_err());
+    }
+
+    #[test]
+    fn signs_in_the_place_of_letters_do_not_help_a_common_word() {
+        assert!(judged("p@$$w0rd!!11", &[]).is_err());
+    }
+
+    /// Every reading of every sign would be tried, and each is a look into all dictionaries.
+    #[test]
+    fn few_signs_are_read_as_letters() {
+        let slice: Vec<_> = format!("{LETTER_LIKE}{LETTER_LIKE}").chars().collect();
+        let readable = readable(&slice);
+        let tried = readable.chars().filter(|sign| LETTER_LIKE.contains(*sign));
+        assert_eq!(tried.count(), 2 * MOST_LETTER_LIKE);
+        assert_eq!(readable.chars().count(), slice.len());
     }
 
     #[test]
@@ -209,22 +312,43 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_matches_however_it_was_composed() {
+        let turn = turn().await;
         let hash = Password::given("caf\u{e9} kettle anvil")
-            .hash()
+            .hash(&turn)
             .await
             .unwrap();
+        for (given, hash, right) in [
+            ("cafe\u{301} kettle anvil", Some(hash.clone()), true),
+            ("cafe kettle anvil", Some(hash), false),
+            ("anything", None, false),
+        ] {
+            let password = Password::given(given);
+            assert_eq!(
+                password.matches(hash, &turn).await.unwrap(),
+                right,
+                "{given}"
+            );
+        }
+    }
+
+    /// The runtime of this test has one thread: what computes on it leaves nothing to do afterwards.
+    #[tokio::test]
+    async fn the_async_threads_do_not_compute() {
+        let (turn, password) = (turn().await, Password::given(&LETTER_LIKE.repeat(4)));
+        let hash = Some(PasswordHash::stored(nobodys_hash()));
+        assert!(password.clone().hash(&turn).now_or_never().is_none());
         assert!(
-            Password::given("cafe\u{301} kettle anvil")
-                .matches(Some(hash.clone()))
-                .await
-                .unwrap()
+            password
+                .clone()
+                .matches(hash, &turn)
+                .now_or_never()
+                .is_none()
         );
         assert!(
-            !Password::given("cafe kettle anvil")
-                .matches(Some(hash))
-                .await
-                .unwrap()
+            password
+                .check_against(Vec::new(), &turn)
+                .now_or_never()
+                .is_none()
         );
-        assert!(!Password::given("anything").matches(None).await.unwrap());
     }
 }
