@@ -13,7 +13,7 @@ use crate::{
         customer_accounts::{Changes, Filter, Key, Model, Registration},
         idempotency_keys::KeptAnswer,
         listing::Listing,
-        queue::Client,
+        queue::{Client, turn_to_search},
     },
     once, transaction,
     views::{
@@ -51,13 +51,15 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Page<CustomerAccount>))
 )]
 async fn list_customer_accounts(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
+    let client = Client::Account(admin.0.id);
     let page = || async {
+        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
         let page = Model::list(&ctx.db, &listing).await?;
         Ok(Page::new(page.map(CustomerAccount::from), &listing, &uri).representation()?)
     };

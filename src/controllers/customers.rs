@@ -13,6 +13,7 @@ use crate::{
         customers::{Changes, Details, Filter, Key, Model},
         idempotency_keys::KeptAnswer,
         listing::Listing,
+        queue::{Client, turn_to_search},
     },
     once, transaction,
     views::{
@@ -47,13 +48,15 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Page<Customer>))
 )]
 async fn list_customers(
-    _: Admin,
+    admin: Admin,
     State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
+    let client = Client::Account(admin.0.id);
     let page = || async {
+        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
         let page = Model::list(&ctx.db, &listing).await?;
         Ok(Page::new(page.map(Customer::from), &listing, &uri).representation()?)
     };

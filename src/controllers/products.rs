@@ -15,6 +15,7 @@ use crate::{
         idempotency_keys::KeptAnswer,
         listing::{Listing, NoFilter, Paging},
         products::{Adjustment, Changes, Details, Filter, Key, Model},
+        queue::{Client, turn_to_search},
         stock_movements,
     },
     once,
@@ -54,7 +55,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Page<ProductSummary>))
 )]
 async fn list_products(
-    _: Account,
+    account: Account,
     State(ctx): State<Context>,
     cached: Cached,
     uri: Uri,
@@ -62,7 +63,9 @@ async fn list_products(
 ) -> Result<Response, Problem> {
     let settings = Settings::of(&ctx)?;
     let count = || async { Ok(Model::count(&ctx.db, &listing.filter).await?) };
+    let client = Client::Account(account.0.id);
     let page = || async {
+        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
         let mut listing = listing.clone();
         if let Paging::Number(_) = listing.paging {
             let topic = listing.filter.topic();

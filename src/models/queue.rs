@@ -27,6 +27,28 @@ pub fn hashing() -> &'static Arc<Queue> {
     &HASHING
 }
 
+/// The queue in which lists are searched: each search reads every row. Half of the cores are left to
+/// everything else. An account may be a shop's front, which searches for all of its visitors.
+pub fn searching() -> &'static Arc<Queue> {
+    static SEARCHING: LazyLock<Arc<Queue>> = LazyLock::new(|| {
+        let places = (cores() / 2).max(1);
+        Queue::new(places, places, Duration::from_secs(5))
+    });
+    &SEARCHING
+}
+
+/// The turn of a list that is searched for a text. A list that is not is read through its index, and
+/// waits for nobody.
+///
+/// # Errors
+/// [`Error::Busy`].
+pub async fn turn_to_search(text: Option<&str>, client: Client) -> Result<Option<Turn>> {
+    match text {
+        Some(_) => searching().turn(client).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 fn cores() -> usize {
     available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -1,6 +1,6 @@
 //! Lists: filtered, sorted, and paged by number or by cursor.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,15 +8,21 @@ use boxcar::{
     models::{
         Actor,
         products::{self, Details, Row},
+        queue::{Client as Asker, searching},
         types::{Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
 };
+use futures_util::future::join_all;
 use proptest::{prelude::*, test_runner::TestRunner};
 use sea_orm::{EntityTrait, ExprTrait, QueryFilter, QueryOrder, sea_query::Expr};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::{Answer, Client, Shop};
+
+/// How long a test looks at what should not move.
+const SHORT: Duration = Duration::from_millis(300);
 
 /// Every order that products are listed in.
 const SORTS: [&str; 8] = [
@@ -29,6 +35,38 @@ const SORTS: [&str; 8] = [
     "created_at",
     "-created_at",
 ];
+
+#[tokio::test]
+async fn a_search_waits_for_its_turn_and_nothing_else_does() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let id = admin
+        .add_product(json!({ "name": "Kettle", "price": "1.00" }))
+        .await;
+    let searches = [
+        "/products?q=k",
+        "/customers?q=k",
+        "/customer-accounts?q=k",
+        "/products?q=k&cursor=",
+    ];
+    let mut turns = vec![searching().turn(Asker::System).await.unwrap()];
+    while let Ok(turn) = timeout(SHORT, searching().turn(Asker::System)).await {
+        turns.push(turn.unwrap());
+    }
+    for search in searches {
+        assert!(timeout(SHORT, admin.get(search)).await.is_err(), "{search}");
+    }
+    for path in [
+        &*format!("/products/{id}"),
+        "/products",
+        "/customers?cursor=",
+    ] {
+        assert_eq!(admin.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    drop(turns);
+    for answer in join_all(searches.map(|search| admin.get(search))).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+}
 
 #[tokio::test]
 async fn pages_put_together_are_the_walk() {
