@@ -122,7 +122,7 @@ async fn change_password(
     let turn = hashing().turn(Client::Account(id)).await?;
     // Whoever has found a token must not find out the password with it.
     let attempt = Attempt::begin(&ctx, &account.0.username, address).await?;
-    let changes = change.hashed(&ctx.db, id, &turn).await;
+    let changes = change.hashed(&ctx.db, &account.0, &turn).await;
     if !matches!(changes, Err(models::Error::WrongPassword)) {
         attempt.forget().await;
     }

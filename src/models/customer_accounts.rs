@@ -601,17 +601,24 @@ impl PasswordChange {
     /// The change is good only as long as the password is the one that was checked.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::Invalid`], [`Error::Revoked`] when the account is gone.
+    /// [`Error::WrongPassword`], [`Error::Invalid`], [`Error::Revoked`] when the account is not
+    /// what the caller's token proved any more.
     pub async fn hashed(
         self,
         db: &impl ConnectionTrait,
-        id: i64,
+        caller: &Model,
         turn: &Turn,
     ) -> Result<Hashed<Changes>> {
-        let (account, customer) = Model::find(db, id).await.map_err(|error| match error {
-            Error::NotFound => Error::Revoked,
-            error => error,
-        })?;
+        let (account, customer) =
+            Model::find(db, caller.id)
+                .await
+                .map_err(|error| match error {
+                    Error::NotFound => Error::Revoked,
+                    error => error,
+                })?;
+        if account.token_version != caller.token_version {
+            return Err(Error::Revoked);
+        }
         let hash = PasswordHash::stored(account.password_hash);
         if !self.current.clone().matches(Some(hash), turn).await? {
             return Err(Error::WrongPassword);

@@ -282,7 +282,7 @@ async fn a_change_is_not_made_when_the_password_that_allowed_it_has_been_replace
         current: Password::given(PASSWORD),
         new: Password::given("gravel otter 3 plinth dune"),
     };
-    let changes = change.hashed(&db, ada.id, &turn().await).await.unwrap();
+    let changes = change.hashed(&db, &ada, &turn().await).await.unwrap();
     let replaced = Model {
         token_version: ada.token_version + 1,
         ..ada
