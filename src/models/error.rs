@@ -207,12 +207,22 @@ pub fn is_outage(error: &DbErr) -> bool {
             | Sqlx::PoolClosed
             | Sqlx::WorkerCrashed => true,
             Sqlx::Database(_) => database_code(error).is_some_and(|code| {
-                // PostgreSQL: connection exceptions, shutting down, out of resources.
-                (code.len() == 5 && ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
-                    // MySQL: too many connections, shutting down, killed, read only, server gone.
-                    || matches!(code.as_str(), "1040" | "1053" | "1290" | "1317" | "1927" | "3024" | "2006" | "2013")
-                    // SQLite: read-only, I/O error, disk full, cannot open.
-                    || is_sqlite(cause) && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 8 | 10 | 13 | 14))
+                // PostgreSQL: connection exceptions, read only, out of resources, cancelled, shutting down,
+                // I/O errors.
+                (code.len() == 5
+                    && ["08", "25006", "53", "57", "58"]
+                        .iter()
+                        .any(|class| code.starts_with(class)))
+                    // MySQL: disk full, write error, storage error, table full; too many connections (of
+                    // all, of the user), blocked; shutting down, killed, too slow; read only; server gone.
+                    || matches!(
+                        code.as_str(),
+                        "1021" | "1026" | "1030" | "1114" | "1040" | "1203" | "1226" | "1129" | "1053" | "1317"
+                            | "1927" | "1969" | "3024" | "1290" | "1792" | "1836" | "2006" | "2013"
+                    )
+                    // SQLite: out of memory, read-only, I/O error, disk full, cannot open, locking protocol.
+                    || is_sqlite(cause)
+                        && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 7 | 8 | 10 | 13 | 14 | 15))
             }),
             _ => false,
         },
@@ -228,8 +238,11 @@ pub fn surely_not_committed(error: &DbErr) -> bool {
         return false;
     };
     is_transient(error)
-        // PostgreSQL: a constraint that is checked at the end, a transaction that had failed before.
-        || (code.len() == 5 && ["23", "25", "40"].iter().any(|class| code.starts_with(class)))
+        // PostgreSQL: a constraint that is checked at the end, a transaction that had failed before or was
+        // rolled back; but not "statement completion unknown".
+        || (code.len() == 5
+            && ["23", "25", "40"].iter().any(|class| code.starts_with(class))
+            && code != "40003")
         // SQLite: a constraint, a full disk, a file that cannot be written. What an I/O error leaves in
         // the write-ahead log may be found there after a crash.
         || is_sqlite_error(error) && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 8 | 13 | 19))

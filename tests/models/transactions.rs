@@ -12,7 +12,7 @@ use std::{
 use boxcar::{
     models::{
         Actor, Error, connection,
-        error::{is_outage, is_transient},
+        error::{is_outage, is_transient, surely_not_committed},
         products::{self, Changes, Model},
         stock_movements,
         transaction::Attempts,
@@ -252,6 +252,31 @@ async fn a_transaction_that_cannot_begin_is_an_outage() {
         matches!(&outcome, Err(Error::Db(error)) if is_outage(error)),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_commit_that_was_refused_is_known_not_to_be_done() {
+    for code in ["40001", "40P01", "23505", "25P02"] {
+        assert!(surely_not_committed(&refused(code)), "{code}");
+    }
+}
+
+#[test]
+fn a_commit_whose_connection_broke_is_not_known() {
+    assert!(!surely_not_committed(&lost()));
+    // Completion unknown, resolution unknown, shutting down, out of disk, I/O error.
+    for code in ["40003", "08007", "57P01", "53100", "58030"] {
+        assert!(!surely_not_committed(&refused(code)), "{code}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_work_just_now_is_an_outage() {
+    for code in [
+        "08006", "25006", "53100", "53300", "57014", "57P01", "58030",
+    ] {
+        assert!(is_outage(&refused(code)), "{code}");
+    }
 }
 
 #[tokio::test]
