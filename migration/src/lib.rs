@@ -16,9 +16,16 @@ mod m20261123_000007_stock_movements;
 mod m20261123_000008_idempotency_keys;
 mod m20261126_000010_write_probes;
 mod steps;
+mod turn;
 
-/// Runs the migrations, up and down.
+use self::turn::Turn;
+
+/// Runs the migrations, up and down, one process at a time. Where a migration was cut off, by a crash or a
+/// `kill`, the next run goes on from there; SQLite and PostgreSQL take back what was cut off.
 pub struct Migrator;
+
+/// The same migrations, for the process whose turn it is.
+struct Unguarded;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
@@ -35,5 +42,45 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000010_write_probes::Migration),
             // inject-above (do not remove this comment)
         ]
+    }
+
+    async fn up<'c, C>(db: C, steps: Option<u32>) -> Result<(), DbErr>
+    where
+        C: IntoSchemaManagerConnection<'c>,
+    {
+        let db = db.into_database_executor();
+        // Most starts find nothing to do, and wait for no lock.
+        if pending(&db).await? == 0 {
+            return Ok(());
+        }
+        let turn = Turn::take(&db).await?;
+        let outcome = Unguarded::up(turn.transaction(), steps).await;
+        turn.end(outcome).await
+    }
+
+    async fn down<'c, C>(db: C, steps: Option<u32>) -> Result<(), DbErr>
+    where
+        C: IntoSchemaManagerConnection<'c>,
+    {
+        let turn = Turn::take(&db.into_database_executor()).await?;
+        let outcome = Unguarded::down(turn.transaction(), steps).await;
+        turn.end(outcome).await
+    }
+}
+
+impl MigratorTrait for Unguarded {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        Migrator::migrations()
+    }
+}
+
+/// How many migrations the database has not seen yet.
+async fn pending(db: &SchemaManagerConnection<'_>) -> Result<usize, DbErr> {
+    match Unguarded::get_pending_migrations_read_only(db).await {
+        Ok(pending) => Ok(pending.len()),
+        Err(DbErr::Custom(why)) => Err(DbErr::Migration(format!(
+            "a newer version of the program has migrated this database, use that one: {why}"
+        ))),
+        Err(error) => Err(error),
     }
 }
