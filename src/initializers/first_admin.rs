@@ -43,16 +43,13 @@ impl Initializer for FirstAdmin {
                     Username::parse(&username).map_err(|why| unusable("ADMIN_USERNAME", &why))?;
                 let password = Password::chosen(&password, min_length)
                     .map_err(|why| unusable("ADMIN_PASSWORD", &why))?;
-                make(ctx, username, password).await
+                make(ctx, username, password, None).await
             }
             (None, None) if settings.first_admin.generate => {
                 let password = Password::generated();
                 let username = Username::parse("admin").map_err(|why| unusable("admin", &why))?;
                 let shown = password.reveal().to_owned();
-                make(ctx, username, password).await?;
-                println!("The first administrator is \"admin\", with the password \"{shown}\".");
-                println!("It is shown this once; `admin:create` makes another administrator.\n");
-                Ok(())
+                make(ctx, username, password, Some(&shown)).await
             }
             (None, None) => {
                 tracing::warn!(
@@ -67,7 +64,13 @@ impl Initializer for FirstAdmin {
     }
 }
 
-async fn make(ctx: &AppContext, username: Username, password: Password) -> Result<()> {
+/// Makes an administrator, and prints the password that was generated, if it was.
+async fn make(
+    ctx: &AppContext,
+    username: Username,
+    password: Password,
+    generated: Option<&str>,
+) -> Result<()> {
     let registration = Registration::administrator(username, password);
     let refused = |error| match error {
         models::Error::Invalid(rules) => rules.first().map_or(Error::InternalServerError, |rule| {
@@ -79,8 +82,17 @@ async fn make(ctx: &AppContext, username: Username, password: Password) -> Resul
         .hashed(&ctx.db, Client::System)
         .await
         .map_err(refused)?;
-    match transaction!(ctx, |txn| Model::create(txn, &registration).await) {
-        Ok(_) => Ok(()),
+    let made = transaction!(ctx, |txn| {
+        Model::create(txn, &registration).await?;
+        // Before the commit: a start that is killed here leaves no administrator whose password is unknown.
+        if let Some(password) = generated {
+            println!("The first administrator is \"admin\", with the password \"{password}\".");
+            println!("It is shown this once; `admin:create` makes another administrator.\n");
+        }
+        Ok(())
+    });
+    match made {
+        Ok(()) => Ok(()),
         // Another node that starts at the same time was faster; or the name is a customer's.
         Err(models::Error::Taken(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),
         Err(error) => Err(error.into()),
