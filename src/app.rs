@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use axum::Router;
 use loco_rs::{
-    Result,
+    Error, Result,
     app::{AppContext, Hooks, Initializer},
     bgworker::Queue,
     boot::{BootResult, ServeParams, StartMode, create_app},
@@ -41,6 +41,18 @@ impl Hooks for App {
         env!("CARGO_PKG_VERSION").to_owned()
     }
 
+    async fn load_config(environment: &Environment) -> Result<Config> {
+        let config = environment.load()?;
+        connection::check_address(&config.database.uri)
+            .map_err(|why| Error::Message(format!("DATABASE_URL (database.uri): {why}")))?;
+        if config.database.max_connections == 0 {
+            return Err(Error::string(
+                "DB_MAX_CONNECTIONS (database.max_connections): must be at least 1",
+            ));
+        }
+        Ok(config)
+    }
+
     async fn boot(
         mode: StartMode,
         environment: &Environment,
@@ -50,11 +62,12 @@ impl Hooks for App {
     }
 
     async fn after_context(mut ctx: AppContext) -> Result<AppContext> {
+        // Loco's own pool, before anything can fail: what is not closed leaves a `-wal` file behind.
+        ctx.db.close_by_ref().await?;
         Settings::load(&ctx)?;
         ctx.shared_store.insert(Arc::<Running>::default());
         ctx.shared_store.insert(Arc::<Draining>::default());
-        let db = connection::connect(&ctx.config.database).await?;
-        std::mem::replace(&mut ctx.db, db).close().await?;
+        ctx.db = connection::connect(&ctx.config.database).await?;
         initializers::cache::plug_in(&ctx)?;
         Ok(ctx)
     }

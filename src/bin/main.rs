@@ -1,13 +1,18 @@
 //! The server and its commands: `boxcar-cli --help`.
 
-use boxcar::app::App;
+use boxcar::{app::App, initializers::signals, models::connection};
 use loco_rs::cli;
 use migration::Migrator;
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> loco_rs::Result<()> {
-    Box::pin(cli::main::<App, Migrator>()).await
+fn main() -> loco_rs::Result<()> {
+    let runtime = Runtime::new()?;
+    let command = Box::pin(cli::main::<App, Migrator>());
+    let outcome = runtime.block_on(connection::closing(signals::heeding(command)));
+    // Dropped, the runtime would wait for a prompt that a signal has ended.
+    runtime.shutdown_background();
+    outcome
 }

@@ -14,11 +14,7 @@ use std::{
 
 use axum::Router;
 use axum_server::{Handle, accept::Accept};
-use loco_rs::{
-    Result,
-    app::AppContext,
-    boot::{ServeParams, shutdown_signal},
-};
+use loco_rs::{Result, app::AppContext, boot::ServeParams};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,7 +22,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer};
+use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer, signals};
 use crate::settings::Settings;
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -68,7 +64,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     http.header_read_timeout(patience).max_buf_size(MAX_HEAD);
 
     let end = async {
-        shutdown_signal().await;
+        signals::asked_to_end().await;
         tracing::info!("shutting down");
         draining.begin();
         sleep(delay).await;

@@ -1,6 +1,10 @@
 //! Connections to the database, each set up the same.
 
-use std::time::Duration;
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use loco_rs::config;
@@ -8,13 +12,60 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbErr,
     sqlx::{
         self, Connection, Executor,
+        mysql::MySqlConnectOptions,
         pool::PoolConnectionMetadata,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
+use tokio::time::timeout;
+
+/// How long a pool may take to close: a connection in use is waited for.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a connection may have been idle before it is tested ahead of its next use.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+tokio::task_local! {
+    /// The pools that the command at hand has opened.
+    static OPENED: Arc<Mutex<Vec<DatabaseConnection>>>;
+}
+
+/// Runs a command, and closes every pool that [`connect`] has opened for it, whatever has come of it.
+/// SQLite moves what is in its `-wal` file to the database's own file when the last connection is closed:
+/// a process that ends before leaves a database of two files.
+pub async fn closing<T>(command: impl Future<Output = T>) -> T {
+    let opened = Arc::default();
+    let outcome = OPENED.scope(Arc::clone(&opened), command).await;
+    let opened = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
+    for pool in opened {
+        match timeout(CLOSED_WITHIN, pool.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the database was not closed"),
+            Err(_) => tracing::warn!("the database is still in use: it was not closed"),
+        }
+    }
+    outcome
+}
+
+/// Refuses an address that cannot be understood, and does not quote it as SeaORM's own errors do: there may
+/// be a password in it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_address(address: &str) -> Result<(), String> {
+    let parsed = match address.split_once("://").map(|(scheme, _)| scheme) {
+        Some("sqlite") => SqliteConnectOptions::from_str(address).map(drop),
+        Some("mysql") => MySqlConnectOptions::from_str(address).map(drop),
+        Some("postgres" | "postgresql") => PgConnectOptions::from_str(address).map(drop),
+        _ => {
+            return Err(
+                "the address has to begin with sqlite://, mysql:// or postgres://".to_owned(),
+            );
+        }
+    };
+    parsed.map_err(|error| format!("the address: {error}"))
+}
 
 /// Opens the pool that the server uses. Loco's own pool runs its PRAGMAs on one of the connections
 /// only, and leaves MySQL at REPEATABLE READ, whose gap locks make orders wait for each other.
@@ -74,7 +125,13 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
                     })
                 })
         });
-    Database::connect(options).await
+    let pool = Database::connect(options).await?;
+    // Tests open pools without a command, and drop them.
+    let _ = OPENED.try_with(|opened| {
+        let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.push(pool.clone());
+    });
+    Ok(pool)
 }
 
 /// Whether a connection may be used: never while it is in a transaction, which would take in what the

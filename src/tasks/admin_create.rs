@@ -42,7 +42,7 @@ impl Task for AdminCreate {
             .map_err(|why| Error::Message(format!("username {}", why.message)))?;
         let given = match vars.cli.get("password").map(String::as_str) {
             None => None,
-            Some("-") => Some(read_secret("Password: ")?),
+            Some("-") => Some(read_secret("Password: ").await?),
             Some(password) => Some(password.to_owned()),
         };
         let password = match &given {

@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, stdin};
 
 use loco_rs::{Error, Result, app::AppContext, db, task::Vars};
-use migration::{Migrator, MigratorTrait};
+use migration::Migrator;
+use tokio::task::spawn_blocking;
 
 pub mod admin_create;
 pub mod idempotency_prune;
@@ -26,21 +27,22 @@ fn refuse_unknown(vars: &Vars, known: &[&str]) -> Result<()> {
 /// Refuses unknown arguments, and brings the database up to date, as the server does when it starts.
 async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
     refuse_unknown(vars, known)?;
-    // Asked first, because a migration that finds nothing to do says so on standard output.
-    if ctx.config.database.auto_migrate
-        && !Migrator::get_pending_migrations(&ctx.db).await?.is_empty()
-    {
+    if ctx.config.database.auto_migrate {
         db::migrate::<Migrator>(&ctx.db).await?;
     }
     Ok(())
 }
 
 /// One line from standard input, which a terminal does not show.
-fn read_secret(prompt: &str) -> Result<String> {
-    if stdin().is_terminal() {
-        return Ok(rpassword::prompt_password(prompt)?);
-    }
-    let mut line = String::new();
-    stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+async fn read_secret(prompt: &'static str) -> Result<String> {
+    let read = move || {
+        if stdin().is_terminal() {
+            return Ok(rpassword::prompt_password(prompt)?);
+        }
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    // On a thread of its own, so that a signal ends a task that waits for its operator.
+    spawn_blocking(read).await.map_err(Error::wrap)?
 }

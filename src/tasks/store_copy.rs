@@ -26,7 +26,7 @@ use crate::models::{
         customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
         products, stock_movements,
     },
-    connection::connect,
+    connection::{check_address, connect},
 };
 
 /// How many rows are read at once.
@@ -68,7 +68,7 @@ impl Task for StoreCopy {
         begin(ctx, vars, &["to"]).await?;
         let to = match vars.cli.get("to").map(String::as_str) {
             None => return Err(Error::string("to:URL is required")),
-            Some("-") => read_secret("Copy to: ")?,
+            Some("-") => read_secret("Copy to: ").await?,
             Some(to) => to.to_owned(),
         };
         let target = open(ctx, &to).await?;
@@ -89,12 +89,7 @@ impl Task for StoreCopy {
 
 /// Connects to where the copy goes.
 async fn open(ctx: &AppContext, to: &str) -> Result<DatabaseConnection> {
-    let scheme = to.split_once("://").map_or("", |(scheme, _)| scheme);
-    if !["sqlite", "mysql", "postgres", "postgresql"].contains(&scheme) {
-        return Err(Error::string(
-            "to: the address has to begin with sqlite://, mysql:// or postgres://",
-        ));
-    }
+    check_address(to).map_err(|why| Error::Message(format!("to: {why}")))?;
     // Where it is spelled in another way, the target will turn out not to be empty.
     if without_options(to) == without_options(&ctx.config.database.uri) {
         return Err(Error::string("to: that is the store itself"));

@@ -11,5 +11,6 @@ mod outage;
 mod races;
 mod revocation;
 mod shutdown;
+mod starts;
 mod twins;
 mod two_nodes;

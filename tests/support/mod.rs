@@ -3,6 +3,7 @@
 mod database;
 mod invariants;
 mod program;
+mod schema;
 mod server;
 mod services;
 mod shop;
@@ -11,6 +12,7 @@ pub use self::{
     database::{TestDatabase, configure},
     invariants::assert_invariants,
     program::{Outcome, Program},
+    schema::schema,
     server::{Server, free_port, request_at},
     services::Service,
     shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},

@@ -5,10 +5,14 @@ use std::{
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+/// How long a program may take to end.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program, about to be started in a directory of its own, with no environment but what a test
 /// gives it.
@@ -71,14 +75,15 @@ impl Program {
         self
     }
 
+    /// The same, with a standard input on which nothing comes.
+    pub fn silent_input(mut self) -> Self {
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
     /// Runs it to its end.
     pub async fn run(self, arguments: &[&str]) -> Outcome {
-        let mut running = self.start(arguments);
-        let wait = spawn_blocking(move || {
-            let status = running.child.wait().unwrap();
-            running.outcome(status)
-        });
-        wait.await.unwrap()
+        self.start(arguments).end().await
     }
 
     /// Starts it. Its output goes to files, which cannot be full as pipes can.
@@ -132,6 +137,18 @@ impl Running {
     pub fn ended(&mut self) -> Option<Outcome> {
         let status = self.child.try_wait().unwrap()?;
         Some(self.outcome(status))
+    }
+
+    /// What it comes to.
+    pub async fn end(mut self) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(outcome) = self.ended() {
+                return outcome;
+            }
+            assert!(Instant::now() < deadline, "the program does not end");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The path of a file in its directory.

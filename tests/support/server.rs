@@ -49,7 +49,7 @@ impl Server {
     /// What a start came to that is expected to fail.
     pub async fn refused(program: Program) -> Outcome {
         let program = program.env("PORT", &free_port().to_string());
-        ended(program.start(&["start"])).await
+        program.run(&["start"]).await
     }
 
     /// Asks it to end, as an operator or an orchestrator would.
@@ -59,7 +59,7 @@ impl Server {
 
     /// What it came to. It was asked to end.
     pub async fn ended(self) -> Outcome {
-        ended(self.running).await
+        self.running.end().await
     }
 
     /// What it has printed so far.
@@ -121,17 +121,6 @@ impl Server {
         json: Option<&Value>,
     ) -> std::io::Result<Answer> {
         request_at(self.port, method, path, headers, json).await
-    }
-}
-
-async fn ended(mut running: Running) -> Outcome {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(outcome) = running.ended() {
-            return outcome;
-        }
-        assert!(Instant::now() < deadline, "the server does not end");
-        sleep(Duration::from_millis(50)).await;
     }
 }
 

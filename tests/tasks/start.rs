@@ -54,6 +54,27 @@ async fn passwords_of_less_than_eight_characters_cannot_be_allowed() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_understood_is_refused_without_its_password() {
+    for address in [
+        "oracle://shop:s3cret@localhost/shop",
+        "mysql://shop:s3cret@localhost:99999/shop",
+        "postgres://shop:s3cret@local host/shop",
+        "postgres://shop:s3cret@localhost:port/shop",
+        "mysql:shop:s3cret@localhost/shop",
+        "shop:s3cret@localhost/shop",
+    ] {
+        let outcome = refused(production().on(address), "DATABASE_URL").await;
+        assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pool_of_no_connections_is_refused() {
+    let program = production().env("DB_MAX_CONNECTIONS", "0");
+    refused(program, "DB_MAX_CONNECTIONS").await;
+}
+
+#[tokio::test]
 async fn every_environment_has_a_configuration_that_is_accepted() {
     for program in [
         Program::new("development"),
