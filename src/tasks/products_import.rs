@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use loco_rs::{
     Error, Result,
     app::AppContext,
@@ -115,7 +115,7 @@ async fn all_or_none(ctx: &AppContext, file: &Path) -> Result<(Imported, u64)> {
 
 /// A file's good rows, some at a time; the others are reported as they are met.
 struct Batches {
-    rows: Rows<BufReader<File>, Row>,
+    rows: Rows<BufReader<ProgressBarIter<File>>, Row>,
     /// A row whose SKU the last batch had already: in a batch each product stands once.
     held_back: Option<Row>,
     refused: u64,
@@ -128,8 +128,6 @@ impl Batches {
             |error: std::io::Error| Error::Message(format!("{}: {error}", path.display()));
         let file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
-        let rows = Rows::new(BufReader::new(file))
-            .map_err(|refused| Error::Message(format!("{}: {refused}", path.display())))?;
         // It draws on a terminal only.
         let progress = ProgressBar::new(size).with_style(
             ProgressStyle::with_template(
@@ -137,6 +135,8 @@ impl Batches {
             )
             .map_err(Error::wrap)?,
         );
+        let rows = Rows::new(BufReader::new(progress.wrap_read(file)))
+            .map_err(|refused| Error::Message(format!("{}: {refused}", path.display())))?;
         Ok(Self {
             rows,
             held_back: None,
@@ -165,7 +165,6 @@ impl Batches {
                 Some(Ok(row)) => batch.push(row),
             }
         }
-        self.progress.set_position(self.rows.position());
         (!batch.is_empty()).then_some(batch)
     }
 

@@ -52,8 +52,6 @@ pub enum Rejection {
 #[derive(Debug)]
 pub struct Fields<'a> {
     given: Vec<(Cow<'a, str>, Given<'a>)>,
-    /// The columns whose cell is empty.
-    empty: Vec<Cow<'a, str>>,
     /// The JSON pointer to the object they stand in.
     path: String,
     asked: BTreeSet<&'static str>,
@@ -66,6 +64,14 @@ pub struct Fields<'a> {
 enum Given<'a> {
     Json(&'a RawValue),
     Parameter(Cow<'a, str>),
+    /// One of nothing but blanks is to a table what `null` is to JSON.
+    Cell(&'a str),
+}
+
+impl Given<'_> {
+    fn is_empty_cell(&self) -> bool {
+        matches!(self, Self::Cell(text) if text.trim().is_empty())
+    }
 }
 
 /// A JSON object with its keys as they stand, twice where they stand twice.
@@ -124,24 +130,18 @@ pub fn from_query<T: FromFields>(query: &str) -> Result<T, Rejection> {
     Fields::new(parameters, String::new(), 0).finish(T::read)
 }
 
-/// Reads the cells of a table's row, each with the name of its column. An empty cell is missing.
+/// Reads the cells of a table's row, each with the name of its column. An empty cell says that there is no
+/// such thing; blanks around a number are no part of it.
 ///
 /// # Errors
 /// The [`Rejection`] that says what is wrong with them.
 pub fn from_cells<'a, T: FromFields>(
     cells: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<T, Rejection> {
-    let (mut given, mut empty) = (Vec::new(), Vec::new());
-    for (name, cell) in cells {
-        if cell.is_empty() {
-            empty.push(Cow::Borrowed(name));
-        } else {
-            given.push((Cow::Borrowed(name), Given::Parameter(Cow::Borrowed(cell))));
-        }
-    }
-    let mut fields = Fields::new(given, String::new(), 0);
-    fields.empty = empty;
-    fields.finish(T::read)
+    let cells = cells
+        .map(|(name, cell)| (Cow::Borrowed(name), Given::Cell(cell)))
+        .collect();
+    Fields::new(cells, String::new(), 0).finish(T::read)
 }
 
 fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, Given<'_>)>> {
@@ -158,7 +158,6 @@ impl<'a> Fields<'a> {
     ) -> Self {
         Self {
             given,
-            empty: Vec::new(),
             path,
             asked: BTreeSet::new(),
             broken: Vec::new(),
@@ -190,6 +189,7 @@ impl<'a> Fields<'a> {
         match self.take(name) {
             None => Some(None),
             Some(Given::Json(raw)) if raw.get() == "null" => Some(Some(None)),
+            Some(given) if given.is_empty_cell() => Some(Some(None)),
             Some(given) => self
                 .parse(name, &given, T::JSON, &T::parse)
                 .map(Some)
@@ -261,16 +261,18 @@ impl<'a> Fields<'a> {
         self.malformed.get_or_insert_with(|| why.into());
     }
 
-    /// Whether a field was sent.
+    /// Whether a field was sent, and is no empty cell.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == name)
+        self.given
+            .iter()
+            .any(|(given, value)| given == name && !value.is_empty_cell())
     }
 
     /// Whether a table has that column, be its cell empty or not.
     #[must_use]
     pub fn has_column(&self, name: &str) -> bool {
-        self.has(name) || self.empty.iter().any(|empty| empty == name)
+        self.given.iter().any(|(given, _)| given == name)
     }
 
     fn note(&mut self, broken: impl IntoIterator<Item = BrokenRule>) {
@@ -333,6 +335,11 @@ impl<'a> Fields<'a> {
     ) -> Option<T> {
         let text = match given {
             Given::Parameter(text) => Ok(text.clone()),
+            Given::Cell(_) if given.is_empty_cell() => {
+                Err(Violation::new("required", "is required"))
+            }
+            Given::Cell(text) if json == JsonType::String => Ok(Cow::Borrowed(*text)),
+            Given::Cell(text) => Ok(Cow::Borrowed(text.trim())),
             Given::Json(raw) => scalar(raw.get(), json),
         };
         match text.and_then(|text| parse(&text)) {

@@ -12,5 +12,6 @@ pub mod fields;
 pub mod page;
 pub mod problem;
 pub mod problem_page;
+pub mod records;
 pub mod rows;
 pub mod schemas;

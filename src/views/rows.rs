@@ -1,98 +1,86 @@
 //! Tables as CSV (RFC 4180): rows in, each with its own broken rules, and products out.
 
-use std::{collections::BTreeSet, fmt, io, marker::PhantomData};
+use std::{collections::BTreeSet, io::BufRead, marker::PhantomData};
 
-use super::fields::{FromFields, Rejection, from_cells};
+use super::{
+    fields::{FromFields, Rejection, from_cells},
+    records::{Record, Records, Refused},
+};
 use crate::models::products;
 
 /// The rows of a table whose first line names its columns, one at a time.
+#[derive(Debug)]
 pub struct Rows<R, T> {
-    reader: csv::Reader<R>,
-    columns: csv::StringRecord,
-    record: csv::StringRecord,
+    records: Records<R>,
+    columns: Vec<String>,
     row: PhantomData<T>,
 }
 
-/// A row that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The line on which it begins, from 1.
-    pub line: u64,
-    /// Every reason.
-    pub reasons: Vec<String>,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.reasons.join("; "))
-    }
-}
-
-impl<R: io::Read, T: FromFields> Rows<R, T> {
-    /// Reads the names of the columns.
+impl<R: BufRead, T: FromFields> Rows<R, T> {
+    /// Reads the names of the columns, in capital or small letters.
     ///
     /// # Errors
     /// When there are none, one stands there twice, or one is not known.
     pub fn new(source: R) -> Result<Self, Refused> {
-        let mut reader = csv::Reader::from_reader(source);
-        let columns = reader
-            .headers()
-            .map_err(|error| unreadable(&error, 1))?
-            .clone();
-        let refused = |reason: String| {
-            Err(Refused {
-                line: 1,
-                reasons: vec![reason],
-            })
-        };
-        if columns.is_empty() {
-            return refused("there is no line that names the columns".to_owned());
-        }
+        let mut records = Records::new(source);
+        let missing = || Err(Refused::at(1, "there is no line that names the columns"));
+        let Record { line, cells } = records.next().unwrap_or_else(missing)?;
+        let mut columns: Vec<_> = cells
+            .iter()
+            .map(|column| column.trim().to_lowercase())
+            .collect();
+        // Spreadsheets write empty columns where one was cleared.
+        while columns.pop_if(|column| column.is_empty()).is_some() {}
         let mut seen = BTreeSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(*column)) {
-            return refused(format!("the column {twice} stands there twice"));
+            return Err(Refused::at(
+                line,
+                format!("the column {twice} stands there twice"),
+            ));
         }
         let unknown = unknown::<T>(&columns);
         if !unknown.is_empty() {
-            return refused(unknown.join("; "));
+            return Err(Refused {
+                line,
+                reasons: unknown,
+            });
         }
         Ok(Self {
-            reader,
+            records,
             columns,
-            record: csv::StringRecord::new(),
             row: PhantomData,
         })
     }
 
-    /// How many bytes have been read.
-    pub fn position(&self) -> u64 {
-        self.reader.position().byte()
-    }
-}
-
-impl<R: io::Read, T: FromFields> Iterator for Rows<R, T> {
-    type Item = Result<T, Refused>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let from = self.reader.position().line();
-        match self.reader.read_record(&mut self.record) {
-            Ok(false) => None,
-            Ok(true) => {
-                let line = self.record.position().map_or(from, csv::Position::line);
-                let row = from_cells(self.columns.iter().zip(self.record.iter()));
-                Some(row.map_err(|rejection| Refused {
-                    line,
-                    reasons: reasons(rejection),
-                }))
+    fn row(&self, cells: &[String]) -> Result<T, Vec<String>> {
+        let (columns, count) = (self.columns.len(), cells.len());
+        match cells.split_at_checked(columns) {
+            Some((cells, beyond)) if beyond.iter().all(|cell| cell.trim().is_empty()) => {
+                let names = self.columns.iter().map(String::as_str);
+                from_cells(names.zip(cells.iter().map(String::as_str))).map_err(reasons)
             }
-            Err(error) => Some(Err(unreadable(&error, from))),
+            _ => Err(vec![format!(
+                "has {count} cells where there are {columns} columns"
+            )]),
         }
     }
 }
 
+impl<R: BufRead, T: FromFields> Iterator for Rows<R, T> {
+    type Item = Result<T, Refused>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = self.records.next()?;
+        Some(record.and_then(|Record { line, cells }| {
+            self.row(&cells)
+                .map_err(|reasons| Refused { line, reasons })
+        }))
+    }
+}
+
 /// Which columns a row is never asked for. An empty cell is missing, so that the rows cannot tell.
-fn unknown<T: FromFields>(columns: &csv::StringRecord) -> Vec<String> {
-    let filled = columns.iter().map(|column| (column, "?"));
+fn unknown<T: FromFields>(columns: &[String]) -> Vec<String> {
+    let filled = columns.iter().map(|column| (column.as_str(), "?"));
     let Err(Rejection::Invalid(broken)) = from_cells::<T>(filled) else {
         return Vec::new();
     };
@@ -116,23 +104,6 @@ fn reasons(rejection: Rejection) -> Vec<String> {
                 )
             })
             .collect(),
-    }
-}
-
-fn unreadable(error: &csv::Error, from: u64) -> Refused {
-    let line = error.position().map_or(from, csv::Position::line);
-    let reason = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
-            format!("has {len} cells where there are {expected_len} columns")
-        }
-        _ => error.to_string(),
-    };
-    Refused {
-        line,
-        reasons: vec![reason],
     }
 }
 
@@ -263,15 +234,33 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused_and_the_next_row_is_read() {
-        let rows: Vec<_> =
-            Rows::<_, products::Row>::new(&b"sku,name,price\nA-1,\xff,1\nB-1,Cup,1\n"[..])
-                .unwrap()
-                .collect();
+    fn columns_may_have_capital_letters_blanks_and_empty_ones_behind_them() {
+        let rows = rows(" SKU ,Name,price,,\nA-1,Tea,1,,\nB-1,Cup,1\nC-1,Pot,1,,5\n");
+        assert!(rows[0].is_ok() && rows[1].is_ok());
         assert_eq!(
-            rows[0].as_ref().unwrap_err().to_string(),
-            "line 2: is not UTF-8"
+            rows[2].as_ref().unwrap_err().to_string(),
+            "line 4: has 5 cells where there are 3 columns"
         );
-        assert!(rows[1].is_ok());
+    }
+
+    #[test]
+    fn blanks_around_a_cell_are_no_part_of_numbers_names_and_skus() {
+        let rows = rows("sku,name,price,stock\n A-1 , Lamp , 19.99 , 5 \nB-1,Cup,1,\u{a0}\n");
+        let lamp = rows[0].as_ref().unwrap();
+        assert_eq!(
+            (lamp.sku.as_str(), lamp.details.name.as_str()),
+            ("A-1", "Lamp")
+        );
+        assert_eq!(lamp.details.price.to_string(), "19.99");
+        assert_eq!(lamp.details.stock.unwrap().get(), 5);
+        assert_eq!(rows[1].as_ref().unwrap().details.stock, None);
+    }
+
+    #[test]
+    fn a_price_with_a_decimal_comma_is_refused_and_the_report_says_how_it_is_written() {
+        assert_eq!(
+            refusal("sku;name;price\nA-1;Tea;19,99\n"),
+            "line 2: price must be a decimal number such as 19.99"
+        );
     }
 }
