@@ -216,7 +216,7 @@ const fn way_to(status: Status) -> &'static [Status] {
 
 fn fixture<T: FromFields>(name: &str, text: &str) -> Result<Vec<T>> {
     Rows::new(text.as_bytes())
-        .and_then(Iterator::collect)
+        .and_then(|rows| rows.map(|row| Ok(row?.1)).collect())
         .map_err(|refused| Error::Message(format!("src/fixtures/{name}: {refused}")))
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{
     entity::prelude::*, sea_query::Expr,
 };
 
-pub use self::import::{Imported, Row};
+pub use self::import::{Identity, Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction,

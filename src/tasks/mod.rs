@@ -33,6 +33,12 @@ async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// `1 row`, `2 rows`.
+fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
+}
+
 /// One line from standard input, which a terminal does not show.
 async fn read_secret(prompt: &'static str) -> Result<String> {
     let read = move || {

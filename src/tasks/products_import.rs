@@ -1,10 +1,15 @@
 //! `products:import`: adds and changes products from a CSV file, however large.
 
 use std::{
-    collections::BTreeSet,
-    fs::File,
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    fs::{self, File},
+    hash::{BuildHasher, RandomState},
     io::BufReader,
     path::{Path, PathBuf},
+    pin::{Pin, pin},
+    thread,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,21 +17,26 @@ use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use loco_rs::{
     Error, Result,
     app::AppContext,
+    boot::shutdown_signal,
     task::{Task, TaskInfo, Vars},
 };
+use tokio::{select, sync::mpsc, time::timeout};
 
-use super::begin;
+use super::{begin, counted};
 use crate::{
     models::{
         Actor,
         products::{Imported, Model, Row},
     },
     transaction,
-    views::rows::Rows,
+    views::{records::Refused, rows::Rows},
 };
 
 /// How many rows go to the database at once: few statements, and no lock held for long.
 const BATCH: usize = 500;
+
+/// How long an import that is broken off counts what is left of its file, which may be a pipe without end.
+const COUNTING: Duration = Duration::from_secs(2);
 
 /// Adds and changes products from a CSV file.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +48,9 @@ impl Task for ProductsImport {
         TaskInfo {
             name: "products:import".to_owned(),
             detail: "Adds products from a CSV file, and changes those whose SKU is known. file:PATH \
-                     [atomic:true to import all rows or none]. Columns: sku, name, price, and if wanted \
-                     description and stock (empty: not tracked)."
+                     [atomic:true to import all rows or none]. Columns: sku, name, price, description, stock \
+                     (empty: not tracked); a new product needs name and price, of others what has no column \
+                     stays. id, as products:export writes it, says which product a row without a SKU is."
                 .to_owned(),
         }
     }
@@ -59,118 +70,295 @@ impl Task for ProductsImport {
                 )));
             }
         };
-        let (imported, refused) = if atomic {
-            all_or_none(ctx, &file).await?
+        let stop = pin!(shutdown_signal());
+        let mut report = Report::default();
+        let done = if atomic {
+            all_or_none(ctx, &file, stop, &mut report).await
         } else {
-            row_by_row(ctx, &file).await?
+            row_by_row(ctx, &file, stop, &mut report).await
         };
-        println!(
-            "{} products added, {} changed, {} the same already.",
-            imported.added, imported.changed, imported.unchanged
-        );
-        match refused {
-            0 => Ok(()),
-            _ if atomic => Err(Error::Message(format!(
-                "{refused} rows were refused: nothing was imported"
-            ))),
-            _ => Err(Error::Message(format!(
-                "{refused} rows were refused, all others were imported"
-            ))),
+        if done.is_ok() || report.rows > 0 {
+            println!("{report}");
         }
+        done
     }
 }
 
 /// Imports every row that is good. What is imported stays, whatever comes after it.
-async fn row_by_row(ctx: &AppContext, file: &Path) -> Result<(Imported, u64)> {
-    let mut batches = Batches::open(file)?;
-    let mut imported = Imported::default();
-    while let Some(rows) = batches.next() {
-        imported += transaction!(ctx, |txn| Model::import(txn, &rows, &Actor::system()).await)?;
+async fn row_by_row(
+    ctx: &AppContext,
+    file: &Path,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    report: &mut Report,
+) -> Result<()> {
+    let mut table = Table::read(file)?;
+    let done = async {
+        loop {
+            let batch = table.batch(stop.as_mut(), report).await?;
+            if batch.rows.is_empty() {
+                return Ok::<_, Error>(());
+            }
+            let imported = transaction!(ctx, |txn| {
+                Model::import(txn, &batch.rows, &Actor::system()).await
+            })?;
+            for refused in batch.refused(&imported) {
+                report.refuse(&refused, &table.progress);
+            }
+            report.add(&imported);
+        }
     }
-    Ok((imported, batches.done()))
+    .await;
+    if done.is_err() {
+        table.count_rest(report).await;
+    }
+    table.progress.finish_and_clear();
+    match report.refused {
+        0 => done,
+        refused => done.and(Err(Error::Message(format!(
+            "{} refused, all others were imported",
+            were(refused)
+        )))),
+    }
 }
 
 /// Reads the whole file first, and imports it in one transaction when every row is good.
-async fn all_or_none(ctx: &AppContext, file: &Path) -> Result<(Imported, u64)> {
-    let mut trial = Batches::open(file)?;
-    while trial.next().is_some() {}
-    let refused = trial.done();
-    if refused > 0 {
-        return Ok((Imported::default(), refused));
+async fn all_or_none(
+    ctx: &AppContext,
+    file: &Path,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    report: &mut Report,
+) -> Result<()> {
+    if fs::metadata(file).is_ok_and(|file| !file.is_file()) {
+        return Err(Error::Message(format!(
+            "{}: atomic:true reads the file twice, which only a regular file allows",
+            file.display()
+        )));
     }
+    let mut trial = Table::read(file)?;
+    let read = async {
+        while !trial.batch(stop.as_mut(), report).await?.rows.is_empty() {}
+        Ok::<_, Error>(())
+    }
+    .await;
+    if read.is_err() {
+        trial.count_rest(report).await;
+    }
+    trial.progress.finish_and_clear();
+    read?;
+    let nothing_if = |refused| match refused {
+        0 => Ok(()),
+        _ => Err(Error::Message(format!(
+            "{} refused: nothing was imported",
+            were(refused)
+        ))),
+    };
+    nothing_if(report.refused)?;
+    let mut refused = Vec::new();
     let imported = transaction!(ctx, |txn| {
-        let mut batches = Batches::open(file)?;
-        let mut imported = Imported::default();
-        while let Some(rows) = batches.next() {
-            imported += Model::import(txn, &rows, &Actor::system()).await?;
+        refused.clear();
+        let mut table = Table::read(file)?;
+        let mut again = Report::default();
+        loop {
+            let batch = table.batch(stop.as_mut(), &mut again).await?;
+            if batch.rows.is_empty() {
+                break;
+            }
+            let imported = Model::import(txn, &batch.rows, &Actor::system()).await?;
+            refused.extend(batch.refused(&imported));
+            again.add(&imported);
         }
-        // Somebody may have changed the file since it was read first.
-        match batches.done() {
-            0 => Ok(imported),
-            _ => Err(Error::string("the file changed while it was read").into()),
+        table.progress.finish_and_clear();
+        // Another program may have changed the file since it was read first.
+        if (again.rows, again.refused) != (report.rows, 0) {
+            Err(Error::string("the file changed while it was read"))?;
         }
-    })?;
-    Ok((imported, 0))
+        nothing_if(refused.len() as u64)?;
+        Ok(again)
+    });
+    for refused in &refused {
+        report.refuse(refused, &ProgressBar::hidden());
+    }
+    *report = imported?;
+    Ok(())
 }
 
-/// A file's good rows, some at a time; the others are reported as they are met.
-struct Batches {
-    rows: Rows<BufReader<ProgressBarIter<File>>, Row>,
-    /// A row whose SKU the last batch had already: in a batch each product stands once.
-    held_back: Option<Row>,
+/// What has become of the rows of a file.
+#[derive(Debug, Default)]
+struct Report {
+    rows: u64,
+    imported: Imported,
     refused: u64,
+    /// Whether the file has rows that were not counted.
+    has_more: bool,
+}
+
+impl Report {
+    fn add(&mut self, imported: &Imported) {
+        self.imported.added += imported.added;
+        self.imported.changed += imported.changed;
+        self.imported.unchanged += imported.unchanged;
+    }
+
+    fn refuse(&mut self, refused: &Refused, progress: &ProgressBar) {
+        self.refused += 1;
+        progress.suspend(|| eprintln!("{refused}"));
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Imported {
+            added,
+            changed,
+            unchanged,
+            ..
+        } = self.imported;
+        let refused = self.refused;
+        write!(
+            f,
+            "{}: {added} added, {changed} changed, {unchanged} the same, {refused} refused",
+            counted(self.rows, "row")
+        )?;
+        match self.rows - added - changed - unchanged - refused {
+            0 => {}
+            left_out => write!(f, ", {left_out} left out")?,
+        }
+        f.write_str(if self.has_more {
+            ". The file has more rows, which were left out and not counted."
+        } else {
+            "."
+        })
+    }
+}
+
+fn were(rows: u64) -> String {
+    let verb = if rows == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(rows, "row"))
+}
+
+/// Rows that go to the database together, and their lines.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u64>,
+    rows: Vec<Row>,
+}
+
+impl Batch {
+    /// The rows that the store has refused.
+    fn refused(&self, imported: &Imported) -> Vec<Refused> {
+        let refused = imported.refused.iter();
+        refused
+            .map(|(at, broken)| Refused::breaking(self.lines[*at], broken.clone()))
+            .collect()
+    }
+}
+
+/// The rows of a file. A thread of its own reads them, because a pipe may keep it waiting.
+struct Table {
+    rows: mpsc::Receiver<Result<Result<(u64, Row), Refused>>>,
     progress: ProgressBar,
 }
 
-impl Batches {
-    fn open(path: &Path) -> Result<Self> {
-        let unreadable =
-            |error: std::io::Error| Error::Message(format!("{}: {error}", path.display()));
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+impl Table {
+    fn read(path: &Path) -> Result<Self> {
         // It draws on a terminal only.
-        let progress = ProgressBar::new(size).with_style(
+        let progress = ProgressBar::no_length().with_style(
             ProgressStyle::with_template(
                 "{bar:40} {percent}% {bytes} of {total_bytes}, {eta} left",
             )
             .map_err(Error::wrap)?,
         );
-        let rows = Rows::new(BufReader::new(progress.wrap_read(file)))
-            .map_err(|refused| Error::Message(format!("{}: {refused}", path.display())))?;
-        Ok(Self {
-            rows,
-            held_back: None,
-            refused: 0,
-            progress,
-        })
+        let (sender, rows) = mpsc::channel(BATCH);
+        let (path, bar) = (path.to_owned(), progress.clone());
+        thread::spawn(move || match open(&path, &bar) {
+            Ok(rows) => {
+                let mut seen = Seen::default();
+                for row in rows {
+                    let row = row.and_then(|(line, row)| seen.once(line, row));
+                    if sender.blocking_send(Ok(row)).is_err() {
+                        break;
+                    }
+                }
+            }
+            // When the import is over already, there is no one to tell.
+            Err(error) => drop(sender.blocking_send(Err(error))),
+        });
+        Ok(Self { rows, progress })
     }
 
-    fn next(&mut self) -> Option<Vec<Row>> {
-        let mut batch: Vec<_> = self.held_back.take().into_iter().collect();
-        let mut skus: BTreeSet<_> = batch
-            .iter()
-            .map(|row| row.sku.as_str().to_owned())
-            .collect();
-        while batch.len() < BATCH {
-            match self.rows.next() {
-                None => break,
-                Some(Err(refused)) => {
-                    self.refused += 1;
-                    self.progress.suspend(|| eprintln!("{refused}"));
+    /// The next good rows; none when the file is at its end. Others are reported as they are met.
+    async fn batch(
+        &mut self,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        report: &mut Report,
+    ) -> Result<Batch> {
+        let mut batch = Batch::default();
+        while batch.rows.len() < BATCH {
+            let row = select! {
+                biased;
+                () = stop.as_mut() => return Err(Error::string("the import was interrupted")),
+                row = self.rows.recv() => row,
+            };
+            let Some(row) = row.transpose()? else {
+                break;
+            };
+            report.rows += 1;
+            match row {
+                Ok((line, row)) => {
+                    batch.lines.push(line);
+                    batch.rows.push(row);
                 }
-                Some(Ok(row)) if !skus.insert(row.sku.as_str().to_owned()) => {
-                    self.held_back = Some(row);
-                    break;
-                }
-                Some(Ok(row)) => batch.push(row),
+                Err(refused) => report.refuse(&refused, &self.progress),
             }
         }
-        (!batch.is_empty()).then_some(batch)
+        Ok(batch)
     }
 
-    /// How many rows were refused.
-    fn done(self) -> u64 {
-        self.progress.finish_and_clear();
-        self.refused
+    /// Counts the rows that are left, for a while.
+    async fn count_rest(&mut self, report: &mut Report) {
+        let count = async {
+            while let Some(Ok(_)) = self.rows.recv().await {
+                report.rows += 1;
+            }
+        };
+        let counted = timeout(COUNTING, count).await;
+        report.has_more = counted.is_err();
+    }
+}
+
+fn open(
+    path: &Path,
+    progress: &ProgressBar,
+) -> Result<Rows<BufReader<ProgressBarIter<File>>, Row>> {
+    let unreadable = |error: std::io::Error| Error::Message(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    progress.set_length(file.metadata().map_err(unreadable)?.len());
+    Rows::new(BufReader::new(progress.wrap_read(file)))
+        .map_err(|refused| Error::Message(format!("{}: {refused}", path.display())))
+}
+
+/// On which line each product stood first. Hashes make do with 16 bytes each; that two of a million products
+/// have the same one happens once in 37 million files.
+#[derive(Default)]
+struct Seen {
+    hasher: RandomState,
+    lines: HashMap<u64, u64>,
+}
+
+impl Seen {
+    /// The row, unless an earlier one says the same of which product it is.
+    fn once(&mut self, line: u64, row: Row) -> Result<(u64, Row), Refused> {
+        for identity in row.identities() {
+            match self.lines.entry(self.hasher.hash_one(identity)) {
+                Entry::Vacant(place) => {
+                    place.insert(line);
+                }
+                Entry::Occupied(first) => {
+                    let reason = format!("{identity} stands on line {} already", first.get());
+                    return Err(Refused::at(line, reason));
+                }
+            }
+        }
+        Ok((line, row))
     }
 }

@@ -269,12 +269,6 @@ impl<'a> Fields<'a> {
             .any(|(given, value)| given == name && !value.is_empty_cell())
     }
 
-    /// Whether a table has that column, be its cell empty or not.
-    #[must_use]
-    pub fn has_column(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == name)
-    }
-
     fn note(&mut self, broken: impl IntoIterator<Item = BrokenRule>) {
         let room = MOST_FAULTS - self.broken.len();
         self.broken.extend(broken.into_iter().take(room));

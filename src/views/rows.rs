@@ -6,7 +6,7 @@ use super::{
     fields::{FromFields, Rejection, from_cells},
     records::{Record, Records, Refused},
 };
-use crate::models::products;
+use crate::models::{error::BrokenRule, products};
 
 /// The rows of a table whose first line names its columns, one at a time.
 #[derive(Debug)]
@@ -67,12 +67,14 @@ impl<R: BufRead, T: FromFields> Rows<R, T> {
 }
 
 impl<R: BufRead, T: FromFields> Iterator for Rows<R, T> {
-    type Item = Result<T, Refused>;
+    /// A row and the line on which it begins.
+    type Item = Result<(u64, T), Refused>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let record = self.records.next()?;
         Some(record.and_then(|Record { line, cells }| {
             self.row(&cells)
+                .map(|row| (line, row))
                 .map_err(|reasons| Refused { line, reasons })
         }))
     }
@@ -86,24 +88,28 @@ fn unknown<T: FromFields>(columns: &[String]) -> Vec<String> {
     };
     let unknown = broken
         .into_iter()
-        .filter(|rule| rule.violation.code == "unknown")
-        .collect();
-    reasons(Rejection::Invalid(unknown))
+        .filter(|rule| rule.violation.code == "unknown");
+    Refused::breaking(1, unknown).reasons
 }
 
 fn reasons(rejection: Rejection) -> Vec<String> {
     match rejection {
         Rejection::Malformed(why) => vec![why],
-        Rejection::Invalid(broken) => broken
-            .into_iter()
-            .map(|rule| {
-                format!(
-                    "{} {}",
-                    rule.pointer.trim_start_matches('/'),
-                    rule.violation.message
-                )
-            })
-            .collect(),
+        Rejection::Invalid(broken) => Refused::breaking(0, broken).reasons,
+    }
+}
+
+impl Refused {
+    /// The row that begins on that line breaks these rules.
+    pub fn breaking(line: u64, broken: impl IntoIterator<Item = BrokenRule>) -> Self {
+        let reason = |rule: BrokenRule| {
+            let column = rule.pointer.trim_start_matches('/');
+            format!("{column} {}", rule.violation.message)
+        };
+        Self {
+            line,
+            reasons: broken.into_iter().map(reason).collect(),
+        }
     }
 }
 
@@ -136,21 +142,18 @@ impl From<products::Model> for ProductRow {
 
 impl FromFields for products::Row {
     fn read(fields: &mut super::fields::Fields<'_>) -> Option<Self> {
-        let details = products::Details::read(fields);
-        if !fields.has("sku") {
+        let id = fields.optional("id");
+        let changes = products::Changes::read(fields);
+        if !fields.has("sku") && !fields.has("id") {
             fields.refuse(
                 "sku",
                 "required",
                 "is required: it says which product the row is",
             );
         }
-        let (describes, counts) = (fields.has_column("description"), fields.has_column("stock"));
-        let details = details?;
         Some(Self {
-            sku: details.sku.clone()?,
-            details,
-            describes,
-            counts,
+            id: id?,
+            changes: changes?,
         })
     }
 }
@@ -158,9 +161,11 @@ impl FromFields for products::Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::types::Stock;
 
     fn rows(text: &str) -> Vec<Result<products::Row, Refused>> {
-        Rows::new(text.as_bytes()).unwrap().collect()
+        let rows = Rows::new(text.as_bytes()).unwrap();
+        rows.map(|row| row.map(|(_, row)| row)).collect()
     }
 
     fn refusal(text: &str) -> String {
@@ -174,11 +179,14 @@ mod tests {
     #[test]
     fn reads_each_row_whatever_the_order_of_its_columns() {
         let rows = rows("price,sku,name,stock\n1.50,A-1,\"Tea, black\",\n2,B-1,Cup,7\n");
-        let first = rows[0].as_ref().unwrap();
-        assert_eq!(first.sku.as_str(), "A-1");
-        assert_eq!(first.details.name.as_str(), "Tea, black");
-        assert_eq!(first.details.stock, None);
-        assert_eq!(rows[1].as_ref().unwrap().details.stock.unwrap().get(), 7);
+        let first = &rows[0].as_ref().unwrap().changes;
+        assert_eq!(
+            first.sku.as_ref().unwrap().as_ref().unwrap().as_str(),
+            "A-1"
+        );
+        assert_eq!(first.name.as_ref().unwrap().as_str(), "Tea, black");
+        assert_eq!(first.stock, Some(None));
+        assert_eq!(rows[1].as_ref().unwrap().changes.stock, Some(Stock::new(7)));
     }
 
     #[test]
@@ -246,14 +254,12 @@ mod tests {
     #[test]
     fn blanks_around_a_cell_are_no_part_of_numbers_names_and_skus() {
         let rows = rows("sku,name,price,stock\n A-1 , Lamp , 19.99 , 5 \nB-1,Cup,1,\u{a0}\n");
-        let lamp = rows[0].as_ref().unwrap();
-        assert_eq!(
-            (lamp.sku.as_str(), lamp.details.name.as_str()),
-            ("A-1", "Lamp")
-        );
-        assert_eq!(lamp.details.price.to_string(), "19.99");
-        assert_eq!(lamp.details.stock.unwrap().get(), 5);
-        assert_eq!(rows[1].as_ref().unwrap().details.stock, None);
+        let lamp = &rows[0].as_ref().unwrap().changes;
+        assert_eq!(lamp.sku.as_ref().unwrap().as_ref().unwrap().as_str(), "A-1");
+        assert_eq!(lamp.name.as_ref().unwrap().as_str(), "Lamp");
+        assert_eq!(lamp.price.unwrap().to_string(), "19.99");
+        assert_eq!(lamp.stock, Some(Stock::new(5)));
+        assert_eq!(rows[1].as_ref().unwrap().changes.stock, Some(None));
     }
 
     #[test]

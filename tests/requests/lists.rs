@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use boxcar::{
     models::{
         Actor,
-        products::{self, Details, Row},
+        products::{self, Changes, Row},
         queue::{Client as Asker, searching},
         types::{Money, ProductName, Scalar, Sku, Stock},
     },
@@ -580,20 +580,14 @@ async fn shop_with_catalogue() -> (Shop, Client, Vec<Plain>) {
 }
 
 fn row(sku: &str, name: &str, price: i64, stock: Option<i64>) -> Row {
-    let sku = Sku::parse(sku).unwrap();
-    let details = Details {
-        name: ProductName::parse(name).unwrap(),
-        price: Money::from_minor(price),
-        sku: Some(sku.clone()),
+    let changes = Changes {
+        name: Some(ProductName::parse(name).unwrap()),
+        price: Some(Money::from_minor(price)),
+        sku: Some(Some(Sku::parse(sku).unwrap())),
         description: None,
-        stock: stock.and_then(Stock::new),
+        stock: Some(stock.and_then(Stock::new)),
     };
-    Row {
-        sku,
-        details,
-        describes: true,
-        counts: true,
-    }
+    Row { id: None, changes }
 }
 
 /// Every third product was added at the same moment, before the others.

@@ -1,32 +1,53 @@
 //! Importing many products at once, by SKU.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use sea_orm::{
     IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict,
 };
 
-use super::{ActiveModel, Changes, Column, Details, Entity, Model, sku_taken, touch_assortment};
+use super::{
+    ActiveModel, Changes, Column, Details, Entity, Model, on_sale, sku_taken, touch_assortment,
+};
 use crate::models::{
-    Actor, Result, Topic, Transaction, stock_movements,
-    types::{Description, Sku, Stock},
+    Actor, Result, Topic, Transaction,
+    error::BrokenRule,
+    stock_movements,
+    types::{Description, Id, Sku, Stock},
 };
 
-/// A product to be imported.
-#[derive(Clone, Debug)]
+/// What a table says of a product.
+#[derive(Clone, Debug, Default)]
 pub struct Row {
-    /// Which product it is; one is added when there is none.
-    pub sku: Sku,
-    /// What is known of it.
-    pub details: Details,
-    /// Whether the table has a description column; without one, descriptions stay.
-    pub describes: bool,
-    /// Whether the table has a stock column; without one, stocks stay.
-    pub counts: bool,
+    /// Which product it is, if that has no SKU.
+    pub id: Option<Id>,
+    /// Its SKU, by which it is known, and what else the table has columns for.
+    pub changes: Changes,
+}
+
+/// What says which product a row is. Two rows of a table never share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity<'a> {
+    /// The SKU.
+    Sku(&'a str),
+    /// The id.
+    Id(i64),
+}
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sku(sku) => write!(f, "the SKU {sku}"),
+            Self::Id(id) => write!(f, "the id {id}"),
+        }
+    }
 }
 
 /// What became of imported rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Products that were added.
     pub added: u64,
@@ -34,33 +55,47 @@ pub struct Imported {
     pub changed: u64,
     /// Products that were the same already.
     pub unchanged: u64,
-}
-
-impl std::ops::AddAssign for Imported {
-    fn add_assign(&mut self, other: Self) {
-        self.added += other.added;
-        self.changed += other.changed;
-        self.unchanged += other.unchanged;
-    }
+    /// The rows that were refused, by their place among all from 0, and every reason.
+    pub refused: Vec<(usize, Vec<BrokenRule>)>,
 }
 
 impl Model {
-    /// Adds or changes the products with the rows' SKUs, each of which stands in one row only, in a
-    /// few statements of many rows each.
+    /// Adds the products that are not known, and changes the others, in a few statements of many rows each.
+    /// No two rows share an [`Identity`].
+    ///
+    /// A product is known by its SKU. One without is known by its id and its name together, because the id
+    /// alone is another product's in another shop; it may be given a SKU so.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn import(txn: &Transaction, rows: &[Row], actor: &Actor) -> Result<Imported> {
-        let known = Self::locked_by_sku(txn, rows).await?;
+        let by_sku = Self::locked_by_sku(txn, rows).await?;
+        let by_id = Self::locked_by_id(txn, rows, &by_sku).await?;
         let mut imported = Imported::default();
         let (mut added, mut changed, mut movements) = (Vec::new(), Vec::new(), Vec::new());
-        for row in rows {
-            let Some(product) = known.get(row.sku.as_str()) else {
-                added.push(ActiveModel::new_product(&row.details));
+        for (at, row) in rows.iter().enumerate() {
+            let changes = &row.changes;
+            let sku = row.sku().map(Sku::as_str);
+            let namesake = row.id.and_then(|id| by_id.get(&id.0));
+            let known = sku
+                .and_then(|sku| by_sku.get(sku))
+                .or_else(|| namesake.filter(|product| product.is_meant_by(changes)));
+            let Some(product) = known else {
+                let details = match namesake {
+                    Some(_) if sku.is_none() => Err(vec![BrokenRule::at(
+                        "/id",
+                        "taken",
+                        "is that of a product that has a SKU or another name",
+                    )]),
+                    _ => row.details(),
+                };
+                match details {
+                    Ok(details) => added.push(ActiveModel::new_product(&details)),
+                    Err(broken) => imported.refused.push((at, broken)),
+                }
                 continue;
             };
-            let changes = row.changes();
-            if product.is_described_by(&changes) {
+            if product.is_described_by(changes) {
                 imported.unchanged += 1;
                 continue;
             }
@@ -75,7 +110,7 @@ impl Model {
                     .clone()
                     .into_active_model()
                     .reset_all()
-                    .changed(&changes),
+                    .changed(changes),
             );
         }
         imported.added = added.len() as u64;
@@ -86,16 +121,24 @@ impl Model {
                 .iter()
                 .filter_map(|product| product.sku.as_ref().clone())
                 .collect();
-            Entity::insert_many(added)
-                .exec_without_returning(txn)
-                .await
-                .map_err(sku_taken())?;
-            let added = Entity::find()
-                .filter(Column::Sku.is_in(skus))
-                .all(txn)
-                .await?;
+            // Which ids many rows were given can be found out by their SKUs only.
+            let (alone, together): (Vec<_>, Vec<_>) = added.into_iter().partition(|product| {
+                product.sku.as_ref().is_none() && product.stock.as_ref().is_some()
+            });
+            let mut counted = Vec::new();
+            for product in alone {
+                counted.push(product.insert(txn).await?);
+            }
+            if !together.is_empty() {
+                Entity::insert_many(together)
+                    .exec_without_returning(txn)
+                    .await
+                    .map_err(sku_taken())?;
+                let with_sku = Entity::find().filter(Column::Sku.is_in(skus));
+                counted.extend(with_sku.all(txn).await?);
+            }
             movements.extend(
-                added.iter().filter_map(|product| {
+                counted.iter().filter_map(|product| {
                     stock_movements::between(product.id, None, product.stock)
                 }),
             );
@@ -106,6 +149,7 @@ impl Model {
                 .on_conflict(
                     OnConflict::column(Column::Id)
                         .update_columns([
+                            Column::Sku,
                             Column::Name,
                             Column::Description,
                             Column::PriceMinor,
@@ -117,15 +161,17 @@ impl Model {
                         .to_owned(),
                 )
                 .exec_without_returning(txn)
-                .await?;
+                .await
+                .map_err(sku_taken())?;
         }
         stock_movements::Model::record(txn, movements, actor).await?;
         Ok(imported)
     }
 
     async fn locked_by_sku(txn: &Transaction, rows: &[Row]) -> Result<BTreeMap<String, Self>> {
+        let skus = rows.iter().filter_map(|row| Some(row.sku()?.as_str()));
         let products = Entity::find()
-            .filter(Column::Sku.is_in(rows.iter().map(|row| row.sku.as_str())))
+            .filter(Column::Sku.is_in(skus))
             .order_by_asc(Column::Id)
             .lock_exclusive()
             .all(txn)
@@ -136,17 +182,60 @@ impl Model {
             .collect())
     }
 
+    /// The products with the ids of those rows whose SKU is not known.
+    async fn locked_by_id(
+        txn: &Transaction,
+        rows: &[Row],
+        by_sku: &BTreeMap<String, Self>,
+    ) -> Result<BTreeMap<i64, Self>> {
+        let is_known = |row: &&Row| {
+            row.sku()
+                .is_some_and(|sku| by_sku.contains_key(sku.as_str()))
+        };
+        let unknown = rows.iter().filter(|row| !is_known(row));
+        let ids: BTreeSet<_> = unknown.filter_map(|row| Some(row.id?.0)).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let products = on_sale()
+            .filter(Column::Id.is_in(ids))
+            .order_by_asc(Column::Id)
+            .lock_exclusive()
+            .all(txn)
+            .await?;
+        Ok(products
+            .into_iter()
+            .map(|product| (product.id, product))
+            .collect())
+    }
+
+    /// Whether a row with this product's id means it: it may be the file of another shop.
+    fn is_meant_by(&self, changes: &Changes) -> bool {
+        let name = changes.name.as_ref();
+        self.sku.is_none() && name.is_none_or(|name| name.as_str() == self.name)
+    }
+
     fn is_described_by(&self, changes: &Changes) -> bool {
+        let sku = changes
+            .sku
+            .as_ref()
+            .map(|sku| sku.as_ref().map(Sku::as_str));
         let description = changes
             .description
             .as_ref()
             .map(|text| text.as_ref().map(Description::as_str));
+        // A cell cannot tell a description of blanks from none.
+        let text = self
+            .description
+            .as_deref()
+            .filter(|text| !text.trim().is_empty());
         changes
             .name
             .as_ref()
             .is_none_or(|name| name.as_str() == self.name)
             && changes.price.is_none_or(|price| price == self.price())
-            && description.is_none_or(|description| description == self.description.as_deref())
+            && sku.is_none_or(|sku| sku == self.sku.as_deref())
+            && description.is_none_or(|description| description == text)
             && changes
                 .stock
                 .is_none_or(|stock| stock.map(Stock::get) == self.stock)
@@ -154,14 +243,42 @@ impl Model {
 }
 
 impl Row {
-    /// What it changes of a product that is known.
-    fn changes(&self) -> Changes {
-        Changes {
-            name: Some(self.details.name.clone()),
-            price: Some(self.details.price),
-            sku: None,
-            description: self.describes.then(|| self.details.description.clone()),
-            stock: self.counts.then_some(self.details.stock),
+    /// What says which product it is.
+    pub fn identities(&self) -> impl Iterator<Item = Identity<'_>> {
+        let sku = self.sku().map(|sku| Identity::Sku(sku.as_str()));
+        sku.into_iter().chain(self.id.map(|id| Identity::Id(id.0)))
+    }
+
+    fn sku(&self) -> Option<&Sku> {
+        self.changes.sku.as_ref()?.as_ref()
+    }
+
+    /// The product that it describes, or what is missing.
+    fn details(&self) -> Result<Details, Vec<BrokenRule>> {
+        let Changes {
+            name,
+            price,
+            sku,
+            description,
+            stock,
+        } = self.changes.clone();
+        let missing =
+            |pointer| BrokenRule::at(pointer, "required", "is required, for the product is new");
+        match (name, price) {
+            (Some(name), Some(price)) => Ok(Details {
+                name,
+                price,
+                sku: sku.flatten(),
+                description: description.flatten(),
+                stock: stock.flatten(),
+            }),
+            (name, price) => Err([
+                name.is_none().then(|| missing("/name")),
+                price.is_none().then(|| missing("/price")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()),
         }
     }
 }
