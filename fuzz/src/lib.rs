@@ -5,3 +5,4 @@ pub mod body;
 pub mod cursor;
 pub mod headers;
 pub mod money;
+pub mod table;

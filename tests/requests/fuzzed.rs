@@ -26,6 +26,11 @@ fn bodies_are_accepted_or_refused_with_every_reason() {
     replay("body", fuzz::body::check);
 }
 
+#[test]
+fn tables_are_read_row_by_row_or_refused_with_every_reason() {
+    replay("table", fuzz::table::check);
+}
+
 /// Checks every file of a target's corpus, and names those that fail.
 fn replay(target: &str, check: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
