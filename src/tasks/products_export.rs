@@ -1,9 +1,10 @@
 //! `products:export`: writes the catalogue as CSV, as `products:import` reads it.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::Path,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
+    path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use loco_rs::{
     task::{Task, TaskInfo, Vars},
 };
 
-use super::begin;
+use super::{begin, counted};
 use crate::{
     models::{
         listing::{Listing, Paging, Place, Sort},
@@ -36,7 +37,8 @@ impl Task for ProductsExport {
         TaskInfo {
             name: "products:export".to_owned(),
             detail: "Writes all products as CSV, as products:import reads them. [file:PATH, otherwise to \
-                     standard output]."
+                     standard output]. A text that a spreadsheet would take for a formula begins with an \
+                     apostrophe, which products:import takes away."
                 .to_owned(),
         }
     }
@@ -44,37 +46,81 @@ impl Task for ProductsExport {
     async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
         begin(ctx, vars, &["file"]).await?;
         let Some(path) = vars.cli.get("file").map(Path::new) else {
-            write_products(ctx, io::stdout()).await?;
+            write_products(ctx, Path::new("standard output"), &mut io::stdout()).await?;
             return Ok(());
         };
-        // Under another name until it is whole: nobody finds half a catalogue.
-        let partial = path.with_extension("partial");
-        let written = write_file(ctx, &partial, path).await;
-        if written.is_err() {
-            // There may be none, and the error that counts is the other one.
-            drop(fs::remove_file(&partial));
-        }
-        let written = written?;
-        println!("{written} products written to {}.", path.display());
+        let written = write_file(ctx, path).await?;
+        // The table itself may go to standard output: file:/dev/stdout.
+        eprintln!(
+            "{} written to {}.",
+            counted(written, "product"),
+            path.display()
+        );
         Ok(())
     }
 }
 
-async fn write_file(ctx: &AppContext, partial: &Path, path: &Path) -> Result<u64> {
-    let written = write_products(ctx, BufWriter::new(File::create(partial)?)).await?;
-    fs::rename(partial, path)?;
+/// Writes a file, under another name until it is whole, so that there is never half a catalogue. What is no
+/// file, a pipe or a device, is written into.
+async fn write_file(ctx: &AppContext, path: &Path) -> Result<u64> {
+    let named = |error| named(path, error);
+    let target = resolved(path).map_err(named)?;
+    let older = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        older => Some(older.map_err(named)?),
+    };
+    if older.as_ref().is_some_and(|older| !older.is_file()) {
+        let mut target = File::options().write(true).open(path).map_err(named)?;
+        return write_products(ctx, path, &mut target).await;
+    }
+    let directory = target.parent().unwrap_or(Path::new(""));
+    let mut partial = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+        .map_err(named)?;
+    if let Some(older) = older {
+        // Only root may give a file away; any other's export becomes its own.
+        let _ = fchown(partial.as_file(), Some(older.uid()), Some(older.gid()));
+        partial
+            .as_file()
+            .set_permissions(older.permissions())
+            .map_err(named)?;
+    }
+    let written = write_products(ctx, path, partial.as_file_mut()).await?;
+    partial.as_file().sync_all().map_err(named)?;
+    partial
+        .persist(target)
+        .map_err(|error| named(error.error))?;
     Ok(written)
 }
 
-async fn write_products(ctx: &AppContext, target: impl Write + Send) -> Result<u64> {
+/// What a path leads to through all links, of which the last may lead to nothing yet.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => resolved(&path.with_file_name("").join(target)),
+            Err(_) => Ok(path.to_owned()),
+        },
+        resolved => resolved,
+    }
+}
+
+fn named(path: &Path, error: io::Error) -> Error {
+    Error::Message(format!("{}: {error}", path.display()))
+}
+
+async fn write_products(
+    ctx: &AppContext,
+    path: &Path,
+    target: &mut (impl Write + Send),
+) -> Result<u64> {
+    let named = |error: csv::Error| named(path, error.into());
     let progress = ProgressBar::new_spinner();
     // By itself the writer names the columns with the first row: an empty catalogue has none.
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(target);
-    table
-        .write_record(ProductRow::COLUMNS)
-        .map_err(Error::wrap)?;
+    table.write_record(ProductRow::COLUMNS).map_err(named)?;
     let mut listing = Listing {
         filter: Filter::default(),
         sort: Sort {
@@ -89,19 +135,17 @@ async fn write_products(ctx: &AppContext, target: impl Write + Send) -> Result<u
     loop {
         let page = Model::list(&ctx.db, &listing).await?;
         for product in page.items {
-            table
-                .serialize(ProductRow::from(product))
-                .map_err(Error::wrap)?;
+            table.serialize(ProductRow::from(product)).map_err(named)?;
             written += 1;
         }
-        progress.set_message(format!("{written} products"));
+        progress.set_message(counted(written, "product"));
         progress.tick();
         match page.place {
             Place::Walk { next: Some(next) } => listing.paging = Paging::After(Some(next)),
             _ => break,
         }
     }
-    table.flush()?;
+    table.flush().map_err(|error| named(error.into()))?;
     progress.finish_and_clear();
     Ok(written)
 }

@@ -57,7 +57,8 @@ impl<R: BufRead, T: FromFields> Rows<R, T> {
         match cells.split_at_checked(columns) {
             Some((cells, beyond)) if beyond.iter().all(|cell| cell.trim().is_empty()) => {
                 let names = self.columns.iter().map(String::as_str);
-                from_cells(names.zip(cells.iter().map(String::as_str))).map_err(reasons)
+                let cells = cells.iter().map(|cell| without_apostrophe(cell));
+                from_cells(names.zip(cells)).map_err(reasons)
             }
             _ => Err(vec![format!(
                 "has {count} cells where there are {columns} columns"
@@ -116,6 +117,7 @@ impl Refused {
 /// A product, as `products:import` reads and `products:export` writes it.
 #[derive(Debug, serde::Serialize)]
 pub struct ProductRow {
+    id: i64,
     sku: Option<String>,
     name: String,
     description: Option<String>,
@@ -125,19 +127,43 @@ pub struct ProductRow {
 
 impl ProductRow {
     /// The names of its columns.
-    pub const COLUMNS: [&str; 5] = ["sku", "name", "description", "price", "stock"];
+    pub const COLUMNS: [&str; 6] = ["id", "sku", "name", "description", "price", "stock"];
 }
 
 impl From<products::Model> for ProductRow {
     fn from(product: products::Model) -> Self {
         Self {
+            id: product.id,
             price: product.price().to_string(),
-            sku: product.sku,
-            name: product.name,
-            description: product.description,
+            sku: product.sku.map(with_apostrophe),
+            name: with_apostrophe(product.name),
+            description: product.description.map(with_apostrophe),
             stock: product.stock,
         }
     }
+}
+
+/// Whether a spreadsheet may calculate the text, or would without the apostrophes before it
+/// (OWASP, CSV Injection).
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'')
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+/// The text as it is written down: one more apostrophe keeps a formula from being calculated.
+fn with_apostrophe(mut text: String) -> String {
+    if is_formula(&text) {
+        text.insert(0, '\'');
+    }
+    text
+}
+
+/// The text that was meant by what [`with_apostrophe`] has written.
+fn without_apostrophe(cell: &str) -> &str {
+    cell.strip_prefix('\'')
+        .filter(|_| is_formula(cell))
+        .unwrap_or(cell)
 }
 
 impl FromFields for products::Row {
@@ -268,5 +294,25 @@ mod tests {
             refusal("sku;name;price\nA-1;Tea;19,99\n"),
             "line 2: price must be a decimal number such as 19.99"
         );
+    }
+
+    #[test]
+    fn a_formula_is_written_as_text_and_read_as_it_was() {
+        for (text, written) in [
+            ("=SUM(A1)", "'=SUM(A1)"),
+            ("'=SUM(A1)", "''=SUM(A1)"),
+            (" \t@x", "' \t@x"),
+            ("-1", "'-1"),
+            ("+49", "'+49"),
+            ("＝1", "'＝1"),
+            ("'80s jeans", "'80s jeans"),
+            ("' '=1", "' '=1"),
+            ("a=b", "a=b"),
+            ("", ""),
+        ] {
+            assert_eq!(with_apostrophe(text.to_owned()), written);
+            assert_eq!(without_apostrophe(written), text);
+        }
+        assert_eq!(without_apostrophe("'x"), "'x");
     }
 }

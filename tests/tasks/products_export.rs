@@ -1,13 +1,24 @@
 //! `products:export`: R3.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
+    path::Path,
+    process::Command,
+};
 
-use boxcar::tasks::products_export::ProductsExport;
+use boxcar::{
+    models::products,
+    tasks::{products_export::ProductsExport, products_import::ProductsImport},
+};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
 use super::{import, import_file, products, run};
-use crate::support::{Program, Shop};
+use crate::support::{Program, Shop, assert_invariants};
+
+const EMPTY: &str = "id,sku,name,description,price,stock\n";
 
 const CATALOGUE: &str = "sku,name,description,price,stock\n\
     A-1,\"Tea, \"\"black\"\"\",\"one\r\ntwo\",4.50,7\n\
@@ -50,9 +61,9 @@ async fn every_product_is_written_once_however_many_there_are() {
     let path = directory.path().join("products.csv");
     export(&shop, &path).await.unwrap();
     let rows: Vec<_> = (0..2_500)
-        .map(|row| format!("S-{row:04},Product,,1.00,\n"))
+        .map(|row| format!("{},S-{row:04},Product,,1.00,\n", row + 1))
         .collect();
-    let expected = format!("sku,name,description,price,stock\n{}", rows.concat());
+    let expected = format!("id,sku,name,description,price,stock\n{}", rows.concat());
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
 }
 
@@ -65,14 +76,17 @@ async fn an_archived_product_is_left_out() {
     shop.admin().await.delete("/products/1").await;
     assert_eq!(
         printed(&shop).await,
-        "sku,name,description,price,stock\nB-1,Cup,,2.00,\n"
+        "id,sku,name,description,price,stock\n2,B-1,Cup,,2.00,\n"
     );
 }
 
 #[tokio::test]
 async fn an_empty_catalogue_is_a_table_without_rows() {
     let shop = Shop::open().await;
-    assert_eq!(printed(&shop).await, "sku,name,description,price,stock\n");
+    assert_eq!(
+        printed(&shop).await,
+        "id,sku,name,description,price,stock\n"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +98,7 @@ async fn without_a_file_nothing_but_the_table_goes_to_standard_output() {
         .await;
     assert_eq!(
         printed(&shop).await,
-        "sku,name,description,price,stock\nA-1,Tea,,4.50,7\n"
+        "id,sku,name,description,price,stock\n1,A-1,Tea,,4.50,7\n"
     );
 }
 
@@ -101,7 +115,7 @@ async fn an_older_file_is_replaced_and_nothing_else_is_left() {
     export(&shop, &path).await.unwrap();
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
-        "sku,name,description,price,stock\n"
+        "id,sku,name,description,price,stock\n"
     );
     assert_eq!(names(directory.path()), ["products.csv"]);
 }
@@ -112,8 +126,137 @@ async fn a_file_that_cannot_be_written_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("products");
     fs::create_dir(&path).unwrap();
-    export(&shop, &path).await.unwrap_err();
+    let why = export(&shop, &path).await.unwrap_err();
+    assert_eq!(
+        why,
+        format!("{}: Is a directory (os error 21)", path.display())
+    );
     assert_eq!(names(directory.path()), ["products"]);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_is_named() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing/products.csv");
+    let why = export(&shop, &path).await.unwrap_err();
+    assert!(why.starts_with(path.to_str().unwrap()), "{why}");
+    assert!(why.contains("No such file or directory"), "{why}");
+}
+
+#[tokio::test]
+async fn a_link_stays_and_what_it_leads_to_is_written() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let inside = |name: &str| directory.path().join(name);
+    fs::create_dir(inside("elsewhere")).unwrap();
+    fs::write(inside("elsewhere/old.csv"), "older").unwrap();
+    symlink("elsewhere/old.csv", inside("link.csv")).unwrap();
+    symlink("elsewhere/new.csv", inside("dangling.csv")).unwrap();
+    symlink("dangling.csv", inside("twice.csv")).unwrap();
+    for (link, target) in [
+        ("link.csv", "elsewhere/old.csv"),
+        ("twice.csv", "elsewhere/new.csv"),
+    ] {
+        export(&shop, &inside(link)).await.unwrap();
+        assert!(inside(link).is_symlink());
+        assert_eq!(fs::read_to_string(inside(target)).unwrap(), EMPTY);
+    }
+    assert_eq!(names(&inside("elsewhere")), ["new.csv", "old.csv"]);
+}
+
+#[tokio::test]
+async fn a_link_beside_the_file_is_not_followed() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let precious = directory.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    symlink(&precious, directory.path().join("products.partial")).unwrap();
+    export(&shop, &directory.path().join("products.csv"))
+        .await
+        .unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_pipe_stays_and_is_written_into() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reader = path.clone();
+    let read = spawn_blocking(move || fs::read_to_string(reader).unwrap());
+    let outcome = Program::new("test")
+        .on(&shop.ctx.config.database.uri)
+        .run(&[
+            "task",
+            "products:export",
+            &format!("file:{}", path.display()),
+        ])
+        .await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(read.await.unwrap(), EMPTY);
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+}
+
+#[tokio::test]
+async fn the_permissions_of_an_older_file_stay() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    fs::write(&path, "older").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    export(&shop, &path).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn what_a_spreadsheet_would_calculate_is_written_as_text() {
+    let shop = Shop::open().await;
+    let product =
+        json!({ "sku": "-A", "name": "=cmd|' /C calc'!A0", "price": "1", "description": "@x" });
+    shop.admin().await.add_product(product).await;
+    assert_eq!(
+        printed(&shop).await,
+        format!("{EMPTY}1,'-A,'=cmd|' /C calc'!A0,'@x,1.00,\n")
+    );
+}
+
+#[tokio::test]
+async fn products_without_a_sku_come_back_as_the_same_here_and_are_added_elsewhere() {
+    let (here, there) = (Shop::open().await, Shop::open().await);
+    import(&here, CATALOGUE).await.unwrap();
+    let admin = here.admin().await;
+    admin
+        .add_product(json!({ "name": "Tea", "price": "1", "stock": 3, "description": "  " }))
+        .await;
+    admin
+        .add_product(json!({ "name": "Cup", "price": "2", "description": "" }))
+        .await;
+    let before = products(&here).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    export(&here, &path).await.unwrap();
+    let arguments = [("file", path.to_str().unwrap()), ("atomic", "true")];
+    run(ProductsImport, &here, &arguments).await.unwrap();
+    assert_eq!(products(&here).await, before);
+    run(ProductsImport, &there, &arguments).await.unwrap();
+    let names = |products: Vec<products::Model>| {
+        let mut names: Vec<_> = products
+            .into_iter()
+            .map(|product| (product.name, product.stock))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(products(&there).await), names(before));
+    assert_invariants(&there.ctx.db).await;
 }
 
 #[tokio::test]
