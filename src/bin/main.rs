@@ -1,6 +1,6 @@
 //! The server and its commands: `boxcar-cli --help`.
 
-use boxcar::{app::App, initializers::signals, models::connection};
+use boxcar::{app::App, models::connection, signals};
 use loco_rs::cli;
 use migration::Migrator;
 use tokio::runtime::Runtime;

@@ -22,8 +22,8 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer, signals};
-use crate::settings::Settings;
+use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer};
+use crate::{settings::Settings, signals};
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
 /// one is answered 431.

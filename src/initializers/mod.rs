@@ -11,6 +11,5 @@ pub mod metrics;
 pub mod problem_details;
 pub mod rate_limiter;
 pub mod safety;
-pub mod signals;
 pub mod swagger;
 pub mod welcome;

@@ -17,7 +17,6 @@ use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use loco_rs::{
     Error, Result,
     app::AppContext,
-    boot::shutdown_signal,
     task::{Task, TaskInfo, Vars},
 };
 use tokio::{select, sync::mpsc, time::timeout};
@@ -28,7 +27,7 @@ use crate::{
         Actor,
         products::{Imported, Model, Row},
     },
-    transaction,
+    signals, transaction,
     views::{records::Refused, rows::Rows},
 };
 
@@ -70,7 +69,7 @@ impl Task for ProductsImport {
                 )));
             }
         };
-        let stop = pin!(shutdown_signal());
+        let stop = pin!(signals::asked_to_end());
         let mut report = Report::default();
         let done = if atomic {
             all_or_none(ctx, &file, stop, &mut report).await

@@ -8,7 +8,7 @@ use std::{
 };
 
 use boxcar::{
-    models::products,
+    models::products::Model,
     tasks::{products_export::ProductsExport, products_import::ProductsImport},
 };
 use sea_orm::ConnectionTrait;
@@ -247,7 +247,7 @@ async fn products_without_a_sku_come_back_as_the_same_here_and_are_added_elsewhe
     run(ProductsImport, &here, &arguments).await.unwrap();
     assert_eq!(products(&here).await, before);
     run(ProductsImport, &there, &arguments).await.unwrap();
-    let names = |products: Vec<products::Model>| {
+    let names = |products: Vec<Model>| {
         let mut names: Vec<_> = products
             .into_iter()
             .map(|product| (product.name, product.stock))

@@ -8,14 +8,15 @@ use std::{
 use loco_rs::{Error, Result, boot::shutdown_signal};
 use tokio::sync::Notify;
 
-/// Whether the command has become a server, which ends by itself when it is asked to.
-static SERVING: AtomicBool = AtomicBool::new(false);
+/// Whether the command ends by itself when it is asked to, as the server does.
+static ENDS_BY_ITSELF: AtomicBool = AtomicBool::new(false);
 
-/// Asks the server to end.
+/// Asks the command to end.
 static END: Notify = Notify::const_new();
 
-/// Runs a command to its end, or until SIGINT or SIGTERM. A server is asked to end then; every other
-/// command stops where it is, and what it has not committed is rolled back.
+/// Runs a command to its end, or until SIGINT or SIGTERM. A command that waits for it is
+/// [asked to end](asked_to_end) then; every other stops where it is, and what it has not committed is
+/// rolled back.
 ///
 /// # Errors
 /// The command's own; and when a signal has stopped it.
@@ -27,7 +28,7 @@ pub async fn heeding(command: impl Future<Output = Result<()>>) -> Result<()> {
         () = shutdown_signal() => {}
         outcome = &mut command => return outcome,
     }
-    if SERVING.load(Ordering::Relaxed) {
+    if ENDS_BY_ITSELF.load(Ordering::Relaxed) {
         END.notify_one();
         return command.await;
     }
@@ -36,8 +37,8 @@ pub async fn heeding(command: impl Future<Output = Result<()>>) -> Result<()> {
     ))
 }
 
-/// Waits until the server is asked to end. From now on a signal stops it in no other way.
-pub async fn asked_to_end() {
-    SERVING.store(true, Ordering::Relaxed);
-    END.notified().await;
+/// Waits until the command is asked to end. From this call on a signal stops it in no other way.
+pub fn asked_to_end() -> impl Future<Output = ()> {
+    ENDS_BY_ITSELF.store(true, Ordering::Relaxed);
+    END.notified()
 }
