@@ -24,7 +24,7 @@ use tokio::{select, sync::mpsc, time::timeout};
 use super::{begin, counted};
 use crate::{
     models::{
-        Actor,
+        self, Actor,
         products::{Imported, Model, Row},
     },
     signals, transaction,
@@ -99,7 +99,11 @@ async fn row_by_row(
             }
             let imported = transaction!(ctx, |txn| {
                 Model::import(txn, &batch.rows, &Actor::system()).await
-            })?;
+            });
+            if matches!(imported, Err(models::Error::OutcomeUnknown(_))) {
+                report.unknown = batch.rows.len() as u64;
+            }
+            let imported = imported?;
             for refused in batch.refused(&imported) {
                 report.refuse(&refused, &table.progress);
             }
@@ -177,6 +181,9 @@ async fn all_or_none(
     for refused in &refused {
         report.refuse(refused, &ProgressBar::hidden());
     }
+    if matches!(imported, Err(models::Error::OutcomeUnknown(_))) {
+        report.unknown = report.rows;
+    }
     *report = imported?;
     Ok(())
 }
@@ -187,6 +194,8 @@ struct Report {
     rows: u64,
     imported: Imported,
     refused: u64,
+    /// Rows whose commit the database did not answer: all of them are imported, or none.
+    unknown: u64,
     /// Whether the file has rows that were not counted.
     has_more: bool,
 }
@@ -212,15 +221,21 @@ impl fmt::Display for Report {
             unchanged,
             ..
         } = self.imported;
-        let refused = self.refused;
+        let (refused, unknown) = (self.refused, self.unknown);
         write!(
             f,
             "{}: {added} added, {changed} changed, {unchanged} the same, {refused} refused",
             counted(self.rows, "row")
         )?;
-        match self.rows - added - changed - unchanged - refused {
+        match self.rows - added - changed - unchanged - refused - unknown {
             0 => {}
             left_out => write!(f, ", {left_out} left out")?,
+        }
+        if unknown > 0 {
+            write!(
+                f,
+                ", {unknown} of which it is not known whether they were imported: import the file again"
+            )?;
         }
         f.write_str(if self.has_more {
             ". The file has more rows, which were left out and not counted."
