@@ -655,13 +655,13 @@ async fn hashed(
 
 /// What those who know an account's owner try first.
 fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> {
-    let customer =
-        customer.map(|customer| [customer.name.as_str(), customer.email.as_str()].into_iter());
-    let names: Vec<_> = [username]
-        .into_iter()
-        .chain(STORE_NAMES)
-        .chain(customer.into_iter().flatten())
-        .collect();
+    let mut names = vec![username];
+    names.extend(STORE_NAMES);
+    names.extend(
+        customer
+            .iter()
+            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
+    );
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()

@@ -1,6 +1,7 @@
-//! A queue for costly work, such as hashing a password: so much of it at once, clients by turns, and
-//! no long wait. Whoever would have to wait for long is refused at once; whoever hangs up leaves the
-//! queue, and their work is never begun.
+//! A queue for costly work, such as hashing a password.
+//!
+//! Only so much of it is done at once, and clients take turns. A client that would have to wait for long
+//! is refused at once. A client that hangs up leaves the queue, and its work is never begun.
 
 use std::{
     collections::VecDeque,
@@ -18,17 +19,23 @@ use super::{Error, Result};
 /// queue grow without an end.
 const SHORTEST_TURN: Duration = Duration::from_millis(20);
 
-/// The queue in which passwords are hashed and judged. Each hash takes 19 MiB and a core for some 20 ms:
-/// more of them at once than there are cores would only take more memory, not less time. A client has
-/// one turn at a time, so that the outcome of a guess is known before the next one begins.
+/// The queue in which passwords are hashed and judged.
+///
+/// Each hash takes 19 MiB and a core for some 20 ms: more of them at once than there are cores would only
+/// take more memory, not less time. A client has one turn at a time, so that the outcome of a guess is
+/// known before the next one begins.
+#[must_use]
 pub fn hashing() -> &'static Arc<Queue> {
     static HASHING: LazyLock<Arc<Queue>> =
         LazyLock::new(|| Queue::new(cores(), 1, Duration::from_secs(3)));
     &HASHING
 }
 
-/// The queue in which lists are searched: each search reads every row. Half of the cores are left to
-/// everything else. An account may be a shop's front, which searches for all of its visitors.
+/// The queue in which lists are searched.
+///
+/// Each search reads every row. Half of the cores are left to everything else. One client may have all the
+/// turns there are: an account may be a shop's front, which searches for all of its visitors.
+#[must_use]
 pub fn searching() -> &'static Arc<Queue> {
     static SEARCHING: LazyLock<Arc<Queue>> = LazyLock::new(|| {
         let places = (cores() / 2).max(1);
@@ -162,6 +169,7 @@ impl Queue {
                 waiting: [waiter].into(),
             }),
         }
+        drop(state);
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl Password {
                 return Ok(());
             }
             let feedback = estimate.feedback();
-            warning = warning.or(feedback.and_then(zxcvbn::feedback::Feedback::warning));
+            warning = warning.or_else(|| feedback.and_then(zxcvbn::feedback::Feedback::warning));
         }
         match warning {
             Some(warning) => guessable(&warning.to_string()),
