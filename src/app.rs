@@ -20,7 +20,7 @@ use loco_rs::{
 use migration::Migrator;
 
 use crate::{
-    controllers,
+    controllers::{self, extract::Fingerprints},
     initializers::{self, drain::Draining},
     models::{connection, idempotency_keys::Running},
     settings::Settings,
@@ -66,6 +66,8 @@ impl Hooks for App {
         ctx.db.close_by_ref().await?;
         Settings::load(&ctx)?;
         ctx.shared_store.insert(Arc::<Running>::default());
+        let fingerprints = Fingerprints::keyed_with(ctx.config.get_jwt_config()?)?;
+        ctx.shared_store.insert(Arc::new(fingerprints));
         ctx.shared_store.insert(Arc::<Draining>::default());
         ctx.db = connection::connect(&ctx.config.database).await?;
         initializers::cache::plug_in(&ctx)?;

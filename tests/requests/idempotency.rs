@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use boxcar::{
+    app::App,
     models::{
-        Error,
+        Error, customer_accounts,
         idempotency_keys::{self, Claim, KeptAnswer, RequestKey, Running},
         now, orders, products,
     },
@@ -13,11 +15,18 @@ use boxcar::{
     tasks::idempotency_prune::IdempotencyPrune,
 };
 use chrono::TimeDelta;
-use loco_rs::task::{Task, Vars};
+use loco_rs::{
+    app::Hooks,
+    boot::StartMode,
+    config::Config,
+    environment::Environment,
+    task::{Task, Vars},
+};
 use sea_orm::{EntityTrait, PaginatorTrait, sea_query::Expr};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::support::Shop;
+use crate::support::{Shop, TestDatabase};
 
 #[tokio::test]
 async fn the_same_request_is_answered_the_same_and_done_once() {
@@ -217,6 +226,49 @@ async fn a_key_is_free_again_after_a_day_and_pruned() {
             .collect::<Vec<_>>(),
         ["k-1"]
     );
+}
+
+#[tokio::test]
+async fn what_is_stored_of_a_request_cannot_be_made_without_the_secret() {
+    let mut stored = Vec::new();
+    for secret in ["first", "second"] {
+        let database = TestDatabase::create().await;
+        let config = with_secret(database.configuration().await, secret);
+        let shop = Shop::open_on(database, config).await;
+        let admin = shop.admin().await;
+        admin.post_once("k-1", "/products", &tea()).await;
+        let kept = idempotency_keys::Entity::find().one(&shop.ctx.db).await;
+        stored.push(kept.unwrap().unwrap().fingerprint);
+    }
+    let request = format!("POST /api/v1/products\n{}", tea());
+    let digest = format!("{:x}", Sha256::digest(request));
+    assert_eq!(stored[0].len(), digest.len());
+    assert!(!stored.contains(&digest));
+    assert_ne!(stored[0], stored[1]);
+}
+
+#[tokio::test]
+async fn under_another_secret_a_key_from_before_is_refused_and_nothing_done_twice() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    admin.post_once("k-1", "/products", &tea()).await;
+    let config = with_secret(shop.ctx.config.clone(), "another");
+    let renewed = App::boot(StartMode::ServerOnly, &Environment::Test, config);
+    let renewed = renewed.await.unwrap();
+    let account = customer_accounts::Model::find(&shop.ctx.db, admin.account_id).await;
+    let jwt = renewed.app_context.config.get_jwt_config().unwrap();
+    let mut admin = admin.at(renewed.router.unwrap());
+    admin.token = Some(account.unwrap().0.token(jwt).unwrap());
+    let again = admin.post_once("k-1", "/products", &tea()).await;
+    again.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch");
+    let products = products::Entity::find().count(&shop.ctx.db).await;
+    assert_eq!(products.unwrap(), 1);
+}
+
+/// The same configuration with another secret to sign tokens with.
+fn with_secret(mut config: Config, text: &str) -> Config {
+    let jwt = config.auth.as_mut().unwrap().jwt.as_mut().unwrap();
+    jwt.secret = BASE64_STANDARD.encode(text.repeat(64));
+    config
 }
 
 async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {

@@ -1,18 +1,24 @@
 //! Bodies of POST requests, which may be sent again (draft-ietf-httpapi-idempotency-key-header).
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderName, Method, Uri},
 };
-use loco_rs::app::AppContext;
-use sha2::{Digest, Sha256};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hmac::{Hmac, Mac};
+use loco_rs::{app::AppContext, config};
+use sha2::Sha256;
 
 use super::json::{body_of, read};
 use crate::{
     controllers::Context,
-    models::idempotency_keys::{Claim, RequestKey, Running},
+    models::{
+        self,
+        idempotency_keys::{Claim, RequestKey, Running},
+    },
+    stores::plugged_in,
     views::{
         fields::FromFields,
         problem::{Kind, Problem},
@@ -21,6 +27,9 @@ use crate::{
 
 /// The header that names the key.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What the key of fingerprints is for: another label would derive an unrelated key.
+const LABEL: &[u8] = b"boxcar idempotency fingerprints";
 
 /// A JSON body, and the key under which its answer is kept.
 #[derive(Clone, Debug)]
@@ -34,6 +43,38 @@ pub struct Idempotent<T> {
 /// The key under which an answer is kept, if the client sent one.
 #[derive(Clone, Debug)]
 pub struct Once(Option<(String, String)>);
+
+/// Makes fingerprints of requests. They are stored beside what is known of a request, and a request may
+/// hold a password: a plain digest would tell it to whoever has a copy of the database and guesses.
+#[derive(Clone, Debug)]
+pub struct Fingerprints(Hmac<Sha256>);
+
+impl Fingerprints {
+    /// Under a key that is derived from the store's secret, and never stored (HMAC, RFC 2104, is the
+    /// pseudorandom function).
+    ///
+    /// # Errors
+    /// When the secret is not base64.
+    pub fn keyed_with(config: &config::JWT) -> loco_rs::Result<Self> {
+        let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(loco_rs::Error::wrap);
+        let secret = BASE64_STANDARD
+            .decode(&config.secret)
+            .map_err(loco_rs::Error::wrap)?;
+        let mut derived: Hmac<Sha256> = keyed(&secret)?;
+        derived.update(LABEL);
+        Ok(Self(keyed(&derived.finalize().into_bytes())?))
+    }
+
+    /// What was asked, whatever the blanks in its body and the order of its fields.
+    fn of(&self, method: &Method, uri: &Uri, body: &[u8]) -> String {
+        let body = serde_json::from_slice::<serde_json::Value>(body)
+            .map(|body| body.to_string())
+            .unwrap_or_default();
+        let mut mac = self.0.clone();
+        mac.update(format!("{method} {uri}\n{body}").as_bytes());
+        format!("{:x}", mac.finalize().into_bytes())
+    }
+}
 
 impl Once {
     /// Claims the account's key for this request, as long as it runs.
@@ -61,7 +102,8 @@ impl<T: FromFields> FromRequest<Context> for Idempotent<T> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let bytes = body_of::<T>(request, ctx).await?;
         let body = read(&bytes, ctx)?;
-        let once = Once(key.map(|key| (key, fingerprint(&method, &uri, &bytes))));
+        let fingerprints = plugged_in::<Arc<Fingerprints>>(ctx).map_err(models::Error::from)?;
+        let once = Once(key.map(|key| (key, fingerprints.of(&method, &uri, &bytes))));
         Ok(Self { body, once })
     }
 }
@@ -111,19 +153,6 @@ fn unquoted(quoted: &str) -> Option<String> {
     Some(text)
 }
 
-/// What was asked, whatever the blanks in its body and the order of its fields.
-fn fingerprint(method: &Method, uri: &Uri, body: &[u8]) -> String {
-    let body = serde_json::from_slice::<serde_json::Value>(body)
-        .map(|body| body.to_string())
-        .unwrap_or_default();
-    let digest = Sha256::digest(format!("{method} {uri}\n{body}"));
-    digest.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,8 +197,9 @@ mod tests {
 
     #[test]
     fn a_request_is_the_same_however_its_body_is_written() {
+        let fingerprints = keyed_with("c2VjcmV0");
         let of = |path: &str, body: &str| {
-            fingerprint(&Method::POST, &path.parse().unwrap(), body.as_bytes())
+            fingerprints.of(&Method::POST, &path.parse().unwrap(), body.as_bytes())
         };
         assert_eq!(
             of("/a", r#"{"x":1,"y":[2]}"#),
@@ -178,5 +208,21 @@ mod tests {
         assert_ne!(of("/a", r#"{"x":1}"#), of("/b", r#"{"x":1}"#));
         assert_ne!(of("/a", r#"{"x":1}"#), of("/a", r#"{"x":2}"#));
         assert_eq!(of("/a", "{}").len(), 64);
+    }
+
+    #[test]
+    fn stores_with_different_secrets_make_different_fingerprints() {
+        let of = |secret| keyed_with(secret).of(&Method::POST, &"/a".parse().unwrap(), b"{}");
+        assert_eq!(of("c2VjcmV0"), of("c2VjcmV0"));
+        assert_ne!(of("c2VjcmV0"), of("U2VjcmV0"));
+    }
+
+    fn keyed_with(secret: &str) -> Fingerprints {
+        Fingerprints::keyed_with(&config::JWT {
+            location: None,
+            secret: secret.to_owned(),
+            expiration: 0,
+        })
+        .unwrap()
     }
 }

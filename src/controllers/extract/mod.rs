@@ -12,7 +12,7 @@ pub use self::{
     cached::Cached,
     caller::{Account, Address, Admin},
     conditional::{IfMatch, Tags},
-    idempotent::{Idempotent, Once, key_of},
+    idempotent::{Fingerprints, Idempotent, Once, key_of},
     json::Json,
     path::{ListOf, Path},
     query::Query,
