@@ -14,6 +14,7 @@ mod m20261123_000005_order_items;
 mod m20261123_000006_order_events;
 mod m20261123_000007_stock_movements;
 mod m20261123_000008_idempotency_keys;
+mod m20261126_000009_idempotency_subjects;
 mod m20261126_000010_write_probes;
 mod steps;
 mod turn;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000006_order_events::Migration),
             Box::new(m20261123_000007_stock_movements::Migration),
             Box::new(m20261123_000008_idempotency_keys::Migration),
+            Box::new(m20261126_000009_idempotency_subjects::Migration),
             Box::new(m20261126_000010_write_probes::Migration),
             // inject-above (do not remove this comment)
         ]

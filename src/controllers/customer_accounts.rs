@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     models::{
+        connection::erased,
         customer_accounts::{Changes, Filter, Key, Model, Registration},
         idempotency_keys::KeptAnswer,
         listing::Listing,
@@ -88,9 +89,11 @@ async fn create_customer_account(
         .await?;
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let account = Model::create(txn, &registration).await?;
+        let (id, customer_id) = (account.0.id, account.0.customer_id);
         created(
-            location("customer-accounts", account.0.id),
+            location("customer-accounts", id),
             &CustomerAccount::from(account),
+            customer_id,
         )
     })?;
     Ok(answer)
@@ -172,6 +175,7 @@ async fn delete_customer_account(
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.delete(txn).await
     })?;
+    erased(&ctx.db).await;
     Ok(NoContent)
 }
 

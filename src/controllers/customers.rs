@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     models::{
+        connection::erased,
         customers::{Changes, Details, Filter, Key, Model},
         idempotency_keys::KeptAnswer,
         listing::Listing,
@@ -83,9 +84,11 @@ async fn create_customer(
     let claim = once.claim(&ctx, admin.0.id)?;
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let customer = Model::create(txn, &details).await?;
+        let id = customer.id;
         created(
-            location("customers", customer.id),
+            location("customers", id),
             &Customer::from(customer),
+            Some(id),
         )
     })?;
     Ok(answer)
@@ -177,5 +180,6 @@ async fn delete_customer(
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.delete(txn).await
     })?;
+    erased(&ctx.db).await;
     Ok(NoContent)
 }

@@ -91,8 +91,13 @@ async fn place_order(
     };
     let (settings, actor) = (Settings::of(&ctx)?, account.actor());
     let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
-        let order = Order::from(Model::place(txn, &order, &settings.store.currency, &actor).await?);
-        created(location("orders", order.id()), &order)
+        let placed = Model::place(txn, &order, &settings.store.currency, &actor).await?;
+        let (id, customer_id) = (placed.order.id, placed.order.customer_id);
+        created(
+            location("orders", id),
+            &Order::from(placed),
+            Some(customer_id),
+        )
     })?;
     Ok(answer)
 }
@@ -167,7 +172,8 @@ async fn cancel_order(
     let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
         let order =
             Model::advance(txn, scope, id, Status::Cancelled, reason.clone(), &actor).await?;
-        done(&Order::from(order))
+        let customer_id = order.order.customer_id;
+        done(&Order::from(order), Some(customer_id))
     })?;
     Ok(answer)
 }

@@ -100,6 +100,7 @@ async fn create_product(
         created(
             location("products", product.id),
             &Product::new(product, &settings.store.currency),
+            None,
         )
     })?;
     Ok(answer)
@@ -250,7 +251,7 @@ async fn adjust_stock(
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::find_locked(txn, id).await?;
         let product = product.adjust_stock(txn, &adjustment, &actor).await?;
-        done(&Product::new(product, &settings.store.currency))
+        done(&Product::new(product, &settings.store.currency), None)
     })?;
     Ok(answer)
 }

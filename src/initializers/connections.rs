@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer};
+use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer, prune};
 use crate::{settings::Settings, signals};
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -75,6 +75,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     tokio::select! {
         served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
         () = end => {}
+        never = prune::hourly(ctx) => match never {},
     }
     if handle.connection_count() > 0 {
         tracing::warn!("some clients have not sent or read to the end: they are cut off");

@@ -9,6 +9,7 @@ pub mod finish_writes;
 pub mod first_admin;
 pub mod metrics;
 pub mod problem_details;
+pub mod prune;
 pub mod rate_limiter;
 pub mod safety;
 pub mod swagger;

@@ -9,9 +9,9 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use loco_rs::config;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr,
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr,
     sqlx::{
-        self, Connection, Executor,
+        self, ConnectOptions as _, Connection, Executor, Row,
         mysql::MySqlConnectOptions,
         pool::PoolConnectionMetadata,
         postgres::PgConnectOptions,
@@ -20,8 +20,13 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
+use super::transaction::SQLITE_TURN;
+
 /// How long a pool may take to close: a connection in use is waited for.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// For how long others wait, at most, while SQLite's log is emptied.
+const LOG_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a connection may have been idle before it is tested ahead of its next use.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -67,6 +72,32 @@ pub fn check_address(address: &str) -> Result<(), String> {
     parsed.map_err(|error| format!("the address: {error}"))
 }
 
+/// Takes what was erased out of SQLite's write-ahead log too, where the pages stand as they were. That is
+/// given up when somebody reads for long, and made up for by the next erasure or within the hour.
+pub async fn erased(db: &DatabaseConnection) {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let _turn = SQLITE_TURN.lock().await;
+    match empty_log(db).await {
+        Ok(true) => {}
+        Ok(false) => tracing::debug!("the write-ahead log is in use, and not emptied"),
+        Err(error) => tracing::warn!(%error, "the write-ahead log cannot be emptied"),
+    }
+}
+
+/// Empties the log, on a connection that waits less than others do, and says whether nobody was in the way.
+async fn empty_log(db: &DatabaseConnection) -> sqlx::Result<bool> {
+    let options = db.get_sqlite_connection_pool().connect_options();
+    let options = options.as_ref().clone().busy_timeout(LOG_PATIENCE);
+    let mut connection = options.connect().await?;
+    let outcome = connection
+        .fetch_one("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await?;
+    connection.close().await?;
+    Ok(outcome.try_get::<i64, _>("busy")? == 0)
+}
+
 /// Opens the pool that the server uses. Loco's own pool runs its PRAGMAs on one of the connections
 /// only, and leaves MySQL at REPEATABLE READ, whose gap locks make orders wait for each other.
 ///
@@ -95,6 +126,8 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
                 // Kibibytes, when negative.
                 .pragma("cache_size", "-16384")
                 .pragma("journal_size_limit", "67108864")
+                // What is deleted is overwritten, not only forgotten.
+                .pragma("secure_delete", "ON")
         })
         .map_sqlx_sqlite_before_acquire(outside_a_transaction)
         .map_sqlx_mysql_before_acquire(outside_a_transaction)

@@ -13,6 +13,7 @@ pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model
 use super::{
     Actor, Error, Result, Topic, Transaction, customers,
     error::{BrokenRule, taken},
+    idempotency_keys,
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now, order_events,
     queue::{Client, Turn, hashing},
@@ -398,12 +399,13 @@ impl Model {
         if administrators_locked(txn).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }
-        if let (Role::Customer, Some(customer_id)) = (self.role(), self.customer_id) {
+        if let Some(customer_id) = self.customer_id {
             // Histories show a username to everybody who sees them, and who will erase it when the
-            // customer goes one day? Staff stay named: they acted for the store.
+            // customer goes one day? Staff who are no customers stay named: they acted for the store.
             let name = format!("customer {customer_id}");
             order_events::Model::forget_actor(txn, self.id, &name).await?;
             stock_movements::Model::forget_actor(txn, self.id, &name).await?;
+            idempotency_keys::Model::forget_account(txn, self.id, customer_id).await?;
         }
         let deleted = Entity::delete_by_id(self.id).exec(txn).await?;
         if deleted.rows_affected == 0 {

@@ -11,6 +11,7 @@ pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction, customer_accounts,
     error::taken,
+    idempotency_keys,
     listing::{self, Listing, Mark, Page, Position, SortKey},
     now, order_events, orders, stock_movements,
     types::{CustomerName, Email, Phone, fold},
@@ -209,24 +210,25 @@ impl Model {
     /// [`Error::LastAdministrator`] when the account is that.
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         self.touch(txn);
-        if let Some(account) = customer_accounts::Model::find_of_customer(txn, self.id).await? {
+        let id = self.id;
+        if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
             order_events::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
             stock_movements::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
         }
         let has_orders = orders::Entity::find()
-            .filter(orders::Column::CustomerId.eq(self.id))
+            .filter(orders::Column::CustomerId.eq(id))
             .count(txn)
             .await?
             > 0;
         if has_orders {
-            orders::Model::forget_customer(txn, self.id).await?;
+            orders::Model::forget_customer(txn, id).await?;
             self.into_active_model().erase().update(txn).await?;
         } else {
-            Entity::delete_by_id(self.id).exec(txn).await?;
+            Entity::delete_by_id(id).exec(txn).await?;
         }
-        Ok(())
+        idempotency_keys::Model::forget_customer(txn, id).await
     }
 
     /// Accounts show their customers, orders the names of theirs.

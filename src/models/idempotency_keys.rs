@@ -10,15 +10,21 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, Condition, ExprTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+};
 
 pub use super::_entities::idempotency_keys::{ActiveModel, Column, Entity, Model};
-use super::{Error, Result, Topic, Transaction, error::violates, now};
+use super::{Error, Result, Topic, Transaction, error::violates, now, orders, transaction::Store};
+use crate::transaction;
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// For how many hours an answer is kept.
 pub const KEPT_HOURS: i64 = 24;
+
+/// How many rows are deleted in one transaction: few enough that nobody waits for it.
+const BATCH: u64 = 500;
 
 /// What stands for a request: the client's key, and what was asked under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub struct RequestKey {
     pub account_id: i64,
     /// The client's key.
     pub key: String,
-    /// SHA-256 of what was asked, in hexadecimal.
+    /// A keyed digest of what was asked, in hexadecimal.
     pub fingerprint: String,
 }
 
@@ -40,6 +46,8 @@ pub struct KeptAnswer {
     pub location: Option<String>,
     /// Its body.
     pub body: String,
+    /// The customer whom it shows: themselves, an order of theirs or their account.
+    pub customer_id: Option<i64>,
     /// Whether it was given before.
     pub replayed: bool,
 }
@@ -112,6 +120,7 @@ impl Claim {
                     status: u16::try_from(kept.status).unwrap_or_default(),
                     location: kept.location,
                     body: kept.body,
+                    customer_id: kept.customer_id,
                     replayed: true,
                 }))
             }
@@ -150,6 +159,7 @@ impl Claim {
             location: Set(answer.location.clone()),
             body: Set(answer.body.clone()),
             created_at: Set(now()),
+            customer_id: Set(answer.customer_id),
             ..Default::default()
         };
         match Entity::insert(kept).exec_without_returning(txn).await {
@@ -163,19 +173,89 @@ impl Claim {
 }
 
 impl Model {
-    /// Deletes the keys that are past their time, and answers how many there were.
+    /// Deletes every answer that shows a customer, under whichever account's keys. Their orders have to be
+    /// locked, so that none of them is answered meanwhile.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn prune(db: &impl ConnectionTrait) -> Result<u64> {
-        Ok(Entity::delete_many()
+    pub async fn forget_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
+        Entity::delete_many()
+            .filter(Column::CustomerId.eq(customer_id))
+            .exec(txn)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes the answers that show the name of a customer's account: the one that made it, and those that
+    /// show a changed order in whose history it stands. The answer to a new order names only the account
+    /// that placed it, whose keys go with it: that of another account stays, and its retry orders nothing
+    /// twice. The orders have to be locked.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn forget_account(
+        txn: &Transaction,
+        account_id: i64,
+        customer_id: i64,
+    ) -> Result<()> {
+        let made = Column::CustomerId
+            .eq(customer_id)
+            .and(Column::Location.ends_with(format!("/customer-accounts/{account_id}")));
+        let customers = orders::Model::acted_on_by(account_id)
+            .select_only()
+            .column(orders::Column::CustomerId)
+            .into_query();
+        let changed = Column::Location
+            .is_null()
+            .and(Column::CustomerId.in_subquery(customers));
+        Entity::delete_many()
+            .filter(Condition::any().add(made).add(changed))
+            .exec(txn)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes the answers that are past their time, some at a time so that nobody waits for long, and
+    /// says how many there were. Several nodes may do it at once.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune(store: &impl Store) -> Result<u64> {
+        let mut pruned = 0;
+        loop {
+            let batch = transaction!(store, |txn| Self::prune_some(txn).await)?;
+            pruned += batch;
+            if batch < BATCH {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    /// How many there were, also when another node has just deleted them.
+    async fn prune_some(txn: &Transaction) -> Result<u64> {
+        // Not one statement: MySQL deletes from no table that its condition reads.
+        let expired: Vec<i64> = Entity::find()
+            .select_only()
+            .column(Column::Id)
             .filter(Column::CreatedAt.lt(expiry()))
-            .exec(db)
-            .await?
-            .rows_affected)
+            .order_by_asc(Column::CreatedAt)
+            .limit(BATCH)
+            .into_tuple()
+            .all(txn)
+            .await?;
+        let count = expired.len() as u64;
+        if count > 0 {
+            Entity::delete_many()
+                .filter(Column::Id.is_in(expired))
+                .exec(txn)
+                .await?;
+        }
+        Ok(count)
     }
 }
 
-fn expiry() -> DateTimeWithTimeZone {
+/// Answers that were given before this moment are past their time.
+#[must_use]
+pub fn expiry() -> DateTimeWithTimeZone {
     now() - TimeDelta::hours(KEPT_HOURS)
 }

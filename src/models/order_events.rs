@@ -87,6 +87,16 @@ impl Model {
     /// When the database refuses.
     pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
+        // Whoever changes one of the orders now may have read its history, and is about to keep it as an
+        // answer: that one has to be there before such answers are deleted.
+        orders::Model::acted_on_by(account_id)
+            .select_only()
+            .column(orders::Column::Id)
+            .order_by_id_asc()
+            .lock_exclusive()
+            .into_tuple::<i64>()
+            .all(txn)
+            .await?;
         Entity::update_many()
             .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, QuerySelect, Select, SqlErr, TryIntoModel,
+    ActiveValue::Set, ConnectionTrait, QuerySelect, QueryTrait, Select, SqlErr, TryIntoModel,
     entity::prelude::*, sea_query::Expr,
 };
 
@@ -389,6 +389,17 @@ impl Model {
             .exec(txn)
             .await?;
         order_events::Model::forget_reasons(txn, customer_id).await
+    }
+
+    /// The orders in whose history an account stands.
+    #[must_use]
+    pub fn acted_on_by(account_id: i64) -> Select<Entity> {
+        let events = order_events::Entity::find()
+            .select_only()
+            .column(order_events::Column::OrderId)
+            .filter(order_events::Column::AccountId.eq(account_id))
+            .into_query();
+        Entity::find().filter(Column::Id.in_subquery(events))
     }
 
     /// What all of it costs.

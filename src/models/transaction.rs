@@ -35,7 +35,7 @@ const ATTEMPTS: u32 = 6;
 
 /// SQLite lets one writer in at a time and makes the others poll. In here they queue instead, first
 /// come first served, and the others' turn comes the moment that one is done.
-static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
+pub(super) static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 
 /// Does something to the store in one transaction: all of it happens, or nothing.
 ///

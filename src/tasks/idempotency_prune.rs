@@ -1,4 +1,4 @@
-//! `idempotency:prune`: forgets the answers whose time is over. The scheduler runs it every hour.
+//! `idempotency:prune`: deletes the answers whose time is over, as a running server does by itself.
 
 use async_trait::async_trait;
 use loco_rs::{
@@ -10,7 +10,7 @@ use loco_rs::{
 use super::begin;
 use crate::models::idempotency_keys::{KEPT_HOURS, Model};
 
-/// Forgets the answers whose time is over.
+/// Deletes the answers whose time is over.
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotencyPrune;
 
@@ -25,7 +25,7 @@ impl Task for IdempotencyPrune {
 
     async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
         begin(ctx, vars, &[]).await?;
-        println!("{} idempotency keys deleted.", Model::prune(&ctx.db).await?);
+        println!("{} idempotency keys deleted.", Model::prune(ctx).await?);
         Ok(())
     }
 }

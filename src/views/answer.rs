@@ -103,27 +103,34 @@ impl IntoResponse for Changed {
     }
 }
 
-/// 201 with a new thing and where it is, as it can be kept for a retry.
+/// 201 with a new thing and where it is, as it can be kept for a retry: until the customer whom it shows is
+/// deleted, if it shows one.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn created(location: String, thing: &impl Serialize) -> Result<KeptAnswer> {
+pub fn created(
+    location: String,
+    thing: &impl Serialize,
+    customer_id: Option<i64>,
+) -> Result<KeptAnswer> {
     Ok(KeptAnswer {
         location: Some(location),
-        ..done(thing)?.with_status(StatusCode::CREATED)
+        ..done(thing, customer_id)?.with_status(StatusCode::CREATED)
     })
 }
 
-/// 200 with a changed thing, as it can be kept for a retry.
+/// 200 with a changed thing, as it can be kept for a retry: until the customer whom it shows is deleted, if
+/// it shows one.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn done(thing: &impl Serialize) -> Result<KeptAnswer> {
+pub fn done(thing: &impl Serialize, customer_id: Option<i64>) -> Result<KeptAnswer> {
     let body = serde_json::to_string(thing).map_err(loco_rs::Error::from)?;
     Ok(KeptAnswer {
         status: StatusCode::OK.as_u16(),
         location: None,
         body,
+        customer_id,
         replayed: false,
     })
 }

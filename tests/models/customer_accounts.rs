@@ -15,7 +15,7 @@ use boxcar::{
 use sea_orm::{DatabaseConnection, IntoMockRow};
 
 use super::{
-    mock::{asked, changed, counted, knowing, knowing_nothing, postgres, unreachable},
+    mock::{asked, changed, counted, knowing, knowing_nothing, none, postgres, unreachable},
     rows,
 };
 use crate::support::PASSWORD;
@@ -199,7 +199,8 @@ async fn an_administrator_who_is_no_customer_does_not_become_one() {
 async fn an_account_that_somebody_else_deleted_is_not_found() {
     let db = postgres()
         .append_query_results([[rows::admin()]])
-        .append_exec_results([changed(0), changed(0), changed(0)])
+        .append_query_results([none()])
+        .append_exec_results([changed(0), changed(0), changed(0), changed(0)])
         .into_connection();
     let outcome = transaction!(&db, |txn| rows::account().delete(txn).await);
     assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");

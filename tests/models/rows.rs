@@ -144,6 +144,7 @@ pub fn idempotency_key() -> idempotency_keys::Model {
         location: None,
         body: "{}".to_owned(),
         created_at: moment(),
+        customer_id: None,
     }
 }
 

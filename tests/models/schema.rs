@@ -1,10 +1,16 @@
 //! The schema: the same promises on every database.
 
-use boxcar::models::{
-    customer_accounts, customers,
-    listing::{Listing, Paging, Place, Sort},
-    order_events, order_items, orders, products, stock_movements,
-    types::{Description, ProductName, Scalar},
+use std::sync::Arc;
+
+use boxcar::{
+    models::{
+        Error, customer_accounts, customers,
+        idempotency_keys::{self, RequestKey, Running},
+        listing::{Listing, Paging, Place, Sort},
+        order_events, order_items, orders, products, stock_movements,
+        types::{Description, ProductName, Scalar},
+    },
+    transaction,
 };
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
@@ -40,6 +46,39 @@ async fn a_store_works_after_down_and_up_again() {
     Migrator::down(&shop.ctx.db, None).await.unwrap();
     Migrator::up(&shop.ctx.db, None).await.unwrap();
     fill(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn what_an_older_version_kept_of_requests_is_emptied_and_its_keys_stay_taken() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    Migrator::down(db, None).await.unwrap();
+    Migrator::up(db, Some(8)).await.unwrap();
+    insert(db, rows::customer()).await.unwrap();
+    insert(db, rows::account()).await.unwrap();
+    let old = "INSERT INTO idempotency_keys \
+               (account_id, idempotency_key, fingerprint, status, location, body, created_at) \
+               VALUES (3, 'k-1', 'a digest', 201, NULL, 'a body', '2999-12-31 12:00:00')";
+    db.execute_unprepared(old).await.unwrap();
+    Migrator::up(db, None).await.unwrap();
+    // Cut off before it was written down that this is done.
+    let undone = "DELETE FROM seaql_migrations WHERE version LIKE '%idempotency_subjects'";
+    db.execute_unprepared(undone).await.unwrap();
+    Migrator::up(db, None).await.unwrap();
+    let kept = idempotency_keys::Entity::find().one(db).await.unwrap();
+    let kept = kept.unwrap();
+    assert_eq!(
+        (&*kept.idempotency_key, &*kept.fingerprint, &*kept.body),
+        ("k-1", "", "")
+    );
+    let request = RequestKey {
+        account_id: 3,
+        key: "k-1".to_owned(),
+        fingerprint: "a fingerprint".to_owned(),
+    };
+    let claim = Arc::<Running>::default().claim(Some(request)).unwrap();
+    let replayed = transaction!(db, |txn| claim.replay(txn).await);
+    assert!(matches!(replayed, Err(Error::KeyReused)), "{replayed:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod attacks;
 mod crash;
 mod deadlines;
+mod erasure;
 mod freshness;
 mod histories;
 mod nodes;

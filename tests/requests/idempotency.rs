@@ -276,6 +276,7 @@ async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {
         status: 200,
         location: None,
         body: "done".to_owned(),
+        customer_id: None,
         replayed: false,
     };
     once!(&shop.ctx, claim, |txn| {

@@ -1,0 +1,418 @@
+//! What was erased is nowhere: in no column of any table, in no answer, and in none of SQLite's files.
+
+use std::fs;
+
+use axum::http::{Method, StatusCode};
+use boxcar::models::{idempotency_keys, now};
+use chrono::TimeDelta;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel,
+    PaginatorTrait, Statement,
+};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::support::{Answer, Client, PASSWORD, Program, Server, Shop, order_lines};
+
+/// What is known of the customer, in small letters: a part of each name, number, address and remark.
+const CUSTOMER: [&str; 8] = [
+    "quillon",
+    "zarathrup",
+    "erasable",
+    "kestrelpost",
+    "5551 7788",
+    "xylographenweg",
+    "parrot",
+    "moved to samarkand",
+];
+
+/// The account's names: the first and the later one.
+const ACCOUNT: [&str; 2] = ["zarquon", "vortigern"];
+
+/// Another password than every account of a test has.
+const NEW_PASSWORD: &str = "kettle 4 amber fjord salt";
+
+#[tokio::test]
+async fn an_erased_customer_with_orders_is_nowhere() {
+    let person = Person::known_everywhere().await;
+    person.delete_customer().await;
+    person
+        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
+        .await;
+}
+
+#[tokio::test]
+async fn a_deleted_customer_without_orders_is_nowhere() {
+    let person = Person::without_orders().await;
+    person.delete_customer().await;
+    person
+        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
+        .await;
+}
+
+#[tokio::test]
+async fn a_customer_whose_account_was_deleted_before_is_nowhere() {
+    let person = Person::known_everywhere().await;
+    person.delete_account().await;
+    person.delete_customer().await;
+    person
+        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
+        .await;
+}
+
+#[tokio::test]
+async fn a_deleted_accounts_names_are_nowhere_and_its_customer_stays() {
+    let person = Person::known_everywhere().await;
+    person.delete_account().await;
+    person.assert_nowhere(&ACCOUNT).await;
+    let path = format!("/customers/{}", person.client.customer_id);
+    assert_eq!(person.admin.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_administrator_who_was_a_customer_is_nowhere() {
+    let person = Person::known_everywhere().await;
+    let path = format!("/customer-accounts/{}", person.client.account_id);
+    let promoted = person.admin.patch(&path, json!({ "role": "admin" })).await;
+    assert_eq!(promoted.status, StatusCode::OK, "{}", promoted.body);
+    let boss = person.log_in(NEW_PASSWORD).await;
+    // Another customer's order, in whose history the administrator stands, and whose answers show it.
+    let other = person.shop.customer("ada").await;
+    let order = other.order(&[(person.product, 1)]).await.body["id"].clone();
+    boss.patch(&format!("/orders/{order}"), json!({ "status": "paid" }))
+        .await;
+    let cancel = format!("/orders/{order}/cancel");
+    let cancelled = other.post_once("cancel", &cancel, &json!({})).await;
+    assert!(has(&cancelled.bytes, "vortigern"), "{}", cancelled.body);
+    person.delete_account().await;
+    person.delete_customer().await;
+    person
+        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
+        .await;
+}
+
+#[tokio::test]
+async fn who_is_erased_through_one_node_is_answered_by_no_other() {
+    let person = Person::known_everywhere().await;
+    let other = person.shop.another().await;
+    let there = person.admin.at(other);
+    for (key, path, body) in &person.requests {
+        let again = there.post_once(key, path, body).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{path}");
+    }
+    person.delete_customer().await;
+    assert_answers_nothing_of_the_person(&person, &there).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_again_after_the_erasure_is_answered_anew_or_refused() {
+    let person = Person::known_everywhere().await;
+    person.delete_customer().await;
+    assert_answers_nothing_of_the_person(&person, &person.admin).await;
+}
+
+#[tokio::test]
+async fn an_order_for_a_customer_is_not_placed_twice_though_their_account_is_deleted() {
+    let person = Person::known_everywhere().await;
+    person.delete_account().await;
+    let (key, path, body) = person.request("admin-order");
+    let again = person.admin.post_once(key, path, body).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+}
+
+#[tokio::test]
+async fn who_is_erased_while_their_orders_are_cancelled_is_nowhere() {
+    for round in 0..8 {
+        let person = Person::known_everywhere().await;
+        let order = person
+            .place("again", json!({ "note": "The parrot bites" }))
+            .await;
+        let cancel = format!("/orders/{order}/cancel");
+        let reason = json!({ "reason": "moved to Samarkand" });
+        let path = format!("/customers/{}", person.client.customer_id);
+        let (admin, other) = (person.admin.clone(), person.shop.admin_named("other").await);
+        let (cancelled, deleted) = if round % 2 == 0 {
+            tokio::join!(
+                other.post_once("late", &cancel, &reason),
+                admin.delete(&path)
+            )
+        } else {
+            let (deleted, cancelled) = tokio::join!(
+                admin.delete(&path),
+                other.post_once("late", &cancel, &reason)
+            );
+            (cancelled, deleted)
+        };
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
+        assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
+        // Words that are said of an order after the erasure are the administrator's own.
+        person
+            .assert_nowhere(&[&CUSTOMER[..7], &ACCOUNT].concat())
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_runs_deletes_what_is_past_its_time_by_itself() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let fresh = admin.post_once("fresh", "/products", &tea()).await;
+    assert_eq!(fresh.status, StatusCode::CREATED);
+    let db = &shop.ctx.db;
+    let kept = idempotency_keys::Entity::find().one(db).await.unwrap();
+    let kept = kept.unwrap();
+    // More than are deleted at once.
+    let expired = (0..1_200).map(|number| {
+        idempotency_keys::Model {
+            id: kept.id + 1 + number,
+            idempotency_key: format!("expired-{number}"),
+            created_at: now() - TimeDelta::days(6),
+            ..kept.clone()
+        }
+        .into_active_model()
+        .reset_all()
+    });
+    idempotency_keys::Entity::insert_many(expired)
+        .exec_without_returning(db)
+        .await
+        .unwrap();
+    let _servers = [
+        Server::start(Program::new("test").on(&shop.ctx.config.database.uri)).await,
+        Server::start(Program::new("test").on(&shop.ctx.config.database.uri)).await,
+    ];
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while idempotency_keys::Entity::find().count(db).await.unwrap() > 1 {
+        assert!(Instant::now() < deadline, "they are still there");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let again = admin.post_once("fresh", "/products", &tea()).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+}
+
+/// Each request is refused, or does its work: nothing is answered that was kept.
+async fn assert_answers_nothing_of_the_person(person: &Person, client: &Client) {
+    for (key, path, body) in &person.requests {
+        let again = client.post_once(key, path, body).await;
+        assert_eq!(again.header("idempotency-replayed"), None, "{path}");
+        if path == "/customers" {
+            assert_eq!(again.status, StatusCode::CREATED, "{}", again.body);
+            assert_ne!(again.body["id"], person.client.customer_id);
+        } else {
+            assert!(again.status.is_client_error(), "{path}: {}", again.body);
+            for word in CUSTOMER.iter().chain(&ACCOUNT) {
+                assert!(!has(&again.bytes, word), "{path}: {}", again.body);
+            }
+        }
+    }
+}
+
+/// A customer of a shop, of whom as much is known as can be.
+struct Person {
+    shop: Shop,
+    admin: Client,
+    client: Client,
+    product: i64,
+    /// What an administrator has asked that shows them: a key, a path and a body.
+    requests: Vec<(String, String, Value)>,
+}
+
+impl Person {
+    /// With an account that was renamed and has a new password, and orders of every kind.
+    async fn known_everywhere() -> Self {
+        let mut person = Self::without_orders().await;
+        let address = json!({
+            "shipping_address": "Quillon Zarathrup, 41 Xylographenweg",
+            "note": "Mind the parrot",
+        });
+        let reason = json!({ "reason": "Moved to Samarkand" });
+        // By themselves, cancelled by themselves.
+        let order = person.place("own", address.clone()).await;
+        let cancel = format!("/orders/{order}/cancel");
+        let cancelled = person.client.post_once("own-cancel", &cancel, &reason);
+        assert_eq!(cancelled.await.status, StatusCode::OK);
+        // By themselves, cancelled by an administrator.
+        let order = person.place("own-2", address.clone()).await;
+        let cancel = format!("/orders/{order}/cancel");
+        person.admin_posts("admin-cancel", &cancel, reason).await;
+        // By an administrator.
+        let mut order = address.clone();
+        order["customer_id"] = person.client.customer_id.into();
+        order["items"] = order_lines(&[(person.product, 1)]);
+        person.admin_posts("admin-order", "/orders", order).await;
+        // Under a name and a password that are not theirs any more.
+        let path = format!("/customer-accounts/{}", person.client.account_id);
+        let renamed = person
+            .admin
+            .patch(&path, json!({ "username": "vortigern-8" }));
+        assert_eq!(renamed.await.status, StatusCode::OK);
+        let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
+        let changed = person.client.put("/auth/password", change).await;
+        assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
+        person.client.token = person.log_in(NEW_PASSWORD).await.token;
+        person.place("own-3", address).await;
+        let contents = contents(&person.shop.ctx.db).await;
+        for word in CUSTOMER.iter().chain(&ACCOUNT) {
+            let mut texts = contents.iter().map(|(_, text)| text);
+            assert!(
+                texts.any(|text| text.contains(word)),
+                "{word} was never there"
+            );
+        }
+        person
+    }
+
+    /// With an account, and no orders.
+    async fn without_orders() -> Self {
+        let (shop, admin) = Shop::open_with_admin().await;
+        let product = json!({ "name": "Tea", "price": "2", "stock": 99 });
+        let product = admin.add_product(product).await;
+        let mut person = Self {
+            client: shop.stranger(),
+            shop,
+            admin,
+            product,
+            requests: Vec::new(),
+        };
+        let customer = json!({
+            "name": "Quillon Zarathrup",
+            "email": "Erasable@KestrelPost.example",
+            "phone": "+49 30 5551 7788",
+        });
+        let customer = person.admin_posts("customer", "/customers", customer).await;
+        let account = json!({
+            "customer_id": customer.body["id"], "username": "Zarquon-7", "password": PASSWORD,
+        });
+        let account = person.admin_posts("account", "/customer-accounts", account);
+        let account = account.await.body;
+        let login = person.shop.log_in("zarquon-7", PASSWORD).await;
+        person.client = person.bearing(&login);
+        person.client.account_id = account["id"].as_i64().unwrap();
+        person.client.customer_id = customer.body["id"].as_i64().unwrap();
+        person
+    }
+
+    /// Asks as an administrator, under a key, and remembers what was asked.
+    async fn admin_posts(&mut self, key: &str, path: &str, body: Value) -> Answer {
+        let answer = self.admin.post_once(key, path, &body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.body);
+        self.requests.push((key.to_owned(), path.to_owned(), body));
+        answer
+    }
+
+    fn request(&self, key: &str) -> &(String, String, Value) {
+        let mut requests = self.requests.iter();
+        requests.find(|(other, ..)| other == key).unwrap()
+    }
+
+    /// Orders one piece, under a key.
+    async fn place(&self, key: &str, mut order: Value) -> i64 {
+        order["items"] = order_lines(&[(self.product, 1)]);
+        let placed = self.client.post_once(key, "/orders", &order).await;
+        assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.body);
+        placed.body["id"].as_i64().unwrap()
+    }
+
+    async fn log_in(&self, password: &str) -> Client {
+        let login = self.shop.log_in("vortigern-8", password).await;
+        self.bearing(&login)
+    }
+
+    fn bearing(&self, login: &Answer) -> Client {
+        assert_eq!(login.status, StatusCode::OK, "{}", login.body);
+        let token = login.body["token"].as_str().map(ToOwned::to_owned);
+        self.shop.bearing(token)
+    }
+
+    async fn delete_customer(&self) {
+        self.delete(&format!("/customers/{}", self.client.customer_id))
+            .await;
+    }
+
+    async fn delete_account(&self) {
+        self.delete(&format!("/customer-accounts/{}", self.client.account_id))
+            .await;
+    }
+
+    async fn delete(&self, path: &str) {
+        let deleted = self.admin.send(Method::DELETE, path, None).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
+    }
+
+    /// That those words stand in no column of any table, nor in SQLite's files.
+    async fn assert_nowhere(&self, words: &[&str]) {
+        for (column, text) in contents(&self.shop.ctx.db).await {
+            for word in words {
+                assert!(!text.contains(word), "{word} is still in {column}: {text}");
+            }
+        }
+        let uri = &self.shop.ctx.config.database.uri;
+        let Some(file) = uri.strip_prefix("sqlite://") else {
+            return;
+        };
+        let file = file.split('?').next().unwrap();
+        for file in [file.to_owned(), format!("{file}-wal")] {
+            // Where there is no log, nothing is in it.
+            let bytes = fs::read(&file).unwrap_or_default();
+            for word in words {
+                assert!(!has(&bytes, word), "{word} is still in {file}");
+            }
+        }
+    }
+}
+
+/// Everything that stands in any column of any table: the column, and its text in small letters.
+async fn contents(db: &DatabaseConnection) -> Vec<(String, String)> {
+    let backend = db.get_database_backend();
+    let (columns, quote, text) = match backend {
+        DbBackend::Sqlite => (
+            "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+             WHERE m.type = 'table'",
+            '"',
+            "TEXT",
+        ),
+        DbBackend::MySql => (
+            "SELECT table_name, column_name FROM information_schema.columns \
+             WHERE table_schema = DATABASE()",
+            '`',
+            "CHAR",
+        ),
+        _ => (
+            "SELECT table_name::text, column_name::text FROM information_schema.columns \
+             WHERE table_schema = 'public'",
+            '"',
+            "TEXT",
+        ),
+    };
+    let ask = async |query| {
+        db.query_all_raw(Statement::from_string(backend, query))
+            .await
+            .unwrap()
+    };
+    let columns = ask(columns.to_owned()).await;
+    assert!(columns.len() > 50, "the schema has more columns");
+    let mut contents = Vec::new();
+    for column in columns {
+        let table: String = column.try_get_by_index(0).unwrap();
+        let column: String = column.try_get_by_index(1).unwrap();
+        let values = ask(format!(
+            "SELECT CAST({quote}{column}{quote} AS {text}) FROM {quote}{table}{quote} \
+             WHERE {quote}{column}{quote} IS NOT NULL"
+        ));
+        contents.extend(values.await.iter().map(|value| {
+            let value: String = value.try_get_by_index(0).unwrap();
+            (format!("{table}.{column}"), value.to_lowercase())
+        }));
+    }
+    contents
+}
+
+/// Whether a word of small letters stands there, whatever the case.
+fn has(bytes: &[u8], word: &str) -> bool {
+    let bytes = bytes.to_ascii_lowercase();
+    bytes
+        .windows(word.len())
+        .any(|part| part == word.as_bytes())
+}
+
+fn tea() -> Value {
+    json!({ "name": "Tea", "price": "4.50" })
+}
