@@ -13,10 +13,10 @@ use loco_rs::{
 };
 use migration::{Migrator, MigratorTrait, SchemaManager};
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, IdenStatic, IntoActiveModel, IsolationLevel, Iterable, ModelTrait, PaginatorTrait,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
-    sea_query::Query,
+    AccessMode, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityName, EntityTrait, IdenStatic, IntoActiveModel, IsolationLevel, Iterable,
+    ModelTrait, PaginatorTrait, QueryFilter, Select, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, Value, prelude::DateTimeWithTimeZone, sea_query::Query,
 };
 use sha2::{Digest, Sha256};
 
@@ -27,6 +27,7 @@ use crate::models::{
         products, stock_movements,
     },
     connection::{check_address, connect},
+    idempotency_keys::expiry,
 };
 
 /// How many rows are read at once.
@@ -126,9 +127,11 @@ async fn prepare(target: &DatabaseConnection) -> Result<()> {
 /// ends: when anything fails or differs the target is as empty as it was.
 async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Result<u64> {
     let source = snapshot(source).await?;
+    // One moment for all of it: what expires meanwhile is counted, copied and compared alike.
+    let expiry = expiry();
     let mut rows = 0;
     for table in TABLES {
-        rows += table.count(&source).await?;
+        rows += table.count(&source, expiry).await?;
         // Before the copy, because in MySQL it would end the transaction.
         continue_ids(table.name(), &source, target).await?;
     }
@@ -144,12 +147,16 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     let mut copied = Vec::new();
     for table in TABLES {
         progress.set_message(format!("copying {}", table.name()));
-        copied.push(table.read(&source, Some(&target), &progress).await?);
+        copied.push(
+            table
+                .read(&source, expiry, Some(&target), &progress)
+                .await?,
+        );
     }
     for (table, copied) in zip(TABLES, &copied) {
         let name = table.name();
         progress.set_message(format!("comparing {name}"));
-        let found = table.read(&target, None, &progress).await?;
+        let found = table.read(&target, expiry, None, &progress).await?;
         if found != *copied {
             return Err(Error::Message(format!(
                 "{name}: the copy is not the same, nothing was copied: the store has {copied}, the copy {found}"
@@ -240,12 +247,17 @@ trait Table: Send + Sync {
 
     async fn is_empty(&self, db: &DatabaseConnection) -> Result<bool, DbErr>;
 
-    async fn count(&self, db: &DatabaseTransaction) -> Result<u64, DbErr>;
+    async fn count(
+        &self,
+        db: &DatabaseTransaction,
+        expiry: DateTimeWithTimeZone,
+    ) -> Result<u64, DbErr>;
 
     /// Reads all rows, and copies them.
     async fn read(
         &self,
         from: &DatabaseTransaction,
+        expiry: DateTimeWithTimeZone,
         to: Option<&DatabaseTransaction>,
         progress: &ProgressBar,
     ) -> Result<Contents>;
@@ -268,13 +280,18 @@ where
         Ok(db.query_one(&any).await?.is_none())
     }
 
-    async fn count(&self, db: &DatabaseTransaction) -> Result<u64, DbErr> {
-        E::find().count(db).await
+    async fn count(
+        &self,
+        db: &DatabaseTransaction,
+        expiry: DateTimeWithTimeZone,
+    ) -> Result<u64, DbErr> {
+        current::<E>(expiry).count(db).await
     }
 
     async fn read(
         &self,
         from: &DatabaseTransaction,
+        expiry: DateTimeWithTimeZone,
         to: Option<&DatabaseTransaction>,
         progress: &ProgressBar,
     ) -> Result<Contents> {
@@ -283,7 +300,7 @@ where
         let mut digest = Sha256::new();
         let mut last = None;
         loop {
-            let mut cursor = E::find().cursor_by("id");
+            let mut cursor = current::<E>(expiry).cursor_by("id");
             if let Some(last) = last {
                 cursor.after(last);
             }
@@ -309,6 +326,16 @@ where
         }
         let digest = format!("{:x}", digest.finalize());
         Ok(Contents { rows, digest })
+    }
+}
+
+/// A table's rows, without the answers that are past their time.
+fn current<E: EntityTrait>(expiry: DateTimeWithTimeZone) -> Select<E> {
+    let rows = E::find();
+    if E::default().table_name() == idempotency_keys::Entity.table_name() {
+        rows.filter(idempotency_keys::Column::CreatedAt.gte(expiry))
+    } else {
+        rows
     }
 }
 

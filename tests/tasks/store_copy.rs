@@ -9,13 +9,15 @@ use boxcar::{
             CustomerAccounts, Customers, IdempotencyKeys, OrderEvents, OrderItems, Orders,
             Products, StockMovements,
         },
-        orders,
+        idempotency_keys, now, orders,
     },
     tasks::store_copy::StoreCopy,
 };
+use chrono::TimeDelta;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, EntityTrait, PaginatorTrait, QueryOrder,
+    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -75,6 +77,27 @@ async fn a_copy_is_of_one_moment_whoever_orders_meanwhile() {
     tokio::join!(copy, orders);
     let copied = Database::connect(to.uri()).await.unwrap();
     assert_invariants(&copied).await;
+}
+
+#[tokio::test]
+async fn answers_that_are_past_their_time_are_not_copied() {
+    let shop = filled().await;
+    let ada = shop.log_in("ada", PASSWORD).await;
+    let ada = shop.bearing(ada.body["token"].as_str().map(ToOwned::to_owned));
+    ada.post_once("expired", "/orders", &one_of(1)).await;
+    idempotency_keys::Entity::update_many()
+        .col_expr(
+            idempotency_keys::Column::CreatedAt,
+            Expr::value(now() - TimeDelta::hours(25)),
+        )
+        .filter(idempotency_keys::Column::IdempotencyKey.eq("expired"))
+        .exec(&shop.ctx.db)
+        .await
+        .unwrap();
+    let there = copy(&shop, file().await).await;
+    let keys = IdempotencyKeys::find().all(&there.ctx.db).await.unwrap();
+    let keys: Vec<_> = keys.iter().map(|kept| &*kept.idempotency_key).collect();
+    assert_eq!(keys, ["k-1"]);
 }
 
 #[tokio::test]
