@@ -131,6 +131,8 @@ pub struct Connections {
     pub max: usize,
     /// For how many seconds a client may send no request, or take none of its answer.
     pub patience_seconds: u64,
+    /// The header in which the proxy in front says for whom it asks; empty when there is none.
+    pub trusted_proxy_header: String,
 }
 
 /// How the server ends.

@@ -1,6 +1,6 @@
 //! Logging in, and who one is.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use loco_rs::app::AppContext;
@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Account, Address, Cached, Json, Query, cached::Audience},
+    extract::{Account, Address, Cached, Entry, Json, Query, cached::Audience},
 };
 use crate::{
     models::{
@@ -31,8 +31,17 @@ use crate::{
 
 const TAG: &str = "Authentication";
 
-/// The path of a login, below which nothing is written.
-pub const LOGIN_PATH: &str = "/api/v1/auth/login";
+/// Where one logs in. Nothing is written there.
+pub const LOGIN: &str = "/api/v1/auth/login";
+
+/// How many times as many logins may fail from an address, whatever the username, as of one username there.
+const OF_ADDRESS: u32 = 10;
+
+/// The same for the larger IPv6 networks that one customer can have (RFC 6177), by the bits that they share.
+const OF_NETWORKS: [(u32, u32); 2] = [(56, 40), (48, 160)];
+
+/// The same for a username, from all addresses together where nobody has logged in as it of late.
+const OF_USERNAME: u32 = 10;
 
 /// The endpoints of authentication.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -55,16 +64,31 @@ pub fn endpoints() -> Vec<Endpoint> {
 async fn login(
     State(ctx): State<Context>,
     address: Address,
+    entry: Entry,
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
     let Login { username, password } = login;
+    let digest = plugged_in::<Arc<Stores>>(&ctx)?.digest(&as_counted(&username));
+    entry.note(|facts| {
+        facts.account = None;
+        facts.username_digest = Some(digest);
+    });
     let turn = hashing().turn(Client::at(address.0)).await?;
     let attempt = Attempt::begin(&ctx, &username, address).await?;
     let account = customer_accounts::Model::authenticate(&ctx.db, &username, password, &turn).await;
-    if !matches!(account, Ok(None)) {
-        attempt.forget().await;
+    match &account {
+        Ok(Some(_)) => attempt.succeed().await,
+        Ok(None) => {}
+        Err(_) => attempt.forget().await,
     }
-    let account = account?.ok_or_else(Problem::invalid_credentials)?;
+    let Some(account) = account? else {
+        // Only what is the name of an account is no password that was typed there.
+        let tried = customer_accounts::Model::find_by_username(&ctx.db, &username).await?;
+        entry.note(|facts| facts.account = tried.map(|tried| Arc::new(tried.without_password())));
+        return Err(Problem::invalid_credentials());
+    };
+    let known = Arc::new(account.clone().without_password());
+    entry.note(|facts| facts.account = Some(known));
     let jwt = ctx.config.get_jwt_config()?;
     let token = account.token(jwt)?;
     Ok(Secret(Token::new(token, jwt.expiration, account)))
@@ -116,6 +140,7 @@ async fn change_password(
     account: Account,
     State(ctx): State<Context>,
     address: Address,
+    entry: Entry,
     Json(change): Json<PasswordChange>,
 ) -> Result<NoContent, Problem> {
     let id = account.0.id;
@@ -132,7 +157,14 @@ async fn change_password(
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.change(txn, &changes).await
     })?;
+    entry.note(|facts| facts.changed = vec!["password"]);
     Ok(NoContent)
+}
+
+/// A username as failures are counted for it, whatever was typed: no account has a longer name.
+fn as_counted(username: &str) -> String {
+    let username: String = username.chars().take(64).collect();
+    fold(&username)
 }
 
 /// An attempt to show who one is by a password.
@@ -143,11 +175,14 @@ async fn change_password(
 struct Attempt {
     stores: Arc<Stores>,
     budgets: Vec<(String, Quota)>,
+    /// Who tries it from where: remembered when it succeeds.
+    client: String,
 }
 
 impl Attempt {
     /// Begins one, if not too many have failed: of the username from the address, so that nobody can
-    /// lock out somebody who is elsewhere; and of all usernames from the address.
+    /// lock out somebody who is elsewhere; of all usernames from the address and the networks around it; and
+    /// of the username from everywhere, which leaves alone those addresses that have logged in as it.
     async fn begin(
         ctx: &AppContext,
         username: &str,
@@ -156,24 +191,38 @@ impl Attempt {
         let security = &Settings::of(ctx)?.security;
         let failures = security.login_failures;
         let period = Duration::from_secs(security.login_failures_period_seconds);
-        let budgets = if failures == 0 {
-            Vec::new()
-        } else {
-            // No account has a longer name.
-            let username: String = username.chars().take(64).collect();
-            let username = fold(&username);
-            let of_username = format!("login {address} {username}");
-            let of_address = format!("login {address}");
-            vec![
-                (of_username, Quota::per(failures, period)),
-                (of_address, Quota::per(failures.saturating_mul(10), period)),
-            ]
-        };
+        let times = |times: u32| Quota::per(failures.saturating_mul(times), period);
+        let username = as_counted(username);
+        let client = format!("login from {address} as {username}");
         let stores = plugged_in::<Arc<Stores>>(ctx)?;
+        let mut budgets = Vec::new();
+        if failures > 0 {
+            budgets.push((client.clone(), times(1)));
+            budgets.push((format!("login from {address}"), times(OF_ADDRESS)));
+            if let IpAddr::V6(address) = address {
+                for (bits, of_network) in OF_NETWORKS {
+                    let network = address.to_bits() >> (u128::BITS - bits);
+                    budgets.push((format!("login from {network:x}/{bits}"), times(of_network)));
+                }
+            }
+            if !stores.remembers(&client).await {
+                budgets.push((format!("login as {username}"), times(OF_USERNAME)));
+            }
+        }
         match stores.take(&budgets).await {
-            Ok(()) => Ok(Self { stores, budgets }),
+            Ok(()) => Ok(Self {
+                stores,
+                budgets,
+                client,
+            }),
             Err(wait) => Err(Problem::rate_limited(wait)),
         }
+    }
+
+    /// It was none, and whoever made it is known here from now on.
+    async fn succeed(self) {
+        self.stores.remember(&self.client).await;
+        self.forget().await;
     }
 
     /// It was no failure.

@@ -17,7 +17,7 @@ use crate::{
     },
     models::{Topic, transaction::Store},
     settings::Settings,
-    stores::{Stores, counts::Counts, plugged_in, redis::Redis},
+    stores::{Stores, counts::Counts, digest::Digest, plugged_in, redis::Redis},
     views::answer::Representation,
 };
 
@@ -62,14 +62,21 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
     let settings = Settings::of(ctx)?;
     let ttl = Duration::from_secs(settings.cache.ttl_seconds);
     let counts = Counts::default();
+    let digest = Digest::keyed(&ctx.config.get_jwt_config()?.secret, "names");
     let redis = match settings.redis.url() {
         None => None,
         Some(url) => Some(
-            Redis::at(url, &settings.redis.prefix, ttl, counts.clone())
-                .map_err(|error| Error::Message(format!("REDIS_URL: {error}")))?,
+            Redis::at(
+                url,
+                &settings.redis.prefix,
+                digest.clone(),
+                ttl,
+                counts.clone(),
+            )
+            .map_err(|error| Error::Message(format!("REDIS_URL: {error}")))?,
         ),
     };
-    let stores = Stores::new(redis, counts);
+    let stores = Stores::new(redis, digest, counts);
     let answers = Answers::new(
         settings.cache.max_bytes,
         ttl,

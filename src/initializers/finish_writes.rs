@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use super::drain::draining;
 use crate::{
-    controllers::auth::LOGIN_PATH,
+    controllers::auth::LOGIN,
     models::deadline::Deadline,
     views::problem::{Kind, Problem},
 };
@@ -143,7 +143,7 @@ fn is_write(request: &Request) -> bool {
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    !reads && request.uri().path() != LOGIN_PATH
+    !reads && request.uri().path() != LOGIN
 }
 
 /// The body, which ends in an error when its sender has hung up: what has not been read to its end has

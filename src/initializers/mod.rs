@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cache;
+pub mod client_address;
 pub mod connections;
 pub mod demo;
 pub mod drain;

@@ -1,12 +1,17 @@
 //! Limits how often each client may call each route and method.
 //!
 //! Who is calling is found out here, before anything else: a valid token's account has a budget of its
-//! own, everybody else shares that of their address. A node alone counts with `tower_governor`; nodes
-//! that share a Redis count there, in the round trip that also tells which generations are current.
+//! own, everybody else shares that of their address. A node alone counts accounts with `tower_governor`, and
+//! addresses, of which one client can have more than fit into memory, where those are forgotten first that
+//! ask least. Nodes that share a Redis count there, in the round trip that also tells which generations are
+//! current.
+//!
+//! Logins are not counted here: the failed ones are, where passwords are checked. Otherwise one client who
+//! fails could keep everybody else behind its address out for the day.
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
@@ -16,17 +21,13 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use governor::middleware::StateInformationMiddleware;
-use loco_rs::{
-    Error, Result,
-    app::AppContext,
-    controller::middleware::{MiddlewareLayer, remote_ip::RemoteIP},
-};
+use loco_rs::{Error, Result, app::AppContext, controller::middleware::MiddlewareLayer};
 use tower::Service;
 use tower_governor::{
     GovernorError,
@@ -34,25 +35,26 @@ use tower_governor::{
     key_extractor::KeyExtractor,
 };
 
-use super::cache::stores;
+use super::{cache::stores, client_address::ClientAddress};
 use crate::{
     controllers::{
         BASE,
+        auth::LOGIN,
         extract::{
-            Address,
+            Address, Entry,
             cached::topics,
             caller::{self, Accounts, Caller, Expiry},
         },
     },
     models::{
         Topic,
-        customer_accounts::{Claims, Verifier},
+        customer_accounts::{Claims, Model, Verifier},
     },
-    settings::{OnError, RateLimit, Settings},
+    settings::{OnError, RateLimit, Security, Settings},
     stores::{
         Stores,
-        budgets::{Charge, Quota, Verdict},
-        generations::Noted,
+        budgets::{Charge, Quota, Tallies, Verdict},
+        generations::Stamp,
         plugged_in,
     },
     views::problem::{Kind, Problem, whole_seconds},
@@ -64,7 +66,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// What is left of it.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// How many budgets of a kind a node counts. A client's takes some hundred bytes.
+/// How many budgets of accounts a node counts. Each takes some hundred bytes.
 const MOST_BUDGETS: usize = 100_000;
 
 /// After how many requests the budgets are looked through for those that are full again.
@@ -82,8 +84,11 @@ struct Limiter {
     stores: Arc<Stores>,
     accounts: Arc<Accounts>,
     verifier: Verifier,
+    client_address: ClientAddress,
     /// Nothing when there is no limit.
     budget: Option<Budget>,
+    /// How many logins may fail; nothing when there is no limit.
+    login_policy: Option<HeaderValue>,
 }
 
 /// How large budgets are, and who counts them.
@@ -92,7 +97,7 @@ struct Budget {
     policy: HeaderValue,
     quota: Quota,
     of_accounts: Counted,
-    of_addresses: Counted,
+    of_addresses: Tallies,
 }
 
 /// The budgets of many clients, counted by this node.
@@ -159,7 +164,7 @@ impl MiddlewareLayer for RateLimiter {
                 policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
                 quota,
                 of_accounts: Counted::new(quota)?,
-                of_addresses: Counted::new(quota)?,
+                of_addresses: Tallies::default(),
             })
         });
         let limiter = Limiter {
@@ -167,7 +172,9 @@ impl MiddlewareLayer for RateLimiter {
             stores: stores(&self.ctx)?,
             accounts: plugged_in(&self.ctx)?,
             verifier: Verifier::new(self.ctx.config.get_jwt_config()?)?,
+            client_address: ClientAddress::new(&self.ctx)?,
             budget: budget.transpose()?,
+            login_policy: login_policy(&Settings::of(&self.ctx)?.security)?,
         };
         Ok(app.layer(middleware::from_fn_with_state(Arc::new(limiter), limit)))
     }
@@ -185,24 +192,44 @@ impl Limiter {
     /// Lets the request through with what is known of its sender, if their budget allows it.
     async fn answer(&self, request: Request, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
-        let address = address(&mut parts).await;
+        let address = self.client_address.of(&parts);
         let claims = caller::claims(&parts.headers, &self.verifier);
-        let budget_of = |client| BudgetKey::new(client, &parts);
-        let mut key = budget_of(match &claims {
-            Ok(claims) => Client::Account(claims.pid.as_str().into()),
-            Err(_) => Client::Address(address),
-        });
-        let topics = self.topics(&claims, &parts).await;
-        let (noted, mut verdict) = self.look(&topics, &key).await;
+        let known = self.known(&claims).await;
+        let topics = self.topics(&claims, known.as_ref(), &parts);
+        let login = is_login(&parts);
+        let budget = self.budget.as_ref().filter(|_| !login);
+        let shared = budget.filter(|_| self.stores.is_shared());
+        // Whom to charge has to be proven; where it is not yet, nobody is.
+        let client = match (&claims, &known) {
+            (Err(_), _) => Some((Client::Address(address), None)),
+            (Ok(_), Some((stamp, account))) => Some((Client::of(account), Some(stamp.clone()))),
+            (Ok(_), None) => None,
+        };
+        let charge = shared
+            .zip(client)
+            .map(|(budget, (client, under))| budget.charge(&BudgetKey::new(client, &parts), under));
+        let (noted, mut verdict) = self.stores.look(&topics, charge.as_ref()).await;
         let caller = match &claims {
             Ok(claims) => caller::authenticated(claims, &noted, &self.ctx).await,
             Err(problem) => Err(problem.clone()),
         };
-        let refused = matches!(&caller, Err(problem) if problem.kind == Kind::Unauthenticated);
-        if refused && matches!(key.client, Client::Account(_)) {
-            // A token that is good no more gives nobody a budget of their own.
-            key = budget_of(Client::Address(address));
-            (_, verdict) = self.look(&[], &key).await;
+        let client = match &caller {
+            Ok(account) => Client::of(account),
+            Err(_) => Client::Address(address),
+        };
+        let key = BudgetKey::new(client, &parts);
+        if let Some(budget) = shared
+            && verdict.is_none()
+            && noted.is_known()
+        {
+            let charge = budget.charge(&key, None);
+            (_, verdict) = self.stores.look(&[] as &[Topic], Some(&charge)).await;
+        }
+        if let Some(entry) = parts.extensions.get::<Entry>() {
+            entry.note(|facts| {
+                facts.address = Some(address);
+                facts.account = caller.as_ref().ok().cloned();
+            });
         }
         parts.extensions.insert(Address(address));
         parts.extensions.insert(Caller(caller));
@@ -211,18 +238,35 @@ impl Limiter {
         }
         parts.extensions.insert(noted);
         let request = Request::from_parts(parts, body);
-        match &self.budget {
-            None => next.run(request).await,
-            Some(budget) if self.stores.is_shared() => {
-                self.answer_shared(budget, verdict, request, next).await
+        match budget {
+            None => {
+                let mut response = next.run(request).await;
+                if let Some(policy) = self.login_policy.clone().filter(|_| login) {
+                    response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
+                }
+                response
             }
+            Some(budget) if shared.is_some() => self.judge(budget, verdict, request, next).await,
             Some(budget) => self.answer_counted(budget, key, request, next).await,
         }
     }
 
+    /// The account that a token names, where nodes share what they know, if it has called lately and the
+    /// token was good then; and the generations that were current.
+    async fn known(&self, claims: &Result<Claims, Problem>) -> Option<(Stamp, Arc<Model>)> {
+        let claims = claims.as_ref().ok().filter(|_| self.stores.is_shared())?;
+        let known = self.accounts.peek(&claims.pid).await;
+        known.filter(|(_, account)| account.token_version == claims.version)
+    }
+
     /// What the answer may show, for Redis to say which state of it is the current one: the account behind
     /// the token, and, to a GET, what the path names. A node alone looks when it has to know.
-    async fn topics(&self, claims: &Result<Claims, Problem>, parts: &Parts) -> Vec<Topic> {
+    fn topics(
+        &self,
+        claims: &Result<Claims, Problem>,
+        known: Option<&(Stamp, Arc<Model>)>,
+        parts: &Parts,
+    ) -> Vec<Topic> {
         let claims = match claims {
             Ok(claims) if self.stores.is_shared() => claims,
             _ => return Vec::new(),
@@ -230,24 +274,14 @@ impl Limiter {
         let mut shown = vec![Topic::Login(claims.pid.clone())];
         if matches!(parts.method, Method::GET | Method::HEAD) {
             // Not proven yet: should it turn out to be out of date, the answer is not kept.
-            let account = self.accounts.peek(&claims.pid).await;
-            let scope = account.map(|account| caller::scope(&account));
+            let scope = known.map(|(_, account)| caller::scope(account));
             shown.extend(topics(parts.uri.path(), scope));
         }
         shown
     }
 
-    async fn look(&self, topics: &[Topic], key: &BudgetKey) -> (Noted, Option<Verdict>) {
-        let counted_there = self.budget.as_ref().filter(|_| self.stores.is_shared());
-        let charge = counted_there.map(|budget| Charge {
-            key: key.to_string(),
-            quota: budget.quota,
-        });
-        self.stores.look(topics, charge.as_ref()).await
-    }
-
-    /// As Redis has said; when it has not, as the settings do.
-    async fn answer_shared(
+    /// As the verdict says; without one, as the settings do.
+    async fn judge(
         &self,
         budget: &Budget,
         verdict: Option<Verdict>,
@@ -276,19 +310,20 @@ impl Limiter {
         mut request: Request,
         next: Next,
     ) -> Response {
-        let counted = match key.client {
-            Client::Account(_) => &budget.of_accounts,
-            Client::Address(_) => &budget.of_addresses,
-        };
+        if matches!(key.client, Client::Address(_)) {
+            let verdict = budget.of_addresses.charge(&key.to_string(), budget.quota);
+            return self.judge(budget, Some(verdict), request, next).await;
+        }
         request.extensions_mut().insert(key);
-        let mut governor =
-            Governor::new(next, &counted.governor()).error_handler(|error| match error {
+        let mut governor = Governor::new(next, &budget.of_accounts.governor()).error_handler(
+            |error| match error {
                 GovernorError::TooManyRequests {
                     headers: Some(headers),
                     ..
                 } => (headers, ()).into_response(),
                 _ => Problem::new(Kind::Internal).into_response(),
-            });
+            },
+        );
         let Ok(mut response) = governor.call(request).await;
         let mut figure = |name: &str| {
             let value = response.headers_mut().remove(name)?;
@@ -317,7 +352,40 @@ impl Limiter {
     }
 }
 
+/// How many logins may fail, for `RateLimit-Policy`: of one username, and from one address.
+fn login_policy(security: &Security) -> Result<Option<HeaderValue>> {
+    let (failures, period) = (
+        security.login_failures,
+        security.login_failures_period_seconds,
+    );
+    let all = failures.saturating_mul(10);
+    let policy = format!(
+        "\"failed-logins\";q={failures};w={period}, \"all-failed-logins\";q={all};w={period}"
+    );
+    let policy = (failures > 0).then(|| HeaderValue::try_from(policy));
+    policy.transpose().map_err(Error::wrap)
+}
+
+fn is_login(parts: &Parts) -> bool {
+    let route = parts.extensions.get::<MatchedPath>();
+    parts.method == Method::POST && route.is_some_and(|route| route.as_str() == LOGIN)
+}
+
+impl Client {
+    fn of(account: &Model) -> Self {
+        Self::Account(account.pid.as_str().into())
+    }
+}
+
 impl Budget {
+    fn charge(&self, key: &BudgetKey, under: Option<Stamp>) -> Charge {
+        Charge {
+            key: key.to_string(),
+            quota: self.quota,
+            under,
+        }
+    }
+
     /// Tells the client how large its budget is, and what is left of it until when.
     fn describe(&self, verdict: Option<Verdict>, response: &mut Response) {
         let headers = response.headers_mut();
@@ -343,8 +411,7 @@ impl Counted {
     }
 
     /// What counts. Now and then it forgets those whose budget is full again; and everybody when there
-    /// are still more than can be remembered: whoever has so many addresses needs no budget to be
-    /// forgotten, and the others get theirs back.
+    /// are still more than can be remembered: administrators make accounts, not attackers.
     fn governor(&self) -> Arc<Governed> {
         let governor = Arc::clone(&self.governor.read().unwrap_or_else(PoisonError::into_inner));
         if self.requests.fetch_add(1, Ordering::Relaxed) % SWEEP_AFTER != SWEEP_AFTER - 1 {
@@ -356,7 +423,9 @@ impl Counted {
         if limiter.len() > MOST_BUDGETS
             && let Ok(empty) = governed(self.quota)
         {
-            tracing::warn!("more than {MOST_BUDGETS} clients have budgets: all are full again");
+            tracing::warn!(
+                "more than {MOST_BUDGETS} budgets of accounts are in use: all are full again"
+            );
             *self
                 .governor
                 .write()
@@ -417,37 +486,26 @@ impl fmt::Display for BudgetKey {
     }
 }
 
-/// Where a request comes from: the socket's address, unless `remote_ip` names a proxy's header. Of an
-/// IPv6 address the network counts, because one customer has 2⁶⁴ of them (RFC 6177).
-async fn address(parts: &mut Parts) -> IpAddr {
-    let socket = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let socket = socket.map(|ConnectInfo(address)| address.ip());
-    let Ok(remote) = RemoteIP::from_request_parts(parts, &()).await;
-    let address = match remote {
-        RemoteIP::Forwarded(address) | RemoteIP::Socket(address) => Some(address),
-        RemoteIP::None => socket,
-    };
-    match address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| {
-        address.to_canonical()
-    }) {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    fn key(number: u32) -> BudgetKey {
+    fn key(client: Client) -> BudgetKey {
         BudgetKey {
-            client: Client::Address(IpAddr::V4(Ipv4Addr::from_bits(number))),
+            client,
             method: Method::POST,
-            route: "/api/v1/auth/login".into(),
+            route: "/api/v1/orders".into(),
         }
+    }
+
+    fn account(number: u32) -> BudgetKey {
+        key(Client::Account(number.to_string().into()))
+    }
+
+    fn address(number: u32) -> BudgetKey {
+        key(Client::Address(IpAddr::V4(Ipv4Addr::from_bits(number))))
     }
 
     /// What the process has in memory.
@@ -460,13 +518,15 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_million_addresses_do_not_fill_the_memory() {
-        let counted = Counted::new(Quota::per(100, Duration::from_hours(24))).unwrap();
+    fn a_million_clients_do_not_fill_the_memory() {
+        let quota = Quota::per(100, Duration::from_hours(24));
+        let (counted, addresses) = (Counted::new(quota).unwrap(), Tallies::default());
         let before = resident_bytes();
         let mut most = 0;
         for number in 0..1_000_000 {
             let governor = counted.governor();
-            assert!(governor.limiter().check_key(&key(number)).is_ok());
+            assert!(governor.limiter().check_key(&account(number)).is_ok());
+            addresses.charge(&address(number).to_string(), quota);
             if number % 1_000 == 0 {
                 most = most.max(resident_bytes());
             }
@@ -486,7 +546,8 @@ mod tests {
         let lasting = Counted::new(Quota::per(1, Duration::from_hours(24))).unwrap();
         for number in 0..SWEEP_AFTER {
             for counted in [&counted, &lasting] {
-                assert!(counted.governor().limiter().check_key(&key(number)).is_ok());
+                let governor = counted.governor();
+                assert!(governor.limiter().check_key(&account(number)).is_ok());
             }
         }
         std::thread::sleep(Duration::from_millis(5));

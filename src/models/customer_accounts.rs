@@ -164,6 +164,21 @@ impl Model {
             .ok_or(Error::NotFound)
     }
 
+    /// The account that somebody means who has typed that, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_by_username(
+        db: &impl ConnectionTrait,
+        username: &str,
+    ) -> Result<Option<Self>> {
+        let Ok(username) = Username::parse(username) else {
+            return Ok(None);
+        };
+        let account = Entity::find().filter(Column::Username.eq(username.as_str()));
+        Ok(account.one(db).await?)
+    }
+
     /// The account with that id, with its customer, locked until the transaction ends. The
     /// administrators are locked with it, all in the order of their ids, because how many there are
     /// decides what may become of one of them.
@@ -229,15 +244,7 @@ impl Model {
         password: Password,
         turn: &Turn,
     ) -> Result<Option<Self>> {
-        let account = match Username::parse(username) {
-            Ok(username) => {
-                Entity::find()
-                    .filter(Column::Username.eq(username.as_str()))
-                    .one(db)
-                    .await?
-            }
-            Err(_) => None,
-        };
+        let account = Self::find_by_username(db, username).await?;
         let hash = account
             .as_ref()
             .map(|account| PasswordHash::stored(account.password_hash.clone()));
@@ -440,6 +447,19 @@ impl Model {
             password_hash: String::new(),
             ..self
         }
+    }
+
+    /// The names of the fields in which it differs from what it was.
+    #[must_use]
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        [
+            ("username", self.username != before.username),
+            ("password", self.password_hash != before.password_hash),
+            ("role", self.role != before.role),
+        ]
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field))
+        .collect()
     }
 
     /// What the account may do.

@@ -10,6 +10,8 @@ use std::{
 
 use moka::{Expiry, ops::compute::Op, sync::Cache};
 
+use super::generations::Stamp;
+
 /// How much is allowed, and how fast it comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -26,6 +28,8 @@ pub struct Charge {
     pub key: String,
     /// How large it is.
     pub quota: Quota,
+    /// Set where it is taken only while these numbers are current: otherwise there is no verdict.
+    pub under: Option<Stamp>,
 }
 
 /// What a budget says.
@@ -85,6 +89,18 @@ impl Quota {
     }
 }
 
+impl Verdict {
+    pub(super) fn new(quota: Quota, full_in: Duration, refused_for: Option<Duration>) -> Self {
+        let interval = quota.interval.as_micros().max(1);
+        let taken = u32::try_from(full_in.as_micros().div_ceil(interval)).unwrap_or(u32::MAX);
+        Self {
+            remaining: quota.burst.saturating_sub(taken),
+            full_in,
+            refused_for,
+        }
+    }
+}
+
 impl Default for Tallies {
     fn default() -> Self {
         Self {
@@ -98,6 +114,32 @@ impl Default for Tallies {
 }
 
 impl Tallies {
+    /// Takes one from the budget, if there is one.
+    pub fn charge(&self, key: &str, quota: Quota) -> Verdict {
+        let now = Instant::now();
+        let mut verdict = Verdict::new(quota, quota.interval, None);
+        self.full_at.entry_by_ref(key).and_compute_with(|full_at| {
+            let full_at = full_at.map_or(now, moka::Entry::into_value).max(now);
+            let next_full_at = full_at + quota.interval;
+            let wait = next_full_at.saturating_duration_since(now + quota.period());
+            if wait.is_zero() {
+                verdict = Verdict::new(quota, next_full_at - now, None);
+                Op::Put(next_full_at)
+            } else {
+                verdict = Verdict::new(quota, full_at - now, Some(wait));
+                Op::Nop
+            }
+        });
+        verdict
+    }
+
+    /// How many budgets are counted just now.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.full_at.run_pending_tasks();
+        self.full_at.entry_count()
+    }
+
     /// Takes one from each budget, or nothing when one is used up.
     ///
     /// # Errors
@@ -167,6 +209,34 @@ mod tests {
         let wait = tallies.take(&[budget("tea", 10)]).unwrap_err();
         assert!(wait <= DAY / 10 && wait > DAY / 11, "{wait:?}");
         assert_eq!(tallies.take(&[budget("cake", 10)]), Ok(()));
+    }
+
+    #[test]
+    fn a_charge_says_what_is_left_and_for_how_long_it_is_refused() {
+        let (tallies, quota) = (Tallies::default(), Quota::per(2, DAY));
+        for remaining in [1, 0] {
+            let verdict = tallies.charge("tea", quota);
+            assert_eq!((verdict.remaining, verdict.refused_for), (remaining, None));
+        }
+        let refused = tallies.charge("tea", quota);
+        let wait = refused.refused_for.unwrap();
+        assert!(wait <= DAY / 2 && wait > DAY / 3, "{wait:?}");
+        assert_eq!(refused.remaining, 0);
+        assert_eq!(tallies.charge("cake", quota).remaining, 1);
+    }
+
+    #[test]
+    fn a_client_who_asks_often_is_not_forgotten_for_many_who_ask_once() {
+        let (tallies, quota) = (Tallies::default(), Quota::per(100, DAY));
+        let mut refused = false;
+        for number in 0..3 * MOST {
+            tallies.charge(&number.to_string(), quota);
+            if number % 100 == 0 {
+                refused = tallies.charge("busy", quota).refused_for.is_some();
+            }
+        }
+        assert!(refused, "the budget of the busy one is full again");
+        assert!(tallies.count() <= MOST);
     }
 
     #[test]

@@ -73,7 +73,22 @@ impl Generations {
     }
 }
 
+impl Stamp {
+    /// The numbers that nodes share, in the order of [`Noted::shared`]: of everything, then of each name.
+    pub(super) fn shared(&self) -> impl Iterator<Item = u64> {
+        let ours = 1;
+        let numbers = self.0.iter().enumerate();
+        numbers.filter_map(move |(place, number)| (place != ours).then_some(*number))
+    }
+}
+
 impl Noted {
+    /// Whether anything that was kept may be trusted.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        !matches!(self.0, Source::Nothing)
+    }
+
     /// The numbers of this node.
     #[must_use]
     pub const fn here(generations: Arc<Generations>) -> Self {

@@ -49,9 +49,10 @@ impl<T: Clone + Send + Sync + 'static> Kept<T> {
         Self { things, counts }
     }
 
-    /// What is kept under the key, current or not.
-    pub async fn peek(&self, key: &str) -> Option<T> {
-        Some(self.things.get(key).await?.thing)
+    /// What is kept under the key, current or not, and the stamp under which it is.
+    pub async fn peek(&self, key: &str) -> Option<(Stamp, T)> {
+        let kept = self.things.get(key).await?;
+        Some((kept.stamp, kept.thing))
     }
 
     /// What is kept under key and stamp; otherwise what `make` makes, which is kept. However many ask

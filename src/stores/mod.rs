@@ -8,6 +8,7 @@
 
 pub mod budgets;
 pub mod counts;
+pub mod digest;
 pub mod generations;
 pub mod kept;
 pub mod redis;
@@ -15,10 +16,12 @@ pub mod redis;
 use std::{fmt::Display, hash::Hash, sync::Arc, time::Duration};
 
 use loco_rs::{Error, app::AppContext};
+use moka::sync::Cache;
 
 use self::{
     budgets::{Charge, Quota, Tallies, Verdict},
     counts::Counts,
+    digest::Digest,
     generations::{Generations, Noted},
     redis::Redis,
 };
@@ -33,6 +36,12 @@ pub fn plugged_in<T: Clone + Send + Sync + 'static>(ctx: &AppContext) -> Result<
         .ok_or_else(|| Error::string("the cache was not plugged in"))
 }
 
+/// For how long a name is remembered.
+pub const MEMORY: Duration = Duration::from_hours(30 * 24);
+
+/// How many names a node remembers at most.
+const MOST_REMEMBERED: u64 = 100_000;
+
 /// What a generation belongs to.
 pub trait Name: Hash + Display + Sync {}
 
@@ -43,18 +52,26 @@ impl<T: Hash + Display + Sync> Name for T {}
 pub struct Stores {
     generations: Arc<Generations>,
     failures: Tallies,
+    memory: Cache<String, ()>,
+    digest: Digest,
     redis: Option<Arc<Redis>>,
     /// How often what happened.
     pub counts: Counts,
 }
 
 impl Stores {
-    /// A node that keeps to itself; or shares with the others, when there is a Redis.
+    /// A node that keeps to itself; or shares with the others, when there is a Redis. What must not be
+    /// read is named by the digest.
     #[must_use]
-    pub fn new(redis: Option<Arc<Redis>>, counts: Counts) -> Self {
+    pub fn new(redis: Option<Arc<Redis>>, digest: Digest, counts: Counts) -> Self {
         Self {
             generations: Arc::default(),
             failures: Tallies::default(),
+            memory: Cache::builder()
+                .max_capacity(MOST_REMEMBERED)
+                .time_to_live(MEMORY)
+                .build(),
+            digest,
             redis,
             counts,
         }
@@ -119,6 +136,29 @@ impl Stores {
             return;
         }
         self.failures.give_back(budgets);
+    }
+
+    /// Remembers a name for [`MEMORY`].
+    pub async fn remember(&self, name: &str) {
+        self.memory.insert(name.to_owned(), ());
+        if let Some(redis) = &self.redis {
+            redis.remember(name, MEMORY).await;
+        }
+    }
+
+    /// Whether a name is remembered.
+    pub async fn remembers(&self, name: &str) -> bool {
+        let there = match &self.redis {
+            Some(redis) => redis.remembers(name).await,
+            None => None,
+        };
+        there.unwrap_or_else(|| self.memory.contains_key(name))
+    }
+
+    /// What stands for a text where nobody may read it.
+    #[must_use]
+    pub fn digest(&self, text: &str) -> String {
+        self.digest.of(text)
     }
 
     /// Whether the Redis answers, where there is one.

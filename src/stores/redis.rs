@@ -31,7 +31,8 @@ use super::{
     Name,
     budgets::{Charge, Quota, Verdict},
     counts::Counts,
-    generations::Noted,
+    digest::Digest,
+    generations::{Noted, Stamp},
 };
 
 /// How long Redis may take to answer. A request is not held up for longer.
@@ -46,10 +47,28 @@ const BEAT: Duration = Duration::from_millis(100);
 /// How long a node leaves Redis alone that did not answer. Only writes ask at once.
 const REST: Duration = Duration::from_millis(250);
 
+/// What each script reads a budget with: when it will be full again, between now and the time that a whole
+/// one takes. What is no such moment (`nan`, an infinity, another type) does not end the limit: it counts as
+/// a full budget or as one that is used up, and is replaced.
+const READ: &str = r"
+local function read(budget, now, latest)
+  local full_at = tonumber(redis.pcall('GET', budget)) or now
+  if full_at > latest then
+    full_at = latest
+    redis.call('SET', budget, string.format('%.0f', full_at),
+      'PX', string.format('%.0f', math.ceil((full_at - now) / 1000)))
+  end
+  if full_at > now then return full_at end
+  return now
+end
+";
+
 /// Answers the current numbers of KEYS, the first ARGV[1] of them, making those that are missing; then
 /// takes one from the budget that is the last key, if there is one more.
+///
+/// The numbers from ARGV[6] on are those that the first KEYS have to have: otherwise nothing is taken.
 const LOOK: &str = r"
-local answer = {}
+local answer, proven = {}, true
 for i = 1, tonumber(ARGV[1]) do
   local number = redis.call('GETEX', KEYS[i], 'PX', ARGV[3])
   if not number then
@@ -57,13 +76,14 @@ for i = 1, tonumber(ARGV[1]) do
     redis.call('SET', KEYS[i], number, 'PX', ARGV[3])
   end
   answer[i] = number
+  proven = proven and (ARGV[5 + i] or number) == number
 end
 local budget = KEYS[tonumber(ARGV[1]) + 1]
-if budget then
+if budget and proven then
   local time = redis.call('TIME')
   local now = time[1] * 1000000 + time[2]
   local interval, burst = tonumber(ARGV[4]), tonumber(ARGV[5])
-  local full_at = math.max(tonumber(redis.call('GET', budget)) or now, now)
+  local full_at = read(budget, now, now + burst * interval)
   local next_full_at = full_at + interval
   local wait = next_full_at - burst * interval - now
   if wait > 0 then
@@ -87,7 +107,7 @@ local now = time[1] * 1000000 + time[2]
 local wait, next_full_at = 0, {}
 for i, key in ipairs(KEYS) do
   local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  next_full_at[i] = math.max(tonumber(redis.call('GET', key)) or now, now) + interval
+  next_full_at[i] = read(key, now, now + burst * interval) + interval
   wait = math.max(wait, next_full_at[i] - burst * interval - now)
 end
 if wait == 0 then
@@ -99,12 +119,15 @@ end
 return string.format('%.0f', wait)
 ";
 
-/// Gives one back to every budget in KEYS. ARGV are their intervals.
+/// Gives one back to every budget in KEYS. ARGV are their intervals and bursts by turns.
 const GIVE_BACK: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 for i, key in ipairs(KEYS) do
-  local full_at = tonumber(redis.call('GET', key))
-  if full_at then
-    redis.call('SET', key, string.format('%.0f', full_at - tonumber(ARGV[i])), 'KEEPTTL')
+  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local full_at = read(key, now, now + burst * interval)
+  if full_at > now then
+    redis.call('SET', key, string.format('%.0f', full_at - interval), 'KEEPTTL')
   end
 end
 return 0
@@ -115,6 +138,8 @@ return 0
 pub struct Redis {
     client: Client,
     prefix: String,
+    /// What names budgets: usernames and addresses are nobody's business there.
+    digest: Digest,
     /// How long a number outlives its last use: longer than anything is kept under it.
     lifetime: Duration,
     counts: Counts,
@@ -155,25 +180,32 @@ enum Link {
 }
 
 impl Redis {
-    /// The Redis at `url`, in which every key begins with `prefix`, for a node that keeps what it makes
-    /// for `ttl`. It is not asked before it is needed.
+    /// The Redis at `url`, in which every key begins with `prefix` and budgets are named by a digest, for a
+    /// node that keeps what it makes for `ttl`. It is not asked before it is needed.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn at(url: &str, prefix: &str, ttl: Duration, counts: Counts) -> RedisResult<Arc<Self>> {
+    pub fn at(
+        url: &str,
+        prefix: &str,
+        digest: Digest,
+        ttl: Duration,
+        counts: Counts,
+    ) -> RedisResult<Arc<Self>> {
         let client = Client::open(url)?;
         Ok(Arc::new_cyclic(|this| Self {
             client,
             prefix: prefix.to_owned(),
+            digest,
             lifetime: ttl * 2 + Duration::from_secs(1),
             counts,
             link: Mutex::new(Link::down()),
             trying: tokio::sync::Mutex::default(),
             tries_begun: AtomicU64::new(0),
             scripts: Scripts {
-                look: Script::new(LOOK),
-                take: Script::new(TAKE),
-                give_back: Script::new(GIVE_BACK),
+                look: Script::new(&[READ, LOOK].concat()),
+                take: Script::new(&[READ, TAKE].concat()),
+                give_back: Script::new(&[READ, GIVE_BACK].concat()),
             },
             heard: Mutex::new(Heard {
                 at: Instant::now(),
@@ -200,9 +232,12 @@ impl Redis {
             .arg(names.len() + 1)
             .arg(rand::random::<u64>())
             .arg(millis(self.lifetime));
-        if let Some(Charge { key, quota }) = charge {
+        if let Some(Charge { key, quota, under }) = charge {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval)).arg(quota.burst);
+            for number in under.iter().flat_map(Stamp::shared) {
+                invocation.arg(number);
+            }
         }
         let (answer, silences): (Vec<u64>, _) = self
             .settled(link, invocation.invoke_async(&mut connection))
@@ -210,13 +245,11 @@ impl Redis {
         let mut answer = answer.into_iter();
         let everything = [answer.next()?, silences];
         let noted = Noted::shared(everything, names.iter().zip(answer.by_ref()));
-        let verdict = match charge {
-            Some(Charge { quota, .. }) => {
-                let (wait, full_in) = (answer.next()?, answer.next()?);
-                Some(verdict(quota, wait, full_in))
-            }
-            None => None,
-        };
+        let verdict = charge.and_then(|Charge { quota, .. }| {
+            let [wait, full_in] = [answer.next()?, answer.next()?].map(Duration::from_micros);
+            let refused_for = (!wait.is_zero()).then_some(wait);
+            Some(Verdict::new(*quota, full_in, refused_for))
+        });
         Some((noted, verdict))
     }
 
@@ -261,12 +294,32 @@ impl Redis {
         let mut invocation = self.scripts.give_back.prepare_invoke();
         for (key, quota) in budgets {
             invocation.key(self.budget(key));
-            invocation.arg(micros(quota.interval));
+            invocation.arg(micros(quota.interval)).arg(quota.burst);
         }
         let given: Option<(u64, _)> = self
             .settled(link, invocation.invoke_async(&mut connection))
             .await;
         given.is_some()
+    }
+
+    /// Remembers the name for that long.
+    pub async fn remember(&self, name: &str, time: Duration) {
+        if let Some((mut connection, link)) = self.connection(false).await {
+            let mut memory = redis::cmd("SET");
+            memory.arg(self.memory(name)).arg(1);
+            memory.arg("PX").arg(millis(time));
+            self.settled(link, memory.exec_async(&mut connection)).await;
+        }
+    }
+
+    /// Whether the name is remembered; nothing when Redis does not answer.
+    pub async fn remembers(&self, name: &str) -> Option<bool> {
+        let (mut connection, link) = self.connection(false).await?;
+        let mut question = redis::cmd("EXISTS");
+        question.arg(self.memory(name));
+        let answer = question.query_async(&mut connection);
+        let (remembered, _) = self.settled(link, answer).await?;
+        Some(remembered)
     }
 
     /// Whether Redis answers.
@@ -287,7 +340,11 @@ impl Redis {
     }
 
     fn budget(&self, key: &str) -> String {
-        format!("{}:budget:{key}", self.prefix)
+        format!("{}:budget:{}", self.prefix, self.digest.of(key))
+    }
+
+    fn memory(&self, name: &str) -> String {
+        format!("{}:memory:{}", self.prefix, self.digest.of(name))
     }
 
     /// What Redis answered, and how often it has been silent before. When it did not answer, the
@@ -422,17 +479,6 @@ async fn beat(redis: Weak<Redis>, link: u64) {
             }
             _ => return,
         }
-    }
-}
-
-fn verdict(quota: &Quota, wait: u64, full_in: u64) -> Verdict {
-    let taken = full_in.div_ceil(micros(quota.interval).max(1));
-    Verdict {
-        remaining: quota
-            .burst
-            .saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)),
-        full_in: Duration::from_micros(full_in),
-        refused_for: (wait > 0).then(|| Duration::from_micros(wait)),
     }
 }
 

@@ -7,10 +7,12 @@ use axum::{
     extract::ConnectInfo,
     http::{Method, Request, StatusCode},
 };
+use boxcar::settings::Settings;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Client, PASSWORD, Shop, TestDatabase};
+use crate::support::{Answer, Client, PASSWORD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_requests_a_day_are_answered_and_the_next_is_refused_for_each_client_and_route() {
@@ -186,19 +188,174 @@ async fn a_forwarding_header_is_believed_only_where_the_settings_name_it() {
         StatusCode::TOO_MANY_REQUESTS
     );
 
-    let database = TestDatabase::create().await;
-    let mut config = database.configuration().await;
-    crate::support::configure(&mut config, "rate_limit", "requests", 1);
-    config.server.middlewares.remote_ip =
-        Some(serde_json::from_value(json!({ "enable": true })).unwrap());
-    let shop = Shop::open_on(database, config).await;
-    for (headers, status) in [
-        ("203.0.113.1", StatusCode::UNAUTHORIZED),
-        ("203.0.113.2", StatusCode::UNAUTHORIZED),
+    for header in ["X-Forwarded-For", "Forwarded", "X-Real-IP"] {
+        let shop = behind_a_proxy(header).await;
+        for (client, status) in [
+            ("203.0.113.1", StatusCode::UNAUTHORIZED),
+            ("203.0.113.2", StatusCode::UNAUTHORIZED),
+            ("203.0.113.1", StatusCode::TOO_MANY_REQUESTS),
+        ] {
+            assert_eq!(forwarded(&shop, client).await, status, "{header}: {client}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_behind_a_proxy_counts_for_itself_however_its_address_is_written() {
+    let shop = behind_a_proxy("X-Forwarded-For").await;
+    for (addresses, status) in [
+        ("203.0.113.1:4711", StatusCode::UNAUTHORIZED),
+        ("203.0.113.2:4711", StatusCode::UNAUTHORIZED),
+        ("203.0.113.1:4712", StatusCode::TOO_MANY_REQUESTS),
         // What the client wrote stands to the left of what the proxy has added.
         ("203.0.113.9, 203.0.113.1", StatusCode::TOO_MANY_REQUESTS),
+        ("[2001:db8::1]:4711", StatusCode::UNAUTHORIZED),
+        ("2001:db8::2", StatusCode::TOO_MANY_REQUESTS),
+        // Not an address: it counts for the connection's.
+        ("unknown", StatusCode::UNAUTHORIZED),
+        ("_hidden", StatusCode::TOO_MANY_REQUESTS),
+        ("203.0.113.3", StatusCode::UNAUTHORIZED),
     ] {
-        assert_eq!(forwarded(&shop, headers).await, status, "{headers}");
+        let answered = forwarded_by("x-forwarded-for", &shop, addresses).await;
+        assert_eq!(answered, status, "{addresses}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_no_more_leaves_its_owners_budget_alone() {
+    let shop = limited(3).await;
+    let ada = shop.customer("ada").await;
+    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+    assert_eq!(
+        ada.post("/auth/logout", json!({})).await.status,
+        StatusCode::NO_CONTENT
+    );
+    for number in 0..12 {
+        let answer = from(&format!("192.0.2.{number}"), &ada).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let login = shop.log_in("ada", PASSWORD).await;
+    let token = login.body["token"].as_str().unwrap().to_owned();
+    let answer = shop.bearing(Some(token)).get("/products").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let left = answer.header("ratelimit").unwrap();
+    assert!(left.starts_with("\"default\";r=1;"), "{left}");
+}
+
+#[tokio::test]
+async fn whoever_fails_to_log_in_keeps_nobody_else_out_for_the_day() {
+    let settings = [
+        ("rate_limit", "requests", json!(2)),
+        ("security", "login_failures", json!(1)),
+    ];
+    let shop = Shop::open_with(&settings).await;
+    shop.customer("ada").await;
+    let login = |body: Value| {
+        let request = request("192.0.2.1", Method::POST, "/auth/login", Some(&body));
+        let stranger = shop.stranger();
+        async move { stranger.request(request).await.status }
+    };
+    for number in 0..9 {
+        let body = json!({ "username": format!("nobody-{number}"), "password": PASSWORD });
+        assert_eq!(login(body).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(login(json!([])).await, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let answer = log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("ratelimit"), None);
+    assert_eq!(
+        answer.header("ratelimit-policy"),
+        Some("\"failed-logins\";q=1;w=900, \"all-failed-logins\";q=10;w=900")
+    );
+}
+
+#[tokio::test]
+async fn a_username_is_not_guessed_from_many_addresses_and_its_owner_still_logs_in() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(1))]).await;
+    shop.customer("ada").await;
+    shop.customer("bob").await;
+    let wrong = "not it at all, sorry";
+    let logged_in = log_in(&shop, "198.51.100.1", "ada", PASSWORD).await;
+    assert_eq!(logged_in.status, StatusCode::OK);
+    for number in 0..10 {
+        let failed = log_in(&shop, &format!("192.0.2.{number}"), "ada", wrong).await;
+        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+    }
+    let refused = log_in(&shop, "192.0.2.10", "ada", wrong).await;
+    refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    for (address, username) in [("198.51.100.1", "ada"), ("192.0.2.10", "bob")] {
+        let answer = log_in(&shop, address, username, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::OK, "{username}");
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_network_that_is_larger_than_a_client_has_a_budget_of_failed_logins_too() {
+    let shop = Shop::open_with(&[("security", "login_failures", json!(1))]).await;
+    for number in 0..40 {
+        let address = format!("2001:db8:1:ff{number:02x}::1");
+        let failed = log_in(&shop, &address, &format!("nobody-{number}"), PASSWORD).await;
+        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+    }
+    for (address, status) in [
+        ("2001:db8:1:ffff::1", StatusCode::TOO_MANY_REQUESTS),
+        ("2001:db8:1:fe00::1", StatusCode::UNAUTHORIZED),
+    ] {
+        let answer = log_in(&shop, address, "somebody", PASSWORD).await;
+        assert_eq!(answer.status, status, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn redis_holds_no_username_and_no_address_that_can_be_read() {
+    let shop = limited(5).await;
+    let Some((mut redis, prefix)) = redis_of(&shop).await else {
+        return;
+    };
+    shop.customer("ada").await;
+    log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
+    log_in(&shop, "2001:db8:7:7::1", "a-password-typed-here", PASSWORD).await;
+    from("192.0.2.1", &shop.stranger()).await;
+    let keys = keys(&mut redis, &format!("{prefix}:*")).await;
+    for kind in ["budget", "memory"] {
+        assert!(keys.iter().any(|key| key.contains(kind)), "{keys:#?}");
+    }
+    for key in &keys {
+        for readable in ["ada", "typed", "192.0.2", "2001:db8", "20010db8"] {
+            assert!(!key.contains(readable), "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_moment_in_redis_is_no_end_of_the_limit() {
+    for broken in ["nan", "-nan", "inf", "1e400", "1e300", "a word", "list"] {
+        let shop = limited(2).await;
+        let Some((mut redis, prefix)) = redis_of(&shop).await else {
+            return;
+        };
+        let ada = shop.customer("ada").await;
+        assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+        for key in keys(&mut redis, &format!("{prefix}:budget:*")).await {
+            let mut pipe = redis::pipe();
+            pipe.del(&key);
+            if broken == "list" {
+                pipe.rpush(&key, 1);
+            } else {
+                pipe.set(&key, broken);
+            }
+            pipe.exec_async(&mut redis).await.unwrap();
+        }
+        let mut answered = 0;
+        for _ in 0..4 {
+            let status = ada.get("/products").await.status;
+            assert!(
+                [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS].contains(&status),
+                "{broken}: {status}"
+            );
+            answered += u32::from(status == StatusCode::OK);
+        }
+        assert!(answered <= 2, "{broken}: {answered} were answered");
     }
 }
 
@@ -347,14 +504,45 @@ async fn log_in(shop: &Shop, address: &str, username: &str, password: &str) -> A
     shop.stranger().request(request).await
 }
 
-/// What `GET /products` through a proxy is answered, which says for whom it asks.
-async fn forwarded(shop: &Shop, forwarded_for: &str) -> StatusCode {
+async fn behind_a_proxy(header: &str) -> Shop {
+    let settings = [
+        ("rate_limit", "requests", json!(1)),
+        ("connections", "trusted_proxy_header", json!(header)),
+    ];
+    Shop::open_with(&settings).await
+}
+
+/// What `GET /products` is answered that comes through a proxy with every header of proxies.
+async fn forwarded(shop: &Shop, client: &str) -> StatusCode {
     let mut request = request("192.0.2.7", Method::GET, "/products", None);
     let headers = request.headers_mut();
-    headers.insert("x-forwarded-for", forwarded_for.parse().unwrap());
-    headers.insert("forwarded", format!("for={forwarded_for}").parse().unwrap());
-    headers.insert("x-real-ip", forwarded_for.parse().unwrap());
+    headers.insert("x-forwarded-for", client.parse().unwrap());
+    headers.insert("forwarded", format!("for={client}").parse().unwrap());
+    headers.insert("x-real-ip", client.parse().unwrap());
     shop.stranger().request(request).await.status
+}
+
+/// The same with one header.
+async fn forwarded_by(header: &'static str, shop: &Shop, value: &str) -> StatusCode {
+    let mut request = request("192.0.2.7", Method::GET, "/products", None);
+    request.headers_mut().insert(header, value.parse().unwrap());
+    shop.stranger().request(request).await.status
+}
+
+/// The Redis that the shop counts in and what its keys begin with, where there is one.
+async fn redis_of(shop: &Shop) -> Option<(MultiplexedConnection, String)> {
+    let settings = Settings::of(&shop.ctx).unwrap();
+    let Some(url) = settings.redis.url() else {
+        eprintln!("not tried: it takes REDIS_URL");
+        return None;
+    };
+    let client = redis::Client::open(url).unwrap();
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    Some((connection, settings.redis.prefix.clone()))
+}
+
+async fn keys(redis: &mut MultiplexedConnection, pattern: &str) -> Vec<String> {
+    redis.keys(pattern).await.unwrap()
 }
 
 async fn ask(client: &Client, method: Method, path: &str) -> Answer {

@@ -3,6 +3,7 @@
 pub mod cached;
 pub mod caller;
 mod conditional;
+pub mod entry;
 mod idempotent;
 mod json;
 mod path;
@@ -12,6 +13,7 @@ pub use self::{
     cached::Cached,
     caller::{Account, Address, Admin},
     conditional::{IfMatch, Tags},
+    entry::Entry,
     idempotent::{Fingerprints, Idempotent, Once, key_of},
     json::Json,
     path::{ListOf, Path},
