@@ -12,7 +12,7 @@ use loco_rs::{
     config::Config,
     controller::{
         AppRoutes,
-        middleware::{MiddlewareLayer, default_middleware_stack},
+        middleware::{MiddlewareLayer, MiddlewareStackExt, default_middleware_stack},
     },
     environment::Environment,
     task::Tasks,
@@ -90,17 +90,14 @@ impl Hooks for App {
     /// The first is the innermost.
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
-            Box::new(initializers::audit::Audit),
             Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
             Box::new(initializers::finish_writes::InTime),
             Box::new(initializers::finish_writes::FinishWrites::new(ctx)),
         ];
-        let in_their_stead = ["timeout_request"];
-        stack.extend(
-            default_middleware_stack(ctx)
-                .into_iter()
-                .filter(|layer| !in_their_stead.contains(&layer.name())),
-        );
+        stack.extend(default_middleware_stack(ctx));
+        stack.replace("logger", Box::new(initializers::request_log::RequestLog));
+        // In its stead: in_time, which knows whether a write has begun to commit.
+        stack.retain(|layer| layer.name() != "timeout_request");
         stack
     }
 

@@ -5,7 +5,7 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
+    extract::{Admin, Cached, Entry, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
 use crate::{
@@ -133,9 +133,10 @@ async fn replace_customer_account(
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
+    entry: Entry,
     Json(credentials): Json<Credentials>,
 ) -> Result<Changed, Problem> {
-    change(&ctx, &admin, id, &if_match, credentials.into()).await
+    change(&ctx, &admin, id, &if_match, &entry, credentials.into()).await
 }
 
 /// Change an account's name, password or role
@@ -151,9 +152,10 @@ async fn change_customer_account(
     State(ctx): State<Context>,
     Path(id): Path,
     if_match: IfMatch,
+    entry: Entry,
     Json(changes): Json<Changes>,
 ) -> Result<Changed, Problem> {
-    change(&ctx, &admin, id, &if_match, changes).await
+    change(&ctx, &admin, id, &if_match, &entry, changes).await
 }
 
 /// Delete a customer account
@@ -184,14 +186,17 @@ async fn change(
     admin: &Admin,
     id: i64,
     if_match: &IfMatch,
+    entry: &Entry,
     changes: Changes,
 ) -> Result<Changed, Problem> {
     let client = Client::Account(admin.0.id);
     let changes = changes.hashed(&ctx.db, id, client).await?;
-    let account = transaction!(&ctx.on_behalf_of(admin), |txn| {
+    let (before, account) = transaction!(&ctx.on_behalf_of(admin), |txn| {
         let account = Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
-        account.0.change(txn, &changes).await
+        let before = account.0.clone();
+        Ok((before, account.0.change(txn, &changes).await?))
     })?;
+    entry.note(|facts| facts.changed = account.0.changed_since(&before));
     Ok(Changed::to(&CustomerAccount::from(account))?)
 }

@@ -1,6 +1,5 @@
 //! What is plugged into the server when it starts.
 
-pub mod audit;
 pub mod cache;
 pub mod client_address;
 pub mod connections;
@@ -12,6 +11,7 @@ pub mod metrics;
 pub mod problem_details;
 pub mod prune;
 pub mod rate_limiter;
+pub mod request_log;
 pub mod safety;
 pub mod swagger;
 pub mod welcome;

@@ -492,7 +492,8 @@ impl Problem {
 
     /// Something that should not happen. It is logged here, and nowhere else.
     pub fn internal(error: &dyn std::error::Error) -> Self {
-        tracing::error!(error = %error, "internal error");
+        // As text, in which quotes and line ends are escaped.
+        tracing::error!(error = error.to_string(), "internal error");
         Self::new(Kind::Internal)
     }
 
@@ -619,7 +620,7 @@ impl From<models::error::Shortage> for Fault {
 impl From<DbErr> for Problem {
     fn from(error: DbErr) -> Self {
         if is_outage(&error) {
-            tracing::error!(%error, "the database is not available");
+            tracing::error!(error = error.to_string(), "the database is not available");
             return Self::new(Kind::Unavailable);
         }
         Self::internal(&error)

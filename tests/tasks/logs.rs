@@ -1,9 +1,20 @@
 //! What the server writes into its log, and what it never does.
 
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep},
+};
 
-use crate::support::{PASSWORD, Program, Server};
+use crate::support::{PASSWORD, Program, Server, Shop, request_at};
 
 const NEW_PASSWORD: &str = "gravel otter 3 plinth dune";
 
@@ -69,11 +80,7 @@ async fn no_password_token_secret_or_body_is_logged_however_much_is() {
 
 #[tokio::test]
 async fn who_did_what_is_logged_with_the_requests_id() {
-    let program = Program::new("production")
-        .env("JWT_SECRET", &"QUJD".repeat(22))
-        .env("ADMIN_USERNAME", "root")
-        .env("ADMIN_PASSWORD", PASSWORD);
-    let server = Server::start(program).await;
+    let server = production(&[]).await;
     let token = log_in(&server, PASSWORD).await;
     let product = json!({ "name": "Lamp", "price": "5" });
     let path = "/api/v1/products";
@@ -81,13 +88,7 @@ async fn who_did_what_is_logged_with_the_requests_id() {
         .request(Method::POST, path, Some(&token), Some(&product))
         .await;
     assert_eq!(answer.status, StatusCode::CREATED);
-    let log = server.printed();
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let audits: Vec<_> = lines
-        .filter(|line| line["target"] == "boxcar::audit")
-        .collect();
+    let audits = audited(&server);
     let [login, write] = &audits[..] else {
         panic!("{audits:#?}");
     };
@@ -108,6 +109,378 @@ async fn who_did_what_is_logged_with_the_requests_id() {
     }
     let id = answer.header("x-request-id").unwrap();
     assert!(write.to_string().contains(id), "{write:#}");
+}
+
+#[tokio::test]
+async fn a_login_says_who_tried_it_and_what_came_of_it() {
+    let server = production(&[("LOGIN_FAILURES", "2")]).await;
+    for (username, password, status) in [
+        ("root", PASSWORD, 200),
+        ("Root", "not it at all, sorry", 401),
+        ("my-password-by-mistake", PASSWORD, 401),
+        ("root", "not it at all, sorry", 401),
+        ("root", PASSWORD, 429),
+    ] {
+        let credentials = json!({ "username": username, "password": password });
+        send(
+            &server,
+            Method::POST,
+            "/auth/login",
+            None,
+            &credentials,
+            status,
+        )
+        .await;
+    }
+    let lines = audited(&server);
+    let [succeeded, failed, unknown, _, refused] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    for (line, outcome, username, id) in [
+        (succeeded, "login succeeded", json!("root"), json!(1)),
+        (failed, "login failed", json!("root"), json!(1)),
+        (unknown, "login failed", Value::Null, Value::Null),
+        (refused, "refused", Value::Null, Value::Null),
+    ] {
+        let fields = &line["fields"];
+        assert_eq!(fields["message"], outcome, "{line:#}");
+        assert_eq!(fields["username"], username, "{line:#}");
+        assert_eq!(fields["account_id"], id, "{line:#}");
+        assert_eq!(fields["address"], "127.0.0.1", "{line:#}");
+        assert!(fields["username_digest"].is_string(), "{line:#}");
+    }
+    let digest = |line: &Value| line["fields"]["username_digest"].clone();
+    assert_eq!(digest(failed), digest(refused));
+    assert_ne!(digest(failed), digest(unknown));
+    assert!(!server.printed().contains("my-password-by-mistake"));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_logged_with_who_asked() {
+    let server = production(&[("RATE_LIMIT_REQUESTS", "1")]).await;
+    let admin = log_in(&server, PASSWORD).await;
+    let admin = Some(admin.as_str());
+    let customer = json!({ "name": "Ada", "email": "ada@example.com" });
+    let customer = send(&server, Method::POST, "/customers", admin, &customer, 201).await;
+    let account =
+        json!({ "customer_id": customer["id"], "username": "ada", "password": NEW_PASSWORD });
+    send(
+        &server,
+        Method::POST,
+        "/customer-accounts",
+        admin,
+        &account,
+        201,
+    )
+    .await;
+    let credentials = json!({ "username": "ada", "password": NEW_PASSWORD });
+    let ada = send(
+        &server,
+        Method::POST,
+        "/auth/login",
+        None,
+        &credentials,
+        200,
+    )
+    .await;
+    let ada = ada["token"].as_str();
+    let before = audited(&server).len();
+    for (token, path, status, username) in [
+        (None, "/customers", 401, Value::Null),
+        (ada, "/customers", 403, json!("ada")),
+        (ada, "/orders/17", 404, json!("ada")),
+        (ada, "/orders/18", 429, json!("ada")),
+        (None, "/orders", 401, Value::Null),
+        (None, "/orders", 429, Value::Null),
+    ] {
+        let path = format!("/api/v1{path}");
+        let answer = server.request(Method::GET, &path, token, None).await;
+        assert_eq!(answer.status, status, "{path}");
+        let lines = audited(&server);
+        let line = lines.last().unwrap();
+        let fields = &line["fields"];
+        assert_eq!(
+            (&fields["message"], &fields["status"], &fields["username"]),
+            (&json!("refused"), &json!(status), &username),
+            "{line:#}"
+        );
+        assert_eq!(line["span"]["path"], path, "{line:#}");
+    }
+    assert_eq!(audited(&server).len(), before + 6);
+}
+
+#[tokio::test]
+async fn which_fields_of_an_account_changed_is_logged_without_their_values() {
+    let server = production(&[]).await;
+    let token = log_in(&server, PASSWORD).await;
+    let admin = Some(token.as_str());
+    let customer = json!({ "name": "Ada", "email": "ada@example.com" });
+    let customer = send(&server, Method::POST, "/customers", admin, &customer, 201).await;
+    let account =
+        json!({ "customer_id": customer["id"], "username": "ada", "password": NEW_PASSWORD });
+    let account = send(
+        &server,
+        Method::POST,
+        "/customer-accounts",
+        admin,
+        &account,
+        201,
+    )
+    .await;
+    let path = format!("/customer-accounts/{}", account["id"]);
+    let other = "copper lantern 4 sedge mile";
+    for (method, change, changed) in [
+        (Method::PATCH, json!({ "role": "admin" }), json!("role")),
+        (Method::PATCH, json!({ "role": "admin" }), Value::Null),
+        (
+            Method::PATCH,
+            json!({ "password": other }),
+            json!("password"),
+        ),
+        (
+            Method::PATCH,
+            json!({ "username": "ada.l" }),
+            json!("username"),
+        ),
+        (
+            Method::PUT,
+            json!({ "username": "ada", "password": NEW_PASSWORD }),
+            json!("username,password"),
+        ),
+        (Method::PATCH, json!({ "username": "root" }), Value::Null),
+    ] {
+        let status = if change["username"] == "root" {
+            409
+        } else {
+            200
+        };
+        send(&server, method, &path, admin, &change, status).await;
+        let lines = audited(&server);
+        let line = lines.last().unwrap();
+        assert_eq!(line["fields"]["changed"], changed, "{change}: {line:#}");
+        assert_eq!(line["fields"]["username"], "root", "{line:#}");
+    }
+    let change = json!({ "current_password": PASSWORD, "new_password": other });
+    send(&server, Method::PUT, "/auth/password", admin, &change, 204).await;
+    let lines = audited(&server);
+    assert_eq!(lines.last().unwrap()["fields"]["changed"], "password");
+    assert!(!server.printed().contains("ada.l"));
+}
+
+#[tokio::test]
+async fn no_query_is_logged_whatever_is_asked() {
+    let server = production(&[("LOG_LEVEL", "trace"), ("DB_LOGGING", "true")]).await;
+    let token = log_in(&server, PASSWORD).await;
+    for (method, path) in [
+        (
+            Method::POST,
+            "/api/v1/auth/login?username=pat&password=S3cretInQuery",
+        ),
+        (Method::POST, "/api/v1/orders?access_token=S3cretInQuery"),
+        (Method::DELETE, "/api/v1/customers/77?reason=S3cretInQuery"),
+        (Method::GET, "/api/v1/customers?q=S3cretInQuery"),
+        (Method::GET, "/api/v1/products?nonsense=S3cretInQuery"),
+        (Method::GET, "/api/v1/nothing?S3cretInQuery"),
+        (Method::GET, "/elsewhere?S3cretInQuery"),
+        (Method::GET, "/_health?S3cretInQuery"),
+    ] {
+        let body = (method != Method::GET).then(|| json!({}));
+        let answer = server
+            .request(method, path, Some(&token), body.as_ref())
+            .await;
+        assert!(answer.status.as_u16() < 500, "{path}: {}", answer.status);
+    }
+    let log = server.printed();
+    assert!(log.contains("\"path\":\"/api/v1/customers\""), "{log}");
+    let line = log.lines().find(|line| line.contains("S3cretInQuery"));
+    assert_eq!(line, None);
+}
+
+#[tokio::test]
+async fn what_a_client_writes_makes_no_field_and_no_line_of_the_log() {
+    let program = Program::new("development")
+        .env("SEED_DEMO", "false")
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", PASSWORD);
+    let server = Server::start(program).await;
+    let headers = "User-Agent: x account_id=42 status=403\r\nX-Request-Id: y account_id=42\r\n\
+                   X-Forwarded-For: z account_id=42\r\n";
+    for path in [
+        "/api/v1/x\u{a0}account_id=42",
+        "/api/v1/x\u{85}account_id=42",
+        "/api/v1/x\u{2028}account_id=42",
+        "/api/v1/x\"account_id=42",
+    ] {
+        // Some of them are refused before they are a request.
+        let _ = request_at(server.port, Method::GET, path, headers, None).await;
+    }
+    let log = server.printed();
+    assert!(log.contains("refused"), "{log}");
+    for line in log.lines() {
+        let mut words = line.split(|letter: char| letter.is_whitespace() || letter.is_control());
+        assert!(
+            !words.any(|word| word.starts_with("account_id=42")),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_request_to_the_api_ends_with_one_line_with_its_id() {
+    let server = production(&[]).await;
+    let token = log_in(&server, PASSWORD).await;
+    let answer = server
+        .request(Method::GET, "/api/v1/products", Some(&token), None)
+        .await;
+    let id = answer.header("x-request-id").unwrap();
+    let log = server.printed();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("\"username\":\"root\""), "{lines:#?}");
+    // Health checks make none.
+    assert_eq!(audited(&server).len(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn requests_to_which_a_client_gave_one_id_can_be_told_apart() {
+    let server = production(&[]).await;
+    for _ in 0..2 {
+        let headers = "X-Request-Id: checkout-42\r\n";
+        let path = "/api/v1/products";
+        let answer = request_at(server.port, Method::GET, path, headers, None).await;
+        assert_eq!(answer.unwrap().body["request_id"], "checkout-42");
+    }
+    let lines = audited(&server);
+    let [one, other] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    assert_eq!(one["span"]["request_id"], "checkout-42");
+    assert_ne!(one["span"]["own_id"], other["span"]["own_id"], "{one:#}");
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_logged_with_its_id() {
+    let server = production(&[("REQUEST_TIMEOUT", "300"), ("LOG_LEVEL", "warn")]).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    stream.write_all(UNFINISHED).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    let id = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-request-id: "));
+    let log = server.printed();
+    assert!(log.contains(id.unwrap()), "{log}");
+}
+
+#[tokio::test]
+async fn a_request_whose_client_hangs_up_is_logged_too() {
+    let server = production(&[]).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    stream.write_all(UNFINISHED).await.unwrap();
+    stream.shutdown().await.unwrap();
+    drop(stream);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(line) = audited(&server).first() {
+            assert_eq!(line["span"]["path"], "/api/v1/auth/login", "{line:#}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", server.printed());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_a_proxy_that_cannot_be_used_is_said_once() {
+    for (trusted, value, what) in [
+        ("", "203.0.113.1", "none is trusted"),
+        ("X-Forwarded-For", "unknown", "without an address"),
+    ] {
+        let server = production(&[("TRUSTED_PROXY_HEADER", trusted)]).await;
+        for _ in 0..3 {
+            let headers = format!("X-Forwarded-For: {value}\r\n");
+            let path = "/api/v1/products";
+            let answer = request_at(server.port, Method::GET, path, &headers, None).await;
+            assert_eq!(answer.unwrap().status, StatusCode::UNAUTHORIZED);
+        }
+        let log = server.printed();
+        let said = log.lines().filter(|line| line.contains(what));
+        assert_eq!(said.count(), 1, "{log}");
+        assert!(!log.contains(value), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_one_error_in_the_log() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    shop.ctx.db.close_by_ref().await.unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let answer = admin.get("/customers?q=S3cretInQuery").await;
+    drop(guard);
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let errors = log.lines().filter(|line| line.contains("ERROR"));
+    assert_eq!(errors.count(), 1, "{log}");
+    assert!(
+        log.contains(answer.header("x-request-id").unwrap()),
+        "{log}"
+    );
+    assert!(!log.contains("S3cretInQuery"), "{log}");
+}
+
+/// A login of which the end never comes.
+const UNFINISHED: &[u8] =
+    b"POST /api/v1/auth/login HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+
+/// What is logged in this process.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn production(variables: &[(&str, &str)]) -> Server {
+    let program = Program::new("production")
+        .env("JWT_SECRET", &"QUJD".repeat(22))
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", PASSWORD);
+    let program = variables
+        .iter()
+        .fold(program, |program, (name, value)| program.env(name, value));
+    Server::start(program).await
+}
+
+/// The lines about requests.
+fn audited(server: &Server) -> Vec<Value> {
+    let log = server.printed();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["target"] == "boxcar::audit")
+        .collect()
 }
 
 async fn log_in(server: &Server, password: &str) -> String {
