@@ -23,7 +23,7 @@ use crate::{
     controllers::{self, extract::Fingerprints},
     initializers::{self, drain::Draining},
     models::{connection, idempotency_keys::Running},
-    settings::Settings,
+    settings::{self, Settings},
     tasks,
 };
 
@@ -42,15 +42,7 @@ impl Hooks for App {
     }
 
     async fn load_config(environment: &Environment) -> Result<Config> {
-        let config = environment.load()?;
-        connection::check_address(&config.database.uri)
-            .map_err(|why| Error::Message(format!("DATABASE_URL (database.uri): {why}")))?;
-        if config.database.max_connections == 0 {
-            return Err(Error::string(
-                "DB_MAX_CONNECTIONS (database.max_connections): must be at least 1",
-            ));
-        }
-        Ok(config)
+        settings::read(environment)
     }
 
     async fn boot(

@@ -1,11 +1,22 @@
 //! The store's own settings: the `settings:` of `config/*.yaml`, typed once. Each key is explained
 //! there; one that is not known here is refused.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use loco_rs::{Error, Result, app::AppContext, environment::Environment};
+use loco_rs::{Error, Result, app::AppContext, config::Config, environment::Environment};
 use serde::Deserialize;
+
+pub mod address;
+mod file;
+mod secret;
+
+pub use self::{
+    file::read,
+    secret::{is_public_secret, weakness},
+};
+
+/// A year, in seconds: longer than any of the times that can be set.
+const YEAR: u64 = 31_536_000;
 
 /// The store's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +62,8 @@ pub struct Security {
     pub login_failures: u32,
     /// Over how many seconds they are counted.
     pub login_failures_period_seconds: u64,
+    /// What signed tokens before; empty when those are not good any more.
+    previous_jwt_secret: String,
 }
 
 /// How often each client may ask.
@@ -129,6 +142,8 @@ pub struct Metrics {
 pub struct Connections {
     /// How many connections there are at once at most.
     pub max: usize,
+    /// How many of them one address may have; 0 turns the limit off.
+    max_per_address: usize,
     /// For how many seconds a client may send no request, or take none of its answer.
     pub patience_seconds: u64,
     /// The header in which the proxy in front says for whom it asks; empty when there is none.
@@ -151,21 +166,29 @@ impl Redis {
     }
 }
 
+impl Security {
+    /// The secret that signed tokens before the current one, if its tokens are still good.
+    #[must_use]
+    pub fn previous_jwt_secret(&self) -> Option<&str> {
+        Some(self.previous_jwt_secret.as_str()).filter(|secret| !secret.is_empty())
+    }
+}
+
+impl Connections {
+    /// How many one address may have, or one /64 of IPv6, if there is such a limit.
+    #[must_use]
+    pub fn max_per_address(&self) -> Option<usize> {
+        Some(self.max_per_address).filter(|max| *max > 0)
+    }
+}
+
 impl Settings {
     /// Reads the settings from the configuration, and keeps them with the context.
     ///
     /// # Errors
     /// When a key is missing, unknown, or has a value that cannot be.
     pub fn load(ctx: &AppContext) -> Result<()> {
-        let settings = ctx
-            .config
-            .settings
-            .clone()
-            .ok_or_else(|| Error::string("the configuration has no `settings:`"))?;
-        let settings: Self = serde_json::from_value(settings)
-            .map_err(|error| Error::Message(format!("settings: {error}")))?;
-        settings.check()?;
-        check_secret(ctx)?;
+        let settings = Self::checked(&ctx.config, &ctx.environment)?;
         ctx.shared_store.insert(Arc::new(settings));
         Ok(())
     }
@@ -180,60 +203,155 @@ impl Settings {
             .ok_or_else(|| Error::string("settings were not loaded"))
     }
 
-    fn check(&self) -> Result<()> {
+    /// The settings in the configuration, if everything that is configured can be.
+    fn checked(config: &Config, environment: &Environment) -> Result<Self> {
+        let settings = config
+            .settings
+            .clone()
+            .ok_or_else(|| Error::string("the configuration has no `settings:`"))?;
+        let settings: Self = serde_path_to_error::deserialize(settings).map_err(|error| {
+            let key = match error.path().to_string().as_str() {
+                "." => "settings".to_owned(),
+                path => format!("settings.{path}"),
+            };
+            fault(&key, &error.inner().to_string())
+        })?;
+        settings.check(config)?;
+        settings.check_secrets(config, environment)?;
+        Ok(settings)
+    }
+
+    fn check(&self, config: &Config) -> Result<()> {
+        let (database, request) = (&config.database, &config.server.middlewares.timeout_request);
+        let most_connections = u64::from(database.max_connections);
+        let max = u64::try_from(self.connections.max).unwrap_or(u64::MAX);
+        let numbers: [(&str, u64, RangeInclusive<u64>); 16] = [
+            (
+                "server.port",
+                u64::try_from(config.server.port).unwrap_or_default(),
+                1..=65_535,
+            ),
+            (
+                "server.middlewares.timeout_request.timeout",
+                request.as_ref().map_or(1, |request| request.timeout),
+                1..=YEAR,
+            ),
+            (
+                "database.connect_timeout",
+                database.connect_timeout,
+                1..=YEAR,
+            ),
+            (
+                "database.idle_timeout",
+                database.idle_timeout,
+                1..=YEAR * 1_000,
+            ),
+            ("database.max_connections", most_connections, 1..=100_000),
+            (
+                "database.min_connections",
+                u64::from(database.min_connections),
+                0..=most_connections,
+            ),
+            (
+                "auth.jwt.expiration",
+                config.get_jwt_config()?.expiration,
+                1..=YEAR,
+            ),
+            (
+                "settings.security.password_min_length",
+                u64::try_from(self.security.password_min_length).unwrap_or(u64::MAX),
+                8..=64,
+            ),
+            (
+                "settings.security.login_failures_period_seconds",
+                self.security.login_failures_period_seconds,
+                1..=YEAR,
+            ),
+            (
+                "settings.rate_limit.period_seconds",
+                self.rate_limit.period_seconds,
+                1..=YEAR,
+            ),
+            (
+                "settings.cache.ttl_seconds",
+                self.cache.ttl_seconds,
+                1..=YEAR,
+            ),
+            ("settings.connections.max", max, 1..=1_000_000),
+            (
+                "settings.connections.max_per_address",
+                u64::try_from(self.connections.max_per_address).unwrap_or(u64::MAX),
+                0..=1_000_000,
+            ),
+            (
+                "settings.connections.patience_seconds",
+                self.connections.patience_seconds,
+                1..=YEAR,
+            ),
+            (
+                "settings.shutdown.delay_seconds",
+                self.shutdown.delay_seconds,
+                0..=YEAR,
+            ),
+            (
+                "settings.cache.max_bytes",
+                self.cache.max_bytes,
+                0..=1 << 50,
+            ),
+        ];
+        for (key, value, range) in numbers {
+            if !range.contains(&value) {
+                let (least, most) = range.into_inner();
+                return Err(fault(key, &format!("must be between {least} and {most}")));
+            }
+        }
         let currency = &self.store.currency;
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(Error::Message(format!(
-                "settings.store.currency: {currency} is no ISO 4217 code"
-            )));
-        }
-        if !(8..=64).contains(&self.security.password_min_length) {
-            return Err(Error::string(
-                "settings.security.password_min_length: must be between 8 and 64",
+            return Err(fault(
+                "settings.store.currency",
+                &format!("{currency} is no ISO 4217 code"),
             ));
         }
-        if self.rate_limit.period_seconds == 0 || self.security.login_failures_period_seconds == 0 {
-            return Err(Error::string(
-                "settings: a budget's period_seconds has to be at least 1",
-            ));
+        if config.server.binding.is_empty() {
+            return Err(fault("server.binding", "is empty"));
         }
-        if self.connections.max == 0 || self.connections.patience_seconds == 0 {
-            return Err(Error::string(
-                "settings.connections: max and patience_seconds have to be at least 1",
-            ));
+        if let Some(url) = self.redis.url() {
+            address::check_redis(url).map_err(|why| fault("settings.redis.url", &why))?;
+        }
+        Ok(())
+    }
+
+    /// A secret that is missing, short or known would sign tokens that anybody can forge.
+    fn check_secrets(&self, config: &Config, environment: &Environment) -> Result<()> {
+        let secrets = [
+            (
+                "auth.jwt.secret",
+                Some(config.get_jwt_config()?.secret.as_str()),
+            ),
+            (
+                "settings.security.previous_jwt_secret",
+                self.security.previous_jwt_secret(),
+            ),
+        ];
+        for (key, secret) in secrets {
+            let Some(secret) = secret else { continue };
+            let weakness = || {
+                let weakness = weakness(secret);
+                weakness.filter(|_| *environment == Environment::Production)
+            };
+            if let Some(why) = secret::fault(secret).or_else(weakness) {
+                let remedy = "`openssl rand -base64 64 | tr -d '\n'` makes one";
+                return Err(fault(key, &format!("{why}; {remedy}")));
+            }
         }
         Ok(())
     }
 }
 
-/// The secret that stands in the configuration of development and tests.
-const PUBLIC_SECRET: &str =
-    "Ym94Y2FyLWRldmVsb3BtZW50LW9ubHkta2V5LW5vdC1mb3ItcHJvZHVjdGlvbi1hdC1hbGwtMDEyMzQ1Njc4OQ==";
-
-/// Whether everybody can read the secret in the source.
-#[must_use]
-pub fn is_public_secret(secret: &str) -> bool {
-    secret == PUBLIC_SECRET
-}
-
-/// A secret that is missing, short or known would sign tokens that anybody can forge.
-fn check_secret(ctx: &AppContext) -> Result<()> {
-    let refused = |why: &str| {
-        Err(Error::Message(format!(
-            "JWT_SECRET (auth.jwt.secret) {why}; `openssl rand -base64 64 | tr -d '\\n'` makes one"
-        )))
-    };
-    let secret = &ctx.config.get_jwt_config()?.secret;
-    if secret.is_empty() {
-        return refused("is missing");
-    }
-    match STANDARD.decode(secret) {
-        Err(_) => return refused("is no base64"),
-        Ok(key) if key.len() < 64 => return refused("is shorter than 64 bytes"),
-        Ok(_) => {}
-    }
-    if ctx.environment == Environment::Production && is_public_secret(secret) {
-        return refused("is the one of development, which everybody knows");
-    }
-    Ok(())
+/// What is wrong with a setting, which is named with the variable that sets it.
+fn fault(key: &str, why: &str) -> Error {
+    Error::Message(match file::variable(key) {
+        Some(variable) => format!("{variable} ({key}): {why}"),
+        None => format!("{key}: {why}"),
+    })
 }

@@ -57,22 +57,12 @@ impl ClientAddress {
         })
     }
 
-    /// The address that a request comes from. Of an IPv6 address the network counts, because one customer
-    /// has 2⁶⁴ of them (RFC 6177).
+    /// The address that a request comes from.
     pub fn of(&self, parts: &Parts) -> IpAddr {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let connected = connected.map(|ConnectInfo(address)| address.ip());
         let address = self.forwarded(&parts.headers).or(connected);
-        match address
-            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-            .to_canonical()
-        {
-            IpAddr::V6(address) => {
-                let network = address.to_bits() & !u128::from(u64::MAX);
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-            address @ IpAddr::V4(_) => address,
-        }
+        network(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 
     /// What the trusted header says. What cannot be used is said once.
@@ -154,6 +144,18 @@ fn unquoted_split(text: &str, separator: char) -> Option<Vec<&str>> {
         })
         .collect();
     (!quoted).then_some(parts)
+}
+
+/// What counts as one client's address. Of IPv6 that is the network, because one customer has 2⁶⁴ addresses
+/// (RFC 6177).
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 #[cfg(test)]

@@ -5,24 +5,30 @@
 //! takes none of its answer.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     future::{Ready, pending, ready},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Extension, Router, middleware::AddExtension};
 use axum_server::{Handle, accept::Accept};
-use loco_rs::{Result, app::AppContext, boot::ServeParams};
+use loco_rs::{Error, Result, app::AppContext, boot::ServeParams};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
+use tower::Layer;
 
-use super::{cache::stores, drain::draining, finish_writes::time_for_an_answer, prune};
+use super::{
+    cache::stores, client_address::network, drain::draining, finish_writes::time_for_an_answer, prune,
+    safety,
+};
 use crate::{settings::Settings, signals};
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -47,11 +53,16 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     let request = time_for_an_answer(ctx).min(LONGEST_END);
     make_room(settings.connections.max);
 
-    let listener = TcpListener::bind(format!("{}:{}", at.binding, at.port)).await?;
+    let listener = listen(at).await?;
+    safety::check_interface(ctx, listener.local_addr()?.ip())?;
     let handle = Handle::new();
+    // Behind a proxy all of them come from one address.
+    let proxied = !settings.connections.trusted_proxy_header.is_empty();
     let door = Door {
         handle: handle.clone(),
         max: settings.connections.max,
+        max_per_address: settings.connections.max_per_address().filter(|_| !proxied),
+        guests: Guests::default(),
         patience,
         refused: stores.counts.refused_connections.clone(),
     };
@@ -92,27 +103,108 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
 struct Door {
     handle: Handle<SocketAddr>,
     max: usize,
+    max_per_address: Option<usize>,
+    guests: Guests,
     patience: Duration,
     refused: Counter,
 }
 
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection's place among those of its address, which is free again when the last of these is gone.
+#[derive(Clone)]
+struct Seat {
+    _taken: Arc<Taken>,
+}
+
+struct Taken {
+    guests: Guests,
+    address: IpAddr,
+}
+
 impl<S> Accept<TcpStream, S> for Door {
     type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
-    type Service = S;
-    type Future = Ready<io::Result<(Self::Stream, S)>>;
+    type Service = AddExtension<S, Option<Seat>>;
+    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         // The one that knocks is counted already.
         if self.handle.connection_count() > self.max {
-            self.refused.inc();
-            return ready(Err(io::Error::other("there are too many connections")));
+            return self.refuse("there are too many connections");
         }
+        let seat = match self.seat(&stream) {
+            Ok(seat) => seat,
+            Err(why) => return self.refuse(why),
+        };
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream
             .as_mut()
             .set_write_timeout_pinned(Some(self.patience));
-        ready(Ok((stream, service)))
+        // The service lives as long as its connection.
+        ready(Ok((stream, Extension(seat).layer(service))))
     }
+}
+
+impl Door {
+    /// A seat for the connection, if seats are counted.
+    fn seat(&self, stream: &TcpStream) -> Result<Option<Seat>, &'static str> {
+        let Some(max) = self.max_per_address else {
+            return Ok(None);
+        };
+        let address = stream.peer_addr().map_err(|_| "the client has gone")?;
+        let seat = self.guests.seat(network(address.ip()), max);
+        seat.map(Some).ok_or("its address has too many connections")
+    }
+
+    fn refuse<T>(&self, why: &'static str) -> Ready<io::Result<T>> {
+        self.refused.inc();
+        ready(Err(io::Error::other(why)))
+    }
+}
+
+impl Guests {
+    fn seat(&self, address: IpAddr, max: usize) -> Option<Seat> {
+        let mut seats = self.seats();
+        let taken = seats.entry(address).or_default();
+        if *taken >= max {
+            return None;
+        }
+        *taken += 1;
+        drop(seats);
+        let guests = self.clone();
+        Some(Seat {
+            _taken: Arc::new(Taken { guests, address }),
+        })
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut seats = self.guests.seats();
+        if let Entry::Occupied(mut taken) = seats.entry(self.address) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
+    }
+}
+
+/// Listens where the settings say, or the command line.
+async fn listen(at: &ServeParams) -> Result<TcpListener> {
+    let host = at.binding.trim_matches(['[', ']']);
+    let port = u16::try_from(at.port).map_err(|_| Error::string("PORT (server.port) is none"))?;
+    TcpListener::bind((host, port)).await.map_err(|why| {
+        Error::Message(format!(
+            "BINDING and PORT (server.binding, server.port): nobody can listen at {host}, port {port}: {why}"
+        ))
+    })
 }
 
 /// Asks the system for as many open files as it allows: a shell often begins with 1,024.

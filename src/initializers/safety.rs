@@ -1,4 +1,6 @@
-//! Says in `cargo loco doctor` which settings are not safe where they are used.
+//! Says which settings are not safe where they are used: in `cargo loco doctor`, and at every start.
+
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use loco_rs::{
@@ -8,7 +10,7 @@ use loco_rs::{
     environment::Environment,
 };
 
-use crate::settings::{OnError, Settings, is_public_secret};
+use crate::settings::{OnError, Settings, address, is_public_secret, weakness};
 
 /// The check.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,17 @@ pub struct Safety;
 impl Initializer for Safety {
     fn name(&self) -> String {
         "safety".to_owned()
+    }
+
+    async fn before_run(&self, ctx: &AppContext) -> Result<()> {
+        let found = match ctx.environment {
+            Environment::Production => unsafe_settings(ctx)?,
+            _ => exposed(ctx)?,
+        };
+        for what in found {
+            tracing::warn!("not safe: {what}");
+        }
+        Ok(())
     }
 
     async fn check(&self, ctx: &AppContext) -> Result<Option<Check>> {
@@ -39,15 +52,61 @@ impl Initializer for Safety {
     }
 }
 
+/// Warns when others than this machine can reach a server whose tokens everybody can forge.
+///
+/// # Errors
+/// When there is no secret.
+pub fn check_interface(ctx: &AppContext, address: IpAddr) -> Result<()> {
+    let is_private = address.to_canonical().is_loopback();
+    if !is_private && let Some(why) = weakness(&ctx.config.get_jwt_config()?.secret) {
+        tracing::warn!(
+            %address,
+            "not safe: JWT_SECRET {why}, and the server listens to other machines: whoever reaches it can \
+             make themselves an administrator"
+        );
+    }
+    Ok(())
+}
+
+/// What other machines, or other users of this one, can read.
+fn exposed(ctx: &AppContext) -> Result<Vec<&'static str>> {
+    let settings = Settings::of(ctx)?;
+    let database = &ctx.config.database.uri;
+    let found = [
+        (
+            address::is_in_clear(database),
+            "DATABASE_URL: ssl-mode or sslmode lets what is said to the database go through the network in clear",
+        ),
+        (
+            settings.redis.url().is_some_and(address::is_in_clear),
+            "REDIS_URL: what is said to Redis goes through the network in clear: rediss:// is with TLS",
+        ),
+        (
+            address::file(database).is_some_and(|path| address::is_open_to_others(&path)),
+            "DATABASE_URL: other users of this machine can read the SQLite file: `chmod 600` it",
+        ),
+    ];
+    Ok(named(found))
+}
+
 /// What would not do in production, each with the variable that mends it.
 fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
     let settings = Settings::of(ctx)?;
     let config = &ctx.config;
     let database = &config.database;
+    let secret = &config.get_jwt_config()?.secret;
     let found = [
         (
-            is_public_secret(&config.get_jwt_config()?.secret),
+            is_public_secret(secret),
             "JWT_SECRET is the one that everybody can read in the source",
+        ),
+        (
+            !is_public_secret(secret) && weakness(secret).is_some(),
+            "JWT_SECRET is easily guessed",
+        ),
+        (
+            settings.security.previous_jwt_secret().is_some(),
+            "JWT_SECRET_PREVIOUS: what it signed is still good: take it out when that has expired",
         ),
         (
             config.get_jwt_config()?.expiration > 86_400,
@@ -98,8 +157,12 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
             "database.dangerously_truncate or dangerously_recreate empties the store at every start",
         ),
     ];
-    Ok(found
+    Ok([named(found), exposed(ctx)?].concat())
+}
+
+fn named(found: impl IntoIterator<Item = (bool, &'static str)>) -> Vec<&'static str> {
+    found
         .into_iter()
         .filter_map(|(is_found, what)| is_found.then_some(what))
-        .collect())
+        .collect()
 }

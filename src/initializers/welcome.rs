@@ -1,5 +1,7 @@
 //! Says at start-up where the store is and how to log in.
 
+use std::net::Ipv6Addr;
+
 use async_trait::async_trait;
 use loco_rs::{
     Result,
@@ -20,10 +22,11 @@ impl Initializer for Welcome {
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
-        let url = format!(
-            "http://{}:{}",
-            ctx.config.server.binding, ctx.config.server.port
-        );
+        let server = &ctx.config.server;
+        let url = match server.binding.parse::<Ipv6Addr>() {
+            Ok(address) => format!("http://[{address}]:{}", server.port),
+            Err(_) => format!("http://{}:{}", server.binding, server.port),
+        };
         println!(
             "\nBoxcar\n  API      {url}{BASE}\n  Swagger  {url}{PAGE}\n  log in   POST {url}{BASE}/auth/login with \
              {{\"username\": …, \"password\": …}},\n           then send Authorization: Bearer <token>\n"

@@ -53,25 +53,6 @@ pub async fn closing<T>(command: impl Future<Output = T>) -> T {
     outcome
 }
 
-/// Refuses an address that cannot be understood, and does not quote it as SeaORM's own errors do: there may
-/// be a password in it.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_address(address: &str) -> Result<(), String> {
-    let parsed = match address.split_once("://").map(|(scheme, _)| scheme) {
-        Some("sqlite") => SqliteConnectOptions::from_str(address).map(drop),
-        Some("mysql") => MySqlConnectOptions::from_str(address).map(drop),
-        Some("postgres" | "postgresql") => PgConnectOptions::from_str(address).map(drop),
-        _ => {
-            return Err(
-                "the address has to begin with sqlite://, mysql:// or postgres://".to_owned(),
-            );
-        }
-    };
-    parsed.map_err(|error| format!("the address: {error}"))
-}
-
 /// Takes what was erased out of SQLite's write-ahead log too, where the pages stand as they were. That is
 /// given up when somebody reads for long, and made up for by the next erasure or within the hour.
 pub async fn erased(db: &DatabaseConnection) {

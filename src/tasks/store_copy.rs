@@ -21,13 +21,16 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use super::{begin, read_secret};
-use crate::models::{
-    _entities::{
-        customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
-        products, stock_movements,
+use crate::{
+    models::{
+        _entities::{
+            customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
+            products, stock_movements,
+        },
+        connection::connect,
+        idempotency_keys::expiry,
     },
-    connection::{check_address, connect},
-    idempotency_keys::expiry,
+    settings::address,
 };
 
 /// How many rows are read at once.
@@ -90,20 +93,23 @@ impl Task for StoreCopy {
 
 /// Connects to where the copy goes.
 async fn open(ctx: &AppContext, to: &str) -> Result<DatabaseConnection> {
-    check_address(to).map_err(|why| Error::Message(format!("to: {why}")))?;
+    if !to.contains("://") {
+        return Err(Error::string(
+            "to: the address has to begin with sqlite://, mysql://, mariadb:// or postgres://",
+        ));
+    }
+    let to = address::of_database(to).map_err(|why| Error::Message(format!("to: {why}")))?;
     // Where it is spelled in another way, the target will turn out not to be empty.
-    if without_options(to) == without_options(&ctx.config.database.uri) {
+    if without_options(&to) == without_options(&ctx.config.database.uri) {
         return Err(Error::string("to: that is the store itself"));
     }
     let config = config::Database {
-        uri: to.to_owned(),
+        uri: to,
         ..ctx.config.database.clone()
     };
-    connect(&config).await.map_err(|error| {
-        // Some errors quote the address, in which there may be a password.
-        let error = error.to_string().replace(to, "[address]");
-        Error::Message(format!("to: no connection: {error}"))
-    })
+    connect(&config)
+        .await
+        .map_err(|error| Error::Message(format!("to: no connection: {error}")))
 }
 
 fn without_options(address: &str) -> &str {

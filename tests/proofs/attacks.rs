@@ -52,6 +52,53 @@ async fn whoever_comes_when_there_are_enough_connections_is_turned_away() {
 }
 
 #[tokio::test]
+async fn one_address_cannot_have_every_connection() {
+    let server = start(&[
+        ("MAX_CONNECTIONS", "30"),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "20"),
+    ])
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let mut stream = connect(&server).await;
+        // The server has hung up on most of them.
+        let _ = stream.write_all(b"G").await;
+        held.push(stream);
+    }
+    let deadline = Instant::now() + DEADLINE;
+    // Those that are turned away count until they have gone.
+    while served_from(&server, [127, 0, 0, 2]).await.is_none() {
+        assert!(Instant::now() < deadline, "another address is shut out");
+    }
+    assert!(served_at(&server).await.is_none());
+    drop(held);
+    let deadline = Instant::now() + DEADLINE;
+    while served_at(&server).await.is_none() {
+        assert!(Instant::now() < deadline, "nobody is let in any more");
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_makes_room_for_others_of_the_same_address() {
+    let server = start(&[("MAX_CONNECTIONS_PER_ADDRESS", "1")]).await;
+    for _ in 0..20 {
+        let deadline = Instant::now() + DEADLINE;
+        while served_at(&server).await.is_none() {
+            assert!(Instant::now() < deadline, "nobody is let in any more");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_zero_connections_for_an_address_is_none() {
+    let server = start(&[("MAX_CONNECTIONS_PER_ADDRESS", "0")]).await;
+    let mut served = Vec::new();
+    for _ in 0..50 {
+        served.push(served_at(&server).await.expect("there is room"));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_ask_is_not_waited_for() {
     let server = start(&[("CONNECTION_PATIENCE_SECONDS", "1")]).await;
     let silent = connect(&server).await;
@@ -301,7 +348,18 @@ async fn connect(server: &Server) -> TcpStream {
 
 /// A connection on which something has been asked and answered, if the server has let it in.
 async fn served_at(server: &Server) -> Option<TcpStream> {
-    let mut stream = connect(server).await;
+    served(connect(server).await).await
+}
+
+/// The same from another address of this machine.
+async fn served_from(server: &Server, address: [u8; 4]) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    let server = ([127, 0, 0, 1], server.port).into();
+    served(socket.connect(server).await.unwrap()).await
+}
+
+async fn served(mut stream: TcpStream) -> Option<TcpStream> {
     stream.write_all(PING.as_bytes()).await.ok()?;
     let read = stream.read(&mut [0; 1024]).await.ok()?;
     (read > 0).then_some(stream)

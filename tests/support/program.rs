@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -54,6 +55,12 @@ impl Program {
             .current_dir(directory.path());
         let program = Self { directory, command };
         program.on(&format!("sqlite://{}?mode=rwc", database.display()))
+    }
+
+    /// The program in production, with a secret of its own.
+    pub fn production() -> Self {
+        let secret = BASE64_STANDARD.encode(rand::random::<[u8; 64]>());
+        Self::new("production").env("JWT_SECRET", &secret)
     }
 
     /// The same, on another database.

@@ -1,6 +1,9 @@
 //! The real server, in a process of its own, and HTTP/1.1 to talk to it.
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    time::Duration,
+};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use rand::Rng;
@@ -22,19 +25,28 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A server that runs as long as this is.
 pub struct Server {
     running: Running,
-    /// The port on 127.0.0.1 that it listens on.
+    /// The address at which it is asked.
+    address: IpAddr,
+    /// The port that it listens on.
     pub port: u16,
 }
 
 impl Server {
     /// Starts the program on a free port and waits until it answers.
     pub async fn start(program: Program) -> Self {
+        let program = program.env("BINDING", "127.0.0.1");
+        Self::start_at(program, Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// The same, listening where the program says, and asked at that address.
+    pub async fn start_at(program: Program, address: IpAddr) -> Self {
         let port = free_port();
-        let program = program
-            .env("BINDING", "127.0.0.1")
-            .env("PORT", &port.to_string());
-        let running = program.start(&["start"]);
-        let mut server = Self { running, port };
+        let running = program.env("PORT", &port.to_string()).start(&["start"]);
+        let mut server = Self {
+            running,
+            address,
+            port,
+        };
         let deadline = Instant::now() + PATIENCE;
         while !server.answers().await {
             if let Some(outcome) = server.running.ended() {
@@ -120,7 +132,7 @@ impl Server {
         headers: &str,
         json: Option<&Value>,
     ) -> std::io::Result<Answer> {
-        request_at(self.port, method, path, headers, json).await
+        request_to((self.address, self.port), method, path, headers, json).await
     }
 }
 
@@ -132,13 +144,31 @@ pub async fn request_at(
     headers: &str,
     json: Option<&Value>,
 ) -> std::io::Result<Answer> {
+    request_to(
+        (Ipv4Addr::LOCALHOST.into(), port),
+        method,
+        path,
+        headers,
+        json,
+    )
+    .await
+}
+
+async fn request_to(
+    at: (IpAddr, u16),
+    method: Method,
+    path: &str,
+    headers: &str,
+    json: Option<&Value>,
+) -> std::io::Result<Answer> {
+    let port = at.1;
     let body = json.map(Value::to_string).unwrap_or_default();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{headers}\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut stream = TcpStream::connect(at).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

@@ -462,8 +462,7 @@ impl Write for Log {
 }
 
 async fn production(variables: &[(&str, &str)]) -> Server {
-    let program = Program::new("production")
-        .env("JWT_SECRET", &"QUJD".repeat(22))
+    let program = Program::production()
         .env("ADMIN_USERNAME", "root")
         .env("ADMIN_PASSWORD", PASSWORD);
     let program = variables

@@ -13,6 +13,7 @@ mod logs;
 mod openapi_write;
 mod products_export;
 mod products_import;
+mod settings;
 mod start;
 mod store_copy;
 

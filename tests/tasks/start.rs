@@ -39,7 +39,7 @@ async fn a_currency_is_three_capital_letters() {
         let why = refusal(|settings| settings["store"]["currency"] = json!(currency)).await;
         assert_eq!(
             why,
-            format!("settings.store.currency: {currency} is no ISO 4217 code")
+            format!("STORE_CURRENCY (settings.store.currency): {currency} is no ISO 4217 code")
         );
     }
 }
@@ -79,7 +79,7 @@ async fn every_environment_has_a_configuration_that_is_accepted() {
     for program in [
         Program::new("development"),
         Program::new("test"),
-        production(),
+        Program::production(),
     ] {
         let outcome = program.run(&["routes"]).await;
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -101,7 +101,7 @@ async fn a_secret_that_is_empty_short_or_not_base64_is_refused() {
         (PUBLIC_SECRET, "is the one of development"),
     ] {
         let program = Program::new("production").env("JWT_SECRET", secret);
-        refused(program, &format!("JWT_SECRET (auth.jwt.secret) {why}")).await;
+        refused(program, &format!("JWT_SECRET (auth.jwt.secret): {why}")).await;
     }
 }
 
@@ -127,7 +127,7 @@ async fn the_doctor_names_every_setting_that_is_not_safe_in_production() {
     ];
     let program = unsafe_settings
         .iter()
-        .fold(production(), |program, (name, value)| {
+        .fold(Program::production(), |program, (name, value)| {
             program.env(name, value)
         });
     let outcome = program.run(&["doctor", "--production"]).await;
@@ -140,7 +140,7 @@ async fn the_doctor_names_every_setting_that_is_not_safe_in_production() {
 
 #[tokio::test]
 async fn the_doctor_finds_nothing_unsafe_in_production_as_it_is() {
-    let outcome = production().run(&["doctor", "--production"]).await;
+    let outcome = Program::production().run(&["doctor", "--production"]).await;
     assert!(
         outcome.stdout.contains("every setting is safe"),
         "{outcome:?}"
@@ -149,7 +149,7 @@ async fn the_doctor_finds_nothing_unsafe_in_production_as_it_is() {
 
 #[tokio::test]
 async fn the_doctor_says_that_redis_does_not_answer() {
-    let program = production().env("REDIS_URL", "redis://127.0.0.1:1");
+    let program = Program::production().env("REDIS_URL", "redis://127.0.0.1:1");
     let outcome = program.run(&["doctor", "--production"]).await;
     assert_ne!(outcome.code, Some(0), "{outcome:?}");
     assert!(outcome.stdout.contains("Redis: fails"), "{outcome:?}");
@@ -157,7 +157,7 @@ async fn the_doctor_says_that_redis_does_not_answer() {
 
 #[tokio::test]
 async fn the_first_administrator_is_made_from_the_environment() {
-    let program = production()
+    let program = Program::production()
         .env("ADMIN_USERNAME", "root")
         .env("ADMIN_PASSWORD", PASSWORD);
     let server = Server::start(program).await;
@@ -169,7 +169,7 @@ async fn the_first_administrator_is_made_from_the_environment() {
 #[tokio::test]
 async fn the_first_administrators_password_may_hold_any_character() {
     let password = "kettle's \"9\" {anvil} \\fjord# : ü";
-    let program = production()
+    let program = Program::production()
         .env("ADMIN_USERNAME", "root")
         .env("ADMIN_PASSWORD", password);
     let server = Server::start(program).await;
@@ -180,7 +180,7 @@ async fn the_first_administrators_password_may_hold_any_character() {
 #[tokio::test]
 async fn a_name_without_a_password_or_a_password_without_a_name_is_refused() {
     for (variable, value) in [("ADMIN_USERNAME", "root"), ("ADMIN_PASSWORD", PASSWORD)] {
-        let program = production().env(variable, value);
+        let program = Program::production().env(variable, value);
         refused(
             program,
             "ADMIN_USERNAME and ADMIN_PASSWORD have to be set together",
@@ -191,7 +191,7 @@ async fn a_name_without_a_password_or_a_password_without_a_name_is_refused() {
 
 #[tokio::test]
 async fn a_first_administrator_with_a_weak_password_is_refused() {
-    let program = production()
+    let program = Program::production()
         .env("ADMIN_USERNAME", "root")
         .env("ADMIN_PASSWORD", "password1234");
     refused(program, "ADMIN_PASSWORD is easily guessed").await;
@@ -199,7 +199,7 @@ async fn a_first_administrator_with_a_weak_password_is_refused() {
 
 #[tokio::test]
 async fn a_first_administrator_with_a_bad_name_is_refused() {
-    let program = production()
+    let program = Program::production()
         .env("ADMIN_USERNAME", "the boss")
         .env("ADMIN_PASSWORD", PASSWORD);
     refused(program, "ADMIN_USERNAME must ").await;
@@ -208,7 +208,7 @@ async fn a_first_administrator_with_a_bad_name_is_refused() {
 #[tokio::test]
 async fn production_begins_with_an_empty_store_and_prints_no_password() {
     let database = TestDatabase::create().await;
-    let server = Server::start(production().on(&database.uri())).await;
+    let server = Server::start(Program::production().on(&database.uri())).await;
     assert_eq!(counts(&connected(&database).await).await, [0; 4]);
     assert!(!server.printed().contains("shown this once"));
 }
@@ -277,10 +277,6 @@ async fn refused(program: Program, why: &str) -> Outcome {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains(why), "{outcome:?}");
     outcome
-}
-
-fn production() -> Program {
-    Program::new("production").env("JWT_SECRET", &"QUJD".repeat(22))
 }
 
 async fn login(server: &Server, username: &str, password: &str) -> Value {

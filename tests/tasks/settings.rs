@@ -1,0 +1,377 @@
+//! What a start says of settings that cannot be, or are not safe.
+
+use std::{io::Read, net::TcpListener, path::Path};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use boxcar::initializers::safety::Safety;
+use loco_rs::app::Initializer;
+
+use crate::support::{Outcome, Program, Server, Shop, TestDatabase};
+
+/// What no output may show.
+const SECRET: &str = "dbS3cret";
+
+/// Addresses that a password, or a slip, has broken, each with what is said of it.
+const BROKEN: [(&str, &str); 13] = [
+    ("postgres://boxcar:dbS3cret/1@h/x", "invalid port number"),
+    ("postgres://boxcar:dbS3cret#1@h/x", "invalid port number"),
+    ("mysql://boxcar:dbS3cret?1@h/x", "invalid port number"),
+    ("mysql://boxcar:12/dbS3cret@h/x", "the host ends too early"),
+    ("mysql://boxcar:12#dbS3cret@h/x", "the host ends too early"),
+    ("mysql://boxcar:12?dbS3cret@h/x", "the host ends too early"),
+    ("postgres://boxcar:dbS3cret@h:port/x", "invalid port number"),
+    (
+        "postgres://boxcar:dbS3cret@h:99999/x",
+        "invalid port number",
+    ),
+    ("postgres://boxcar:dbS3cret@/x", "empty host"),
+    ("mysql://boxcar:dbS3cret@[::1/x", "invalid IPv6 address"),
+    ("mysql://boxcar:dbS3cret%ff@h/x", "invalid utf-8"),
+    ("oracle://boxcar:dbS3cret@h/x", ""),
+    (" postgres://boxcar:dbS3cret @h/x", ""),
+];
+
+#[tokio::test]
+async fn no_address_of_a_database_is_repeated_when_a_start_fails() {
+    let own = [
+        ("boxcar:dbS3cret@h/x", "has to begin with"),
+        ("MYSQL://boxcar:dbS3cret@h/x", "has to begin with"),
+        ("postgres:boxcar:dbS3cret@h/x", "has to begin with"),
+        ("mysql://boxcar:dbS3cret@h/x?ssl-mode=SURE", "ssl"),
+        ("sqlite://boxcar:dbS3cret@h/x", "names a file"),
+        ("dbS3cret", "has to begin with"),
+        ("", "has to begin with"),
+    ];
+    for (address, why) in BROKEN.into_iter().chain(own) {
+        let outcome = refused(Program::new("test").on(address)).await;
+        assert_named(&outcome, address, "DATABASE_URL (database.uri): ", why);
+    }
+}
+
+#[tokio::test]
+async fn no_address_of_a_redis_is_repeated_when_a_start_fails() {
+    let of_redis = |address: &str| {
+        let address = address.replace("postgres:", "redis:");
+        address.replace("mysql:", "rediss:")
+    };
+    let own = [
+        ("redis://:dbS3cret@h/first", "database number"),
+        ("redis:dbS3cret@h", "://"),
+        ("dbS3cret", "relative URL"),
+    ];
+    for (address, why) in BROKEN.into_iter().chain(own) {
+        if address.starts_with(' ') {
+            continue;
+        }
+        let address = of_redis(address);
+        let program = Program::new("test").env("REDIS_URL", &address);
+        let outcome = refused(program).await;
+        // The two libraries say some things in their own words.
+        let why = if why.contains("utf-8") { "" } else { why };
+        assert_named(&outcome, &address, "REDIS_URL (settings.redis.url): ", why);
+    }
+}
+
+#[tokio::test]
+async fn no_address_of_a_copy_is_repeated_when_it_fails() {
+    for (address, why) in BROKEN {
+        let to = format!("to:{address}");
+        let outcome = Program::new("test").run(&["task", "store:copy", &to]).await;
+        assert_eq!(outcome.code, Some(1), "{address}: {outcome:?}");
+        assert_named(&outcome, address, "to: ", why);
+    }
+}
+
+#[tokio::test]
+async fn mariadb_may_be_called_by_its_name() {
+    let program = Program::new("test")
+        .on("mariadb://boxcar:dbS3cret@127.0.0.1:1/x")
+        .env("DB_CONNECT_TIMEOUT", "200");
+    let outcome = refused(program).await;
+    // There is no such server: the driver has taken the address.
+    assert!(outcome.stderr.contains("PoolTimedOut"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_is_named() {
+    let program = Program::new("test").on("sqlite:///no/such/place/store.sqlite?mode=rwc");
+    let outcome = refused(program).await;
+    let why = "DATABASE_URL (database.uri): there is no directory /no/such/place";
+    assert!(outcome.stderr.contains(why), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_is_named_with_its_variable() {
+    let long = "9".repeat(30);
+    let (empty, word, most) = ("", "many", "18446744073709551615");
+    for (variable, key, values) in [
+        (
+            "PORT",
+            "server.port",
+            vec![empty, word, "70000", "-1", "0", "1.5"],
+        ),
+        (
+            "REQUEST_TIMEOUT",
+            "server.middlewares.timeout_request.timeout",
+            vec![empty, word, "0", "-1", most],
+        ),
+        ("DB_LOGGING", "database.enable_logging", vec![empty, "yes"]),
+        ("DB_AUTO_MIGRATE", "database.auto_migrate", vec![empty, "1"]),
+        (
+            "DB_CONNECT_TIMEOUT",
+            "database.connect_timeout",
+            vec![empty, word, "0", most],
+        ),
+        (
+            "DB_IDLE_TIMEOUT",
+            "database.idle_timeout",
+            vec![empty, word, "0", most],
+        ),
+        (
+            "DB_MIN_CONNECTIONS",
+            "database.min_connections",
+            vec![empty, word, "-1", "17"],
+        ),
+        (
+            "DB_MAX_CONNECTIONS",
+            "database.max_connections",
+            vec![empty, word, "0", "-1", "4294967296"],
+        ),
+        (
+            "JWT_EXPIRATION",
+            "auth.jwt.expiration",
+            vec![empty, word, "0", most],
+        ),
+        ("LOG_LEVEL", "logger.level", vec!["loud"]),
+        ("BINDING", "server.binding", vec![empty]),
+        ("JWT_SECRET", "auth.jwt.secret", vec!["it's short"]),
+        (
+            "JWT_SECRET_PREVIOUS",
+            "settings.security.previous_jwt_secret",
+            vec!["QUJD"],
+        ),
+        (
+            "STORE_CURRENCY",
+            "settings.store.currency",
+            vec![empty, "usd", "it's"],
+        ),
+        (
+            "LOGIN_FAILURES",
+            "settings.security.login_failures",
+            vec![empty, word, "-1", &long],
+        ),
+        (
+            "LOGIN_FAILURES_PERIOD_SECONDS",
+            "settings.security.login_failures_period_seconds",
+            vec![empty, word, "0", most],
+        ),
+        (
+            "RATE_LIMIT_REQUESTS",
+            "settings.rate_limit.requests",
+            vec![empty, word, "1.5"],
+        ),
+        (
+            "RATE_LIMIT_PERIOD_SECONDS",
+            "settings.rate_limit.period_seconds",
+            vec![empty, "0", most],
+        ),
+        (
+            "RATE_LIMIT_ON_ERROR",
+            "settings.rate_limit.on_error",
+            vec![empty, "maybe"],
+        ),
+        (
+            "CACHE_MAX_BYTES",
+            "settings.cache.max_bytes",
+            vec![empty, "64M", most],
+        ),
+        (
+            "CACHE_TTL_SECONDS",
+            "settings.cache.ttl_seconds",
+            vec![empty, "0", most],
+        ),
+        ("SEED_DEMO", "settings.demo.seed", vec![empty, "perhaps"]),
+        ("METRICS", "settings.metrics.enable", vec![empty, "0"]),
+        (
+            "MAX_CONNECTIONS",
+            "settings.connections.max",
+            vec![empty, "0", most],
+        ),
+        (
+            "MAX_CONNECTIONS_PER_ADDRESS",
+            "settings.connections.max_per_address",
+            vec![empty, "-1", most],
+        ),
+        (
+            "CONNECTION_PATIENCE_SECONDS",
+            "settings.connections.patience_seconds",
+            vec![empty, "0", most],
+        ),
+        (
+            "SHUTDOWN_DELAY_SECONDS",
+            "settings.shutdown.delay_seconds",
+            vec![empty, "soon", most],
+        ),
+    ] {
+        for value in values {
+            let program = Program::new("development").env(variable, value);
+            let outcome = program.run(&["routes"]).await;
+            let stderr = outcome.stderr;
+            assert_eq!(outcome.code, Some(1), "{variable}={value}: {stderr}");
+            for name in [variable, key] {
+                assert!(stderr.contains(name), "{variable}={value}: {stderr}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_where_nobody_can_listen_is_named() {
+    let program = Program::new("test").env("BINDING", "no such host");
+    let outcome = refused(program).await;
+    assert!(outcome.stderr.contains("BINDING and PORT"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_server_may_listen_to_ipv6() {
+    for binding in ["::1", "::", "[::1]"] {
+        let program = Program::new("test").env("BINDING", binding);
+        let server = Server::start_at(program, "::1".parse().unwrap()).await;
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn production_does_not_start_with_a_secret_that_can_be_guessed() {
+    let public = BASE64_STANDARD
+        .decode("Ym94Y2FyLWRldmVsb3BtZW50LW9ubHkta2V5LW5vdC1mb3ItcHJvZHVjdGlvbi1hdC1hbGwtMDEyMzQ1Njc4OQ==")
+        .unwrap();
+    let other_end = [&public[..public.len() - 10], b"9876543210"].concat();
+    for key in [vec![0; 64], b"password".repeat(8), other_end] {
+        let secret = BASE64_STANDARD.encode(key);
+        for variable in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
+            let program = Program::production().env(variable, &secret);
+            let outcome = refused(program).await;
+            let why = format!("{variable} (");
+            assert!(outcome.stderr.contains(&why), "{outcome:?}");
+            assert!(outcome.stderr.contains("easily guessed"), "{outcome:?}");
+            assert!(!outcome.stderr.contains(&secret), "{outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_a_secret_can_be_guessed() {
+    let database = TestDatabase::create().await;
+    let mut config = database.configuration().await;
+    let jwt = config.auth.as_mut().unwrap().jwt.as_mut().unwrap();
+    jwt.secret = BASE64_STANDARD.encode([0; 64]);
+    let shop = Shop::open_on(database, config).await;
+    let check = Safety.check(&shop.ctx).await.unwrap().unwrap();
+    let said = check.description.unwrap();
+    assert!(said.contains("JWT_SECRET is easily guessed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_start_warns_when_others_can_reach_a_server_whose_secret_is_public() {
+    for (binding, warns) in [("0.0.0.0", true), ("::", true), ("127.0.0.1", false)] {
+        let program = Program::new("development")
+            .env("SEED_DEMO", "false")
+            .env("BINDING", binding);
+        let server = Server::start_at(program, "127.0.0.1".parse().unwrap()).await;
+        let printed = server.printed();
+        let warned = printed.contains("whoever reaches it can make themselves an administrator");
+        assert_eq!(warned, warns, "{binding}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_does_not_go_through_the_network_in_clear() {
+    // A database that has no TLS. 0.0.0.0 is this machine, but nothing says so.
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 8];
+        stream.read_exact(&mut request).unwrap();
+        std::io::Write::write_all(&mut stream, b"N").unwrap();
+        let mut rest = Vec::new();
+        // The client hangs up, or sends what it must not.
+        let _ = stream.read_to_end(&mut rest);
+        rest
+    });
+    let program = Program::new("test")
+        .on(&format!("postgres://boxcar:{SECRET}@0.0.0.0:{port}/x"))
+        .env("DB_CONNECT_TIMEOUT", "2000");
+    let outcome = refused(program).await;
+    assert_eq!(heard.join().unwrap(), b"", "{outcome:?}");
+    assert!(outcome.stderr.contains("TLS"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_goes_through_the_network_in_clear() {
+    let program = Program::production().env("REDIS_URL", "redis://192.0.2.1:6379");
+    let outcome = program.run(&["doctor"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let why = "REDIS_URL: what is said to Redis goes through the network in clear";
+    assert!(outcome.stdout.contains(why), "{outcome:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_of_a_store_are_for_its_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("store.sqlite");
+    let address = format!("sqlite://{}?mode=rwc", file.display());
+    let server = Server::start(Program::production().on(&address)).await;
+    for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"] {
+        assert_eq!(mode(&directory.path().join(name)), 0o600, "{name}");
+    }
+    drop(server);
+    let copy = directory.path().join("copy.sqlite");
+    let to = format!("to:sqlite://{}?mode=rwc", copy.display());
+    let program = Program::production().on(&address);
+    let outcome = program.run(&["task", "store:copy", &to]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(mode(&copy), 0o600);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_doctor_says_that_others_can_read_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("store.sqlite");
+    std::fs::write(&file, b"").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let address = format!("sqlite://{}", file.display());
+    let program = Program::production().on(&address);
+    let outcome = program.run(&["doctor"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let why = "other users of this machine can read the SQLite file";
+    assert!(outcome.stdout.contains(why), "{outcome:?}");
+    assert_eq!(mode(&file), 0o644, "it is not the doctor's to change");
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+async fn refused(program: Program) -> Outcome {
+    let outcome = Server::refused(program).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    outcome
+}
+
+/// The setting and the reason are there, and the password is not.
+fn assert_named(outcome: &Outcome, address: &str, setting: &str, why: &str) {
+    let stderr = &outcome.stderr;
+    for said in [setting, why] {
+        assert!(stderr.contains(said), "{address}: {stderr}");
+    }
+    for output in [stderr, &outcome.stdout] {
+        assert!(!output.contains(SECRET), "{address}: {output}");
+    }
+}
