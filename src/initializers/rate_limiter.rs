@@ -171,7 +171,10 @@ impl MiddlewareLayer for RateLimiter {
             ctx: self.ctx.clone(),
             stores: stores(&self.ctx)?,
             accounts: plugged_in(&self.ctx)?,
-            verifier: Verifier::new(self.ctx.config.get_jwt_config()?)?,
+            verifier: Verifier::new(
+                &self.ctx.config.get_jwt_config()?.secret,
+                Settings::of(&self.ctx)?.security.previous_jwt_secret(),
+            )?,
             client_address: ClientAddress::new(&self.ctx)?,
             budget: budget.transpose()?,
             login_policy: login_policy(&Settings::of(&self.ctx)?.security)?,

@@ -1,6 +1,6 @@
 //! Customer accounts: who may log in, as what, and the tokens that prove it.
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use loco_rs::{auth::jwt::JWT, config};
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, LoaderTrait,
@@ -70,7 +70,8 @@ pub struct PasswordChange {
 
 /// Who verifies tokens.
 pub struct Verifier {
-    key: DecodingKey,
+    /// The one that signs, and the one that did before.
+    keys: Vec<DecodingKey>,
     rules: Validation,
 }
 
@@ -501,30 +502,43 @@ impl Model {
 }
 
 impl Verifier {
-    /// Reads the store's secret.
+    /// Who takes what was signed with the store's secret, or the one before.
     ///
     /// # Errors
-    /// When it is not base64.
-    pub fn new(config: &config::JWT) -> Result<Self> {
+    /// When one is not base64.
+    pub fn new(secret: &str, previous: Option<&str>) -> Result<Self> {
         let mut rules = Validation::new(Algorithm::HS512);
         rules.leeway = 0;
+        rules.validate_nbf = true;
         rules.set_issuer(&[TOKEN_ISSUER]);
         rules.set_audience(&[TOKEN_ISSUER]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let key = DecodingKey::from_base64_secret(&config.secret)
-            .map_err(|error| loco_rs::Error::Message(format!("JWT_SECRET: {error}")))?;
-        Ok(Self { key, rules })
+        let key = |secret: &str| {
+            DecodingKey::from_base64_secret(secret)
+                .map_err(|error| loco_rs::Error::Message(format!("JWT_SECRET: {error}")))
+        };
+        let keys = [Some(secret), previous].into_iter().flatten();
+        Ok(Self {
+            keys: keys.map(key).collect::<Result<_, _>>()?,
+            rules,
+        })
     }
 
     /// What a token says, if this store has signed it for itself and it has not expired. Not Loco's own
     /// `validate`, which refuses every token that names an audience.
     #[must_use]
     pub fn claims(&self, token: &str) -> Option<Claims> {
-        let claims: Claims = jsonwebtoken::decode(token, &self.key, &self.rules)
-            .ok()?
-            .claims;
+        let TokenData::<Claims> { header, claims } = self
+            .keys
+            .iter()
+            .find_map(|key| jsonwebtoken::decode(token, key, &self.rules).ok())?;
+        // What the header asks for has to be understood (RFC 7515, section 4.1.11), and a token of another
+        // type is not one to log in with (RFC 8725, section 3.11).
+        let is_plain = header.crit.is_none() && header.zip.is_none() && header.cty.is_none();
+        let is_ours = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
         // Another node's clock may be a little ahead.
-        (claims.iat <= chrono::Utc::now().timestamp() + MAX_CLOCK_SKEW_SECONDS).then_some(claims)
+        let is_due = claims.iat <= chrono::Utc::now().timestamp() + MAX_CLOCK_SKEW_SECONDS;
+        (is_plain && is_ours && is_due).then_some(claims)
     }
 }
 

@@ -317,6 +317,63 @@ async fn a_token_from_the_future_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_not_good_yet_is_refused() {
+    let in_a_minute = chrono::Utc::now().timestamp() + 60;
+    assert_forgery_is_refused(Algorithm::HS512, |claims| {
+        claims["nbf"] = json!(in_a_minute);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_whose_header_asks_for_more_is_refused() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let [_, claims, _] = parts_of(admin.token.as_ref().unwrap());
+    let plain = json!({ "typ": "JWT", "alg": "HS512" });
+    for (name, value) in [
+        ("typ", json!("at+jwt")),
+        ("typ", json!("dpop+jwt")),
+        ("typ", json!("")),
+        ("typ", json!(7)),
+        ("cty", json!("JWT")),
+        ("zip", json!("DEF")),
+        ("crit", json!([])),
+        ("crit", json!(["exp"])),
+        ("crit", json!(["b64"])),
+        ("b64", json!(false)),
+    ] {
+        let mut header = plain.clone();
+        header[name] = value;
+        let token = hand_signed(&encoded(&header), claims, &secret_of(&shop));
+        assert_refused(&show_me_as(&shop, token).await, &header.to_string());
+    }
+    for header in [plain, json!({ "alg": "HS512" })] {
+        let token = hand_signed(&encoded(&header), claims, &secret_of(&shop));
+        let answer = show_me_as(&shop, token).await;
+        assert_eq!(answer.status, StatusCode::OK, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_previous_secret_signed_is_good_and_no_more_is_signed_with_it() {
+    let [previous, other] = [0, 1].map(|_| BASE64_STANDARD.encode(rand::random::<[u8; 64]>()));
+    let shop = Shop::open_with(&[("security", "previous_jwt_secret", json!(previous))]).await;
+    let admin = shop.admin().await;
+    let token = admin.token.clone().unwrap();
+    let claims = claims_of(&token);
+    for (secret, status) in [
+        (&previous, StatusCode::OK),
+        (&other, StatusCode::UNAUTHORIZED),
+    ] {
+        let answer = show_me_as(&shop, signed(&claims, Algorithm::HS512, secret)).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    let [header, payload, _] = parts_of(&token);
+    assert_eq!(token, hand_signed(header, payload, &secret_of(&shop)));
+}
+
+#[tokio::test]
 async fn a_token_that_does_not_say_when_it_was_made_is_refused() {
     assert_forgery_is_refused(Algorithm::HS512, |claims| without(claims, "iat")).await;
 }
