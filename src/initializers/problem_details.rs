@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::Request,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -33,9 +33,18 @@ impl Initializer for ProblemDetails {
     }
 }
 
+/// For one client, and for once: what a change answers, and what went wrong (RFC 9111, section 5.2.2.5).
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 async fn problem_details(request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
+    if !reads {
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, NO_STORE);
+    }
     let problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none()
         && !(response.status().is_client_error() || response.status().is_server_error())
@@ -62,5 +71,6 @@ fn rendered(problem: &Problem, instance: &str, set: &HeaderMap) -> Response {
     }
     headers.extend(problem.headers());
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
     response
 }

@@ -46,7 +46,7 @@ pub fn routes() -> Router<AppContext> {
         .validator_url("none");
     let page: Router<AppContext> = SwaggerUi::new(PAGE).config(config).into();
     // Not around the rest of the server, as `layer` would be: it takes the fallback along.
-    page.route_layer(map_response(with_policy))
+    page.route_layer(map_response(complete))
         .route(DOCUMENT, get(json))
         .route(YAML, get(yaml))
 }
@@ -62,9 +62,17 @@ async fn yaml() -> Result<impl IntoResponse, Problem> {
     Ok((yaml, document()?.yaml.as_str()))
 }
 
-async fn with_policy(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, POLICY);
+/// With the page's policy, and the character set of what is text.
+async fn complete(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    let kind = headers.get(header::CONTENT_TYPE);
+    if let Some(kind) = kind.and_then(|kind| kind.to_str().ok())
+        && kind.starts_with("text/")
+        && !kind.contains(';')
+        && let Ok(kind) = HeaderValue::try_from(format!("{kind}; charset=utf-8"))
+    {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
     response
 }

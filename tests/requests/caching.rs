@@ -372,6 +372,31 @@ async fn what_a_login_answers_is_kept_by_nobody() {
 }
 
 #[tokio::test]
+async fn what_a_change_answers_and_every_problem_is_kept_by_nobody() {
+    let scene = Scene::open().await;
+    let lamp = json!({ "name": "Lamp", "price": "9" });
+    let made = scene.admin.post("/products", lamp.clone()).await;
+    let path = made.header("location").unwrap().replace("/api/v1", "");
+    let stranger = scene.shop.stranger();
+    for (answer, what) in [
+        (made, "a POST"),
+        (scene.admin.put(&path, lamp).await, "a PUT"),
+        (
+            scene.admin.patch(&path, json!({ "price": "8" })).await,
+            "a PATCH",
+        ),
+        (scene.admin.delete(&path).await, "a DELETE"),
+        (scene.admin.get(&path).await, "a 404"),
+        (scene.admin.get("/nothing").await, "a 404 of no route"),
+        (scene.admin.get("/products?page=x").await, "a 422"),
+        (stranger.get("/products").await, "a 401"),
+        (stranger.post("/products", json!({})).await, "another 401"),
+    ] {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_cache_without_room_keeps_nothing_and_answers_all_the_same() {
     let shop = Shop::open_with(&[("cache", "max_bytes", json!(0))]).await;
     let admin = shop.admin().await;

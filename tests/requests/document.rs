@@ -605,6 +605,29 @@ async fn the_page_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn every_text_of_the_page_names_its_character_set() {
+    let shop = Shop::open().await;
+    for (path, kind) in [
+        ("/swagger/", "text/html; charset=utf-8"),
+        ("/swagger/index.html", "text/html; charset=utf-8"),
+        (
+            "/swagger/swagger-initializer.js",
+            "text/javascript; charset=utf-8",
+        ),
+        (
+            "/swagger/swagger-ui-bundle.js",
+            "text/javascript; charset=utf-8",
+        ),
+        ("/swagger/swagger-ui.css", "text/css; charset=utf-8"),
+        ("/swagger/favicon-32x32.png", "image/png"),
+    ] {
+        let answer = get(&shop, path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.header("content-type"), Some(kind), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn answers_of_the_api_may_load_nothing_at_all() {
     let shop = Shop::open().await;
     for path in ["/api/v1/products", "/nothing", "/_ping", swagger::DOCUMENT] {

@@ -160,7 +160,7 @@ impl Common {
             }
             let headers = [
                 (!self.open && status != "204", "ETag"),
-                (self.reads || self.open, "Cache-Control"),
+                (true, "Cache-Control"),
                 (self.reads, "Vary"),
                 (lists, "Link"),
                 (status == "201", "Location"),
@@ -246,7 +246,7 @@ fn response(kinds: &BTreeSet<Kind>) -> Response {
         Kind::RateLimited | Kind::Unavailable => Some("Retry-After"),
         _ => None,
     });
-    send(&mut response, own);
+    send(&mut response, own.into_iter().chain(["Cache-Control"]));
     response
 }
 
