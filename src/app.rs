@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use axum::Router;
 use loco_rs::{
-    Error, Result,
+    Result,
     app::{AppContext, Hooks, Initializer},
     bgworker::Queue,
     boot::{BootResult, ServeParams, StartMode, create_app},

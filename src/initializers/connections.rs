@@ -26,8 +26,8 @@ use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
 use super::{
-    cache::stores, client_address::network, drain::draining, finish_writes::time_for_an_answer, prune,
-    safety,
+    cache::stores, client_address::network, drain::draining, finish_writes::time_for_an_answer,
+    prune, safety,
 };
 use crate::{settings::Settings, signals};
 

@@ -1,7 +1,6 @@
 //! Connections to the database, each set up the same.
 
 use std::{
-    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,10 +11,8 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr,
     sqlx::{
         self, ConnectOptions as _, Connection, Executor, Row,
-        mysql::MySqlConnectOptions,
         pool::PoolConnectionMetadata,
-        postgres::PgConnectOptions,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
 use tokio::time::timeout;

@@ -2,8 +2,11 @@
 //! mean it no good. `docs/consistency.md` and `docs/security.md` say what is promised.
 
 mod attacks;
+mod chaos;
 mod crash;
+mod cuts;
 mod deadlines;
+mod disk;
 mod erasure;
 mod freshness;
 mod histories;

@@ -3,19 +3,23 @@
 mod database;
 mod invariants;
 mod program;
+mod proxy;
 mod schema;
 mod server;
 mod services;
 mod shop;
+mod small_disk;
 
 pub use self::{
     database::{TestDatabase, configure},
     invariants::assert_invariants,
     program::{Outcome, Program},
+    proxy::{Cut, Lost, Proxy, commits},
     schema::schema,
     server::{Server, free_port, request_at},
     services::Service,
     shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},
+    small_disk::SmallDisk,
 };
 
 /// Compares a whole answer with its snapshot: status, the headers that matter, body. Times, request

@@ -128,7 +128,8 @@ impl Running {
         kibibytes.parse::<u64>().unwrap() * 1024
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal, which `kill` knows by that name.
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();

@@ -31,15 +31,31 @@ pub struct Server {
     pub port: u16,
 }
 
+fn answering(started: Result<Server, Outcome>) -> Server {
+    match started {
+        Ok(server) => server,
+        Err(outcome) => panic!("the server ended instead of answering: {outcome:?}"),
+    }
+}
+
 impl Server {
     /// Starts the program on a free port and waits until it answers.
     pub async fn start(program: Program) -> Self {
-        let program = program.env("BINDING", "127.0.0.1");
-        Self::start_at(program, Ipv4Addr::LOCALHOST.into()).await
+        answering(Self::try_start(program).await)
     }
 
     /// The same, listening where the program says, and asked at that address.
     pub async fn start_at(program: Program, address: IpAddr) -> Self {
+        answering(Self::try_start_at(program, address).await)
+    }
+
+    /// Starts the program as well, or answers what it came to when it ended instead.
+    pub async fn try_start(program: Program) -> Result<Self, Outcome> {
+        let program = program.env("BINDING", "127.0.0.1");
+        Self::try_start_at(program, Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    async fn try_start_at(program: Program, address: IpAddr) -> Result<Self, Outcome> {
         let port = free_port();
         let running = program.env("PORT", &port.to_string()).start(&["start"]);
         let mut server = Self {
@@ -50,12 +66,12 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         while !server.answers().await {
             if let Some(outcome) = server.running.ended() {
-                panic!("the server ended instead of answering: {outcome:?}");
+                return Err(outcome);
             }
             assert!(Instant::now() < deadline, "the server does not answer");
             sleep(Duration::from_millis(50)).await;
         }
-        server
+        Ok(server)
     }
 
     /// What a start came to that is expected to fail.
@@ -109,6 +125,16 @@ impl Server {
     /// Kills it, as a crash or an operator in a hurry would: it has no time to finish anything.
     pub fn kill(&self) {
         self.running.kill();
+    }
+
+    /// Makes it stand still: connections stay, and nothing is answered.
+    pub fn freeze(&self) {
+        self.running.signal("-STOP");
+    }
+
+    /// Lets it go on as if nothing had happened.
+    pub fn thaw(&self) {
+        self.running.signal("-CONT");
     }
 
     /// Places an order under an `Idempotency-Key`. No answer is an answer too: the server was killed.

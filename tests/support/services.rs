@@ -24,6 +24,11 @@ impl Service {
         Self::start("mariadb").await
     }
 
+    /// Starts a PostgreSQL.
+    pub async fn postgres() -> Self {
+        Self::start("postgres").await
+    }
+
     /// Starts a Redis. It keeps nothing on disk.
     pub async fn redis() -> Self {
         Self::start("redis").await
@@ -46,6 +51,7 @@ impl Service {
     pub fn uri(&self) -> String {
         match self.name {
             "redis" => format!("redis://127.0.0.1:{}", self.port),
+            "postgres" => format!("postgres://boxcar:boxcar@127.0.0.1:{}/boxcar", self.port),
             _ => format!("mysql://boxcar:boxcar@127.0.0.1:{}/boxcar", self.port),
         }
     }
@@ -60,10 +66,16 @@ impl Service {
         self.signal("-CONT");
     }
 
+    /// Sends it to the server, and to the processes that it has for its connections.
     fn signal(&self, signal: &str) {
         let pid = fs::read_to_string(self.directory.path().join("pid")).unwrap();
-        let sent = Command::new("kill").args([signal, pid.trim()]).status();
-        assert!(sent.unwrap().success());
+        send(signal, &[pid.trim()]);
+        let children = Command::new("pgrep").args(["-P", pid.trim()]).output();
+        let children = String::from_utf8(children.unwrap().stdout).unwrap();
+        let children: Vec<_> = children.lines().collect();
+        if !children.is_empty() {
+            send(signal, &children);
+        }
     }
 
     /// Starts it again after it was stopped or killed.
@@ -89,6 +101,12 @@ impl Service {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{verb}: {stderr}");
     }
+}
+
+/// One of them may have ended by itself meanwhile.
+fn send(signal: &str, processes: &[&str]) {
+    let sent = Command::new("kill").arg(signal).args(processes).output();
+    assert!(sent.is_ok(), "there is no kill");
 }
 
 impl Drop for Service {

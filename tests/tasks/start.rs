@@ -63,14 +63,14 @@ async fn an_address_that_is_not_understood_is_refused_without_its_password() {
         "mysql:shop:s3cret@localhost/shop",
         "shop:s3cret@localhost/shop",
     ] {
-        let outcome = refused(production().on(address), "DATABASE_URL").await;
+        let outcome = refused(Program::production().on(address), "DATABASE_URL").await;
         assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
     }
 }
 
 #[tokio::test]
 async fn a_pool_of_no_connections_is_refused() {
-    let program = production().env("DB_MAX_CONNECTIONS", "0");
+    let program = Program::production().env("DB_MAX_CONNECTIONS", "0");
     refused(program, "DB_MAX_CONNECTIONS").await;
 }
 
