@@ -58,7 +58,11 @@ impl Hooks for App {
         ctx.db.close_by_ref().await?;
         Settings::load(&ctx)?;
         ctx.shared_store.insert(Arc::<Running>::default());
-        let fingerprints = Fingerprints::keyed_with(ctx.config.get_jwt_config()?)?;
+        let settings = Settings::of(&ctx)?;
+        let fingerprints = Fingerprints::keyed_with(
+            &ctx.config.get_jwt_config()?.secret,
+            settings.security.previous_jwt_secret(),
+        )?;
         ctx.shared_store.insert(Arc::new(fingerprints));
         ctx.shared_store.insert(Arc::<Draining>::default());
         ctx.db = connection::connect(&ctx.config.database).await?;

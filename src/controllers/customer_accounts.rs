@@ -83,7 +83,7 @@ async fn create_customer_account(
         once,
     }: Idempotent<Registration>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, admin.0.id)?;
+    let claim = once.claim(&ctx, &admin)?;
     let registration = registration
         .hashed(&ctx.db, Client::Account(admin.0.id))
         .await?;

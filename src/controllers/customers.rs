@@ -81,7 +81,7 @@ async fn create_customer(
         once,
     }: Idempotent<Details>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, admin.0.id)?;
+    let claim = once.claim(&ctx, &admin)?;
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let customer = Model::create(txn, &details).await?;
         let id = customer.id;

@@ -82,7 +82,7 @@ async fn place_order(
         once,
     }: Idempotent<Placement>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, account.0.id)?;
+    let claim = once.claim(&ctx, &account)?;
     let order = NewOrder {
         customer_id: orderer(&account, placement.customer_id)?,
         lines: placement.lines,
@@ -167,7 +167,7 @@ async fn cancel_order(
         once,
     }: Idempotent<Cancellation>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, account.0.id)?;
+    let claim = once.claim(&ctx, &account)?;
     let (scope, actor) = (account.scope(), account.actor());
     let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
         let order =

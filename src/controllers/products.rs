@@ -93,7 +93,7 @@ async fn create_product(
         once,
     }: Idempotent<Details>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, admin.0.id)?;
+    let claim = once.claim(&ctx, &admin)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::create(txn, &details, &actor).await?;
@@ -246,7 +246,7 @@ async fn adjust_stock(
         once,
     }: Idempotent<Adjustment>,
 ) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, admin.0.id)?;
+    let claim = once.claim(&ctx, &admin)?;
     let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::find_locked(txn, id).await?;

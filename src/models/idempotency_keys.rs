@@ -15,7 +15,13 @@ use sea_orm::{
 };
 
 pub use super::_entities::idempotency_keys::{ActiveModel, Column, Entity, Model};
-use super::{Error, Result, Topic, Transaction, error::violates, now, orders, transaction::Store};
+use super::{
+    Error, Result, Topic, Transaction,
+    error::violates,
+    now,
+    orders::{self, Scope},
+    transaction::Store,
+};
 use crate::transaction;
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -33,8 +39,10 @@ pub struct RequestKey {
     pub account_id: i64,
     /// The client's key.
     pub key: String,
-    /// A keyed digest of what was asked, in hexadecimal.
-    pub fingerprint: String,
+    /// What the account may be shown now. It may have been more when the answer was given.
+    pub scope: Scope,
+    /// What was asked, as it is stored; then the same under an earlier secret, if that is still good.
+    pub fingerprints: Vec<String>,
 }
 
 /// An answer, as it is kept.
@@ -96,7 +104,8 @@ impl Claim {
     /// What was answered to the same request before, if it was made.
     ///
     /// # Errors
-    /// [`Error::KeyReused`] when the key stands for another request.
+    /// [`Error::KeyReused`] when the key stands for another request; [`Error::NotFound`] when the answer
+    /// shows a customer whom the account may not see any more.
     pub async fn replay(&self, txn: &Transaction) -> Result<Option<KeptAnswer>> {
         let Some(request) = &self.request else {
             return Ok(None);
@@ -112,7 +121,10 @@ impl Claim {
                 kept.delete(txn).await?;
                 Ok(None)
             }
-            Some(kept) if kept.fingerprint != request.fingerprint => Err(Error::KeyReused),
+            Some(kept) if !request.fingerprints.contains(&kept.fingerprint) => {
+                Err(Error::KeyReused)
+            }
+            Some(kept) if !request.scope.includes(kept.customer_id) => Err(Error::NotFound),
             Some(kept) => {
                 // Whoever did the work may have crashed before it could say what had changed.
                 txn.touch([Topic::Everything]);
@@ -154,7 +166,7 @@ impl Claim {
         let kept = ActiveModel {
             account_id: Set(request.account_id),
             idempotency_key: Set(request.key.clone()),
-            fingerprint: Set(request.fingerprint.clone()),
+            fingerprint: Set(request.fingerprints.first().cloned().unwrap_or_default()),
             status: Set(answer.status.into()),
             location: Set(answer.location.clone()),
             body: Set(answer.body.clone()),

@@ -189,6 +189,15 @@ impl SortKey<Entity> for Key {
 }
 
 impl Scope {
+    /// Whether something that shows that customer, or none, may be shown.
+    #[must_use]
+    pub fn includes(self, customer_id: Option<i64>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Customer(own) => customer_id.is_none_or(|shown| shown == own),
+        }
+    }
+
     fn apply(self, select: Select<Entity>) -> Select<Entity> {
         match self {
             Self::All => select,

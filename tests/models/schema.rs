@@ -74,7 +74,8 @@ async fn what_an_older_version_kept_of_requests_is_emptied_and_its_keys_stay_tak
     let request = RequestKey {
         account_id: 3,
         key: "k-1".to_owned(),
-        fingerprint: "a fingerprint".to_owned(),
+        scope: orders::Scope::All,
+        fingerprints: vec!["a fingerprint".to_owned()],
     };
     let claim = Arc::<Running>::default().claim(Some(request)).unwrap();
     let replayed = transaction!(db, |txn| claim.replay(txn).await);

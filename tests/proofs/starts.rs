@@ -220,7 +220,6 @@ async fn after_a_start_that_fails_the_store_is_one_file() {
     for (variable, value) in [
         ("PORT", taken.as_str()),
         ("ADMIN_PASSWORD", "without a name"),
-        ("STORE_CURRENCY", "usd"),
     ] {
         let store = File::new();
         let program = store.program().env("BINDING", "127.0.0.1");
@@ -255,7 +254,12 @@ async fn a_task_that_a_signal_stops_rolls_back_and_says_so() {
     while is_free(&db).await {}
     db.close().await.unwrap();
     importing.terminate();
-    assert_stopped(&importing.end().await);
+    let outcome = importing.end().await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("the import was interrupted"),
+        "{outcome:?}"
+    );
     let (_copy, db) = store.copied_alone().await;
     assert_eq!(products::Entity::find().count(&db).await.unwrap(), 0);
 }

@@ -9,7 +9,9 @@ use boxcar::{
     models::{
         Error, customer_accounts,
         idempotency_keys::{self, Claim, KeptAnswer, RequestKey, Running},
-        now, orders, products,
+        now,
+        orders::{self, Scope},
+        products,
     },
     once,
     tasks::idempotency_prune::IdempotencyPrune,
@@ -26,7 +28,7 @@ use sea_orm::{EntityTrait, PaginatorTrait, sea_query::Expr};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Shop, TestDatabase};
+use crate::support::{PASSWORD, Shop, TestDatabase};
 
 #[tokio::test]
 async fn the_same_request_is_answered_the_same_and_done_once() {
@@ -116,6 +118,29 @@ async fn another_request_under_the_same_key_is_refused() {
         (other.status, other.problem()),
         (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch")
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_its_account_may_not_see_any_more_is_not_replayed() {
+    let (shop, root) = Shop::open_with_admin().await;
+    let (ada, mut boss) = (shop.customer("ada").await, shop.customer("boss").await);
+    let boss_path = format!("/customer-accounts/{}", boss.account_id);
+    root.patch(&boss_path, json!({ "role": "admin" })).await;
+    let log_in = || async {
+        let login = shop.log_in("boss", PASSWORD).await;
+        login.body["token"].as_str().map(str::to_owned)
+    };
+    boss.token = log_in().await;
+    let tea = json!({ "name": "Tea", "price": "2", "stock": 9 });
+    let tea = root.add_product(tea).await;
+    let order = ada.order(&[(tea, 1)]).await;
+    let cancel = format!("/orders/{}/cancel", order.body["id"]);
+    let done = boss.post_once("k-1", &cancel, &json!({})).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    root.patch(&boss_path, json!({ "role": "customer" })).await;
+    boss.token = log_in().await;
+    let again = boss.post_once("k-1", &cancel, &json!({})).await;
+    again.assert_problem(StatusCode::NOT_FOUND, "not-found");
 }
 
 #[tokio::test]
@@ -290,8 +315,9 @@ async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {
 fn key(key: &str) -> RequestKey {
     RequestKey {
         account_id: 1,
+        scope: Scope::All,
         key: key.to_owned(),
-        fingerprint: "f".repeat(64),
+        fingerprints: vec!["f".repeat(64)],
     }
 }
 

@@ -8,10 +8,13 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, Mac};
-use loco_rs::{app::AppContext, config};
+use loco_rs::app::AppContext;
 use sha2::Sha256;
 
-use super::json::{body_of, read};
+use super::{
+    caller::Account,
+    json::{body_of, read},
+};
 use crate::{
     controllers::Context,
     models::{
@@ -40,40 +43,50 @@ pub struct Idempotent<T> {
     pub once: Once,
 }
 
-/// The key under which an answer is kept, if the client sent one.
+/// The key under which an answer is kept, if the client sent one, and the request's fingerprints.
 #[derive(Clone, Debug)]
-pub struct Once(Option<(String, String)>);
+pub struct Once(Option<(String, Vec<String>)>);
 
 /// Makes fingerprints of requests. They are stored beside what is known of a request, and a request may
-/// hold a password: a plain digest would tell it to whoever has a copy of the database and guesses.
+/// hold a password: a plain digest would give it away to everybody who has a copy of the database and
+/// guesses.
 #[derive(Clone, Debug)]
-pub struct Fingerprints(Hmac<Sha256>);
+pub struct Fingerprints(Vec<Hmac<Sha256>>);
 
 impl Fingerprints {
-    /// Under a key that is derived from the store's secret, and never stored (HMAC, RFC 2104, is the
-    /// pseudorandom function).
+    /// Under keys that are derived from the store's secret and the one before it, and never stored (HMAC,
+    /// RFC 2104, is the pseudorandom function).
     ///
     /// # Errors
-    /// When the secret is not base64.
-    pub fn keyed_with(config: &config::JWT) -> loco_rs::Result<Self> {
-        let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(loco_rs::Error::wrap);
-        let secret = BASE64_STANDARD
-            .decode(&config.secret)
-            .map_err(loco_rs::Error::wrap)?;
-        let mut derived: Hmac<Sha256> = keyed(&secret)?;
-        derived.update(LABEL);
-        Ok(Self(keyed(&derived.finalize().into_bytes())?))
+    /// When a secret is not base64.
+    pub fn keyed_with(secret: &str, previous: Option<&str>) -> loco_rs::Result<Self> {
+        let secrets = [secret].into_iter().chain(previous);
+        Ok(Self(secrets.map(derived).collect::<Result<_, _>>()?))
     }
 
-    /// What was asked, whatever the blanks in its body and the order of its fields.
-    fn of(&self, method: &Method, uri: &Uri, body: &[u8]) -> String {
+    /// What was asked, whatever the blanks in its body and the order of its fields: under the current
+    /// secret first.
+    fn of(&self, method: &Method, uri: &Uri, body: &[u8]) -> Vec<String> {
         let body = serde_json::from_slice::<serde_json::Value>(body)
             .map(|body| body.to_string())
             .unwrap_or_default();
-        let mut mac = self.0.clone();
-        mac.update(format!("{method} {uri}\n{body}").as_bytes());
-        format!("{:x}", mac.finalize().into_bytes())
+        let request = format!("{method} {uri}\n{body}");
+        let fingerprint = |mac: &Hmac<Sha256>| {
+            let mac = mac.clone().chain_update(&request);
+            format!("{:x}", mac.finalize().into_bytes())
+        };
+        self.0.iter().map(fingerprint).collect()
     }
+}
+
+/// The key of fingerprints under a secret.
+fn derived(secret: &str) -> loco_rs::Result<Hmac<Sha256>> {
+    let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(loco_rs::Error::wrap);
+    let secret = BASE64_STANDARD
+        .decode(secret)
+        .map_err(loco_rs::Error::wrap)?;
+    let key = keyed(&secret)?.chain_update(LABEL);
+    keyed(&key.finalize().into_bytes())
 }
 
 impl Once {
@@ -81,12 +94,13 @@ impl Once {
     ///
     /// # Errors
     /// 409 `idempotency-in-progress` while the first request with the key is still running.
-    pub fn claim(self, ctx: &AppContext, account_id: i64) -> Result<Claim, Problem> {
+    pub fn claim(self, ctx: &AppContext, account: &Account) -> Result<Claim, Problem> {
         let running = ctx.shared_store.get::<Arc<Running>>().unwrap_or_default();
-        let request = self.0.map(|(key, fingerprint)| RequestKey {
-            account_id,
+        let request = self.0.map(|(key, fingerprints)| RequestKey {
+            account_id: account.0.id,
+            scope: account.scope(),
             key,
-            fingerprint,
+            fingerprints,
         });
         running
             .claim(request)
@@ -207,22 +221,27 @@ mod tests {
         );
         assert_ne!(of("/a", r#"{"x":1}"#), of("/b", r#"{"x":1}"#));
         assert_ne!(of("/a", r#"{"x":1}"#), of("/a", r#"{"x":2}"#));
-        assert_eq!(of("/a", "{}").len(), 64);
+        assert_eq!(of("/a", "{}")[0].len(), 64);
     }
 
     #[test]
     fn stores_with_different_secrets_make_different_fingerprints() {
-        let of = |secret| keyed_with(secret).of(&Method::POST, &"/a".parse().unwrap(), b"{}");
-        assert_eq!(of("c2VjcmV0"), of("c2VjcmV0"));
-        assert_ne!(of("c2VjcmV0"), of("U2VjcmV0"));
+        assert_eq!(of(&keyed_with("c2VjcmV0")), of(&keyed_with("c2VjcmV0")));
+        assert_ne!(of(&keyed_with("c2VjcmV0")), of(&keyed_with("U2VjcmV0")));
+    }
+
+    #[test]
+    fn what_was_asked_under_the_previous_secret_is_known_again() {
+        let rotated = Fingerprints::keyed_with("U2VjcmV0", Some("c2VjcmV0")).unwrap();
+        assert_eq!(of(&rotated)[0], of(&keyed_with("U2VjcmV0"))[0]);
+        assert_eq!(of(&rotated)[1], of(&keyed_with("c2VjcmV0"))[0]);
+    }
+
+    fn of(fingerprints: &Fingerprints) -> Vec<String> {
+        fingerprints.of(&Method::POST, &"/a".parse().unwrap(), b"{}")
     }
 
     fn keyed_with(secret: &str) -> Fingerprints {
-        Fingerprints::keyed_with(&config::JWT {
-            location: None,
-            secret: secret.to_owned(),
-            expiration: 0,
-        })
-        .unwrap()
+        Fingerprints::keyed_with(secret, None).unwrap()
     }
 }
