@@ -115,6 +115,8 @@ fn has_code(error: &DbErr, codes: &[&str]) -> bool {
     else {
         return false;
     };
-    let code = cause.as_database_error().and_then(|error| error.code());
+    let code = cause
+        .as_database_error()
+        .and_then(sea_orm_migration::sea_orm::sqlx::error::DatabaseError::code);
     code.is_some_and(|code| codes.contains(&&*code))
 }

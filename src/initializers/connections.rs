@@ -39,7 +39,7 @@ const MAX_HEAD: usize = 16 * 1024;
 const OTHER_FILES: usize = 256;
 
 /// How long the last requests may take at most when the server ends.
-const LONGEST_END: Duration = Duration::from_secs(60);
+const LONGEST_END: Duration = Duration::from_mins(1);
 
 /// Serves until a signal ends it: readiness fails first, then nobody else is let in, and what was asked
 /// is answered, unless its client takes longer than a request may.

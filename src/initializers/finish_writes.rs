@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long a request may take where `timeout_request` is off: longer than any connection lives.
-const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
+const NO_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// The layer that begins the clock of each request, and finishes the writes.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ impl MiddlewareLayer for InTime {
 
 /// How long a request may take: Loco's own setting. Its own layer answers although a write goes on.
 #[must_use]
-pub fn time_for_an_answer(ctx: &AppContext) -> Duration {
+pub const fn time_for_an_answer(ctx: &AppContext) -> Duration {
     match &ctx.config.server.middlewares.timeout_request {
         Some(timeout) if timeout.enable => Duration::from_millis(timeout.timeout),
         _ => NO_TIMEOUT,

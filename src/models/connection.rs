@@ -34,6 +34,7 @@ tokio::task_local! {
 }
 
 /// Runs a command, and closes every pool that [`connect`] has opened for it, whatever has come of it.
+///
 /// SQLite moves what is in its `-wal` file to the database's own file when the last connection is closed:
 /// a process that ends before leaves a database of two files.
 pub async fn closing<T>(command: impl Future<Output = T>) -> T {

@@ -25,7 +25,7 @@ impl Digest {
     #[must_use]
     pub fn of(&self, text: &str) -> String {
         let tag = self.0.clone().chain_update(text).finalize().into_bytes();
-        tag[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{tag:x}").chars().take(32).collect()
     }
 }
 

@@ -63,7 +63,7 @@ impl Task for ProductsExport {
 /// Writes a file, under another name until it is whole, so that there is never half a catalogue. What is no
 /// file, a pipe or a device, is written into.
 async fn write_file(ctx: &AppContext, path: &Path) -> Result<u64> {
-    let named = |error| named(path, error);
+    let named = |error: io::Error| named(path, &error);
     let target = resolved(path).map_err(named)?;
     let older = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -73,7 +73,7 @@ async fn write_file(ctx: &AppContext, path: &Path) -> Result<u64> {
         let mut target = File::options().write(true).open(path).map_err(named)?;
         return write_products(ctx, path, &mut target).await;
     }
-    let directory = target.parent().unwrap_or(Path::new(""));
+    let directory = target.parent().unwrap_or_else(|| Path::new(""));
     let mut partial = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
@@ -105,7 +105,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn named(path: &Path, error: io::Error) -> Error {
+fn named(path: &Path, error: &io::Error) -> Error {
     Error::Message(format!("{}: {error}", path.display()))
 }
 
@@ -114,7 +114,7 @@ async fn write_products(
     path: &Path,
     target: &mut (impl Write + Send),
 ) -> Result<u64> {
-    let named = |error: csv::Error| named(path, error.into());
+    let named = |error: csv::Error| named(path, &error.into());
     let progress = ProgressBar::new_spinner();
     // By itself the writer names the columns with the first row: an empty catalogue has none.
     let mut table = csv::WriterBuilder::new()

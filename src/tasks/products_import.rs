@@ -201,7 +201,7 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, imported: &Imported) {
+    const fn add(&mut self, imported: &Imported) {
         self.imported.added += imported.added;
         self.imported.changed += imported.changed;
         self.imported.unchanged += imported.unchanged;

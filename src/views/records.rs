@@ -1,4 +1,6 @@
-//! CSV (RFC 4180) read strictly, in bounded memory. The `csv` crate takes a quote that is never closed, and
+//! CSV (RFC 4180) read strictly, in bounded memory.
+//!
+//! The `csv` crate takes a quote that is never closed, and
 //! text after one that is, without a word, and counts lines by LF alone: rows would be lost unseen.
 
 use std::{
@@ -339,7 +341,7 @@ mod tests {
                 Err(io::Error::other("the disk is gone"))
             }
         }
-        let source = io::BufReader::new("a\n1\n2".as_bytes().chain(Broken));
+        let source = io::BufReader::new((&b"a\n1\n2"[..]).chain(Broken));
         let records: Vec<_> = Records::new(source).collect();
         assert_eq!(records.len(), 3);
         assert_eq!(

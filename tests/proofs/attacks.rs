@@ -96,6 +96,7 @@ async fn a_limit_of_zero_connections_for_an_address_is_none() {
     for _ in 0..50 {
         served.push(served_at(&server).await.expect("there is room"));
     }
+    assert_eq!(served.len(), 50);
 }
 
 #[tokio::test]

@@ -141,10 +141,10 @@ async fn assert_revoked_by<F: Future<Output = ()>>(revoke: impl FnOnce(Client, C
     let product = root.add_product(product).await;
     let order = ada.order(&[(product, 1)]).await.body["id"].clone();
     let to = |path: &str| {
-        path.replace("{product}", &product.to_string())
-            .replace("{order}", &order.to_string())
-            .replace("{customer}", &ada.customer_id.to_string())
-            .replace("{account}", &ada.account_id.to_string())
+        path.replace(":product", &product.to_string())
+            .replace(":order", &order.to_string())
+            .replace(":customer", &ada.customer_id.to_string())
+            .replace(":account", &ada.account_id.to_string())
     };
     let bo = root
         .post(
@@ -152,75 +152,7 @@ async fn assert_revoked_by<F: Future<Output = ()>>(revoke: impl FnOnce(Client, C
             json!({ "name": "Bo", "email": "bo@example.com" }),
         )
         .await;
-    let requests = [
-        (
-            Method::POST,
-            "/products",
-            json!({ "name": "Cup", "price": "1" }),
-        ),
-        (
-            Method::PUT,
-            "/products/{product}",
-            json!({ "name": "Cup", "price": "1" }),
-        ),
-        (
-            Method::PATCH,
-            "/products/{product}",
-            json!({ "price": "1" }),
-        ),
-        (
-            Method::POST,
-            "/products/{product}/stock",
-            json!({ "delta": 1, "reason": "x" }),
-        ),
-        (
-            Method::POST,
-            "/customers",
-            json!({ "name": "Eve", "email": "eve@example.com" }),
-        ),
-        (
-            Method::PUT,
-            "/customers/{customer}",
-            json!({ "name": "Eve", "email": "eve@example.com" }),
-        ),
-        (
-            Method::PATCH,
-            "/customers/{customer}",
-            json!({ "name": "Eve" }),
-        ),
-        (
-            Method::POST,
-            "/customer-accounts",
-            json!({ "customer_id": bo.body["id"], "username": "bobby", "password": NEW_PASSWORD, "role": "admin" }),
-        ),
-        (
-            Method::PATCH,
-            "/customer-accounts/{account}",
-            json!({ "role": "admin" }),
-        ),
-        (
-            Method::PUT,
-            "/customer-accounts/{account}",
-            json!({ "username": "eve", "password": NEW_PASSWORD }),
-        ),
-        (
-            Method::POST,
-            "/orders",
-            json!({ "customer_id": ada.customer_id, "items": [{ "product_id": product, "quantity": 1 }] }),
-        ),
-        (
-            Method::PATCH,
-            "/orders/{order}",
-            json!({ "status": "paid" }),
-        ),
-        (Method::POST, "/orders/{order}/cancel", json!({})),
-        (
-            Method::PUT,
-            "/auth/password",
-            json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD }),
-        ),
-        (Method::POST, "/auth/logout", json!({})),
-    ];
+    let requests = requests(&bo.body["id"], ada.customer_id, product);
     let mut open = Vec::new();
     for (method, path, body) in &requests {
         open.push(Open::send(&boss, method.clone(), &to(path), body).await);
@@ -239,6 +171,75 @@ async fn assert_revoked_by<F: Future<Output = ()>>(revoke: impl FnOnce(Client, C
     }
     assert_eq!(written, Vec::<String>::new());
     assert_eq!(everything(&shop).await, before);
+}
+
+/// One request of each kind that changes something.
+fn requests(
+    without_account: &Value,
+    customer: i64,
+    product: i64,
+) -> Vec<(Method, &'static str, Value)> {
+    vec![
+        (
+            Method::POST,
+            "/products",
+            json!({ "name": "Cup", "price": "1" }),
+        ),
+        (
+            Method::PUT,
+            "/products/:product",
+            json!({ "name": "Cup", "price": "1" }),
+        ),
+        (Method::PATCH, "/products/:product", json!({ "price": "1" })),
+        (
+            Method::POST,
+            "/products/:product/stock",
+            json!({ "delta": 1, "reason": "x" }),
+        ),
+        (
+            Method::POST,
+            "/customers",
+            json!({ "name": "Eve", "email": "eve@example.com" }),
+        ),
+        (
+            Method::PUT,
+            "/customers/:customer",
+            json!({ "name": "Eve", "email": "eve@example.com" }),
+        ),
+        (
+            Method::PATCH,
+            "/customers/:customer",
+            json!({ "name": "Eve" }),
+        ),
+        (
+            Method::POST,
+            "/customer-accounts",
+            json!({ "customer_id": without_account, "username": "bobby", "password": NEW_PASSWORD, "role": "admin" }),
+        ),
+        (
+            Method::PATCH,
+            "/customer-accounts/:account",
+            json!({ "role": "admin" }),
+        ),
+        (
+            Method::PUT,
+            "/customer-accounts/:account",
+            json!({ "username": "eve", "password": NEW_PASSWORD }),
+        ),
+        (
+            Method::POST,
+            "/orders",
+            json!({ "customer_id": customer, "items": [{ "product_id": product, "quantity": 1 }] }),
+        ),
+        (Method::PATCH, "/orders/:order", json!({ "status": "paid" })),
+        (Method::POST, "/orders/:order/cancel", json!({})),
+        (
+            Method::PUT,
+            "/auth/password",
+            json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD }),
+        ),
+        (Method::POST, "/auth/logout", json!({})),
+    ]
 }
 
 /// An administrator who is a customer too, and so can be demoted.

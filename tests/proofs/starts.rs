@@ -154,8 +154,9 @@ async fn after_a_signal_the_one_file_holds_everything_that_was_acknowledged() {
     let outcome = Arc::into_inner(server).unwrap().ended().await;
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let (_copy, db) = store.copied_alone().await;
-    for id in acknowledged.lock().unwrap().iter() {
-        let found = products::Entity::find_by_id(*id).one(&db).await.unwrap();
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
+    for id in acknowledged {
+        let found = products::Entity::find_by_id(id).one(&db).await.unwrap();
         assert!(found.is_some(), "product {id}");
     }
     assert_invariants(&db).await;

@@ -276,7 +276,7 @@ async fn an_import_that_a_signal_ends_counts_what_it_has_read() {
     let open = spawn_blocking(move || File::options().write(true).open(pipe).unwrap());
     let mut writer = open.await.unwrap();
     writer.write_all(table(700).as_bytes()).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while products(&shop).await.is_empty() {
         assert!(Instant::now() < deadline && running.ended().is_none());
         sleep(Duration::from_millis(20)).await;

@@ -1,6 +1,6 @@
 //! Bodies of POST requests, which may be sent again (draft-ietf-httpapi-idempotency-key-header).
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use axum::{
     extract::{FromRequest, Request},
@@ -47,7 +47,9 @@ pub struct Idempotent<T> {
 #[derive(Clone, Debug)]
 pub struct Once(Option<(String, Vec<String>)>);
 
-/// Makes fingerprints of requests. They are stored beside what is known of a request, and a request may
+/// Makes fingerprints of requests.
+///
+/// They are stored beside what is known of a request, and a request may
 /// hold a password: a plain digest would give it away to everybody who has a copy of the database and
 /// guesses.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ impl Fingerprints {
     /// # Errors
     /// When a secret is not base64.
     pub fn keyed_with(secret: &str, previous: Option<&str>) -> loco_rs::Result<Self> {
-        let secrets = [secret].into_iter().chain(previous);
+        let secrets = iter::once(secret).chain(previous);
         Ok(Self(secrets.map(derived).collect::<Result<_, _>>()?))
     }
 
