@@ -43,6 +43,7 @@ pub(super) static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 /// locks while it runs: no password hashing and no network calls in there.
 ///
 /// ```text
+/// let ctx = ctx.on_behalf_of(&admin);
 /// let customer = transaction!(&ctx, |txn| customers::Model::create(txn, &details).await)?;
 /// ```
 ///
