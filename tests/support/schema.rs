@@ -25,7 +25,9 @@ pub async fn schema(db: &DatabaseConnection) -> Vec<String> {
              WHERE constraint_schema = DATABASE() ORDER BY 1"
         }
         _ => {
-            "SELECT CONCAT_WS(' ', table_name, column_name, ordinal_position, data_type,
+            // PostgreSQL uses the number of a column that was dropped for no other one.
+            "SELECT CONCAT_WS(' ', table_name, column_name,
+                ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY ordinal_position), data_type,
                 character_maximum_length, is_nullable, column_default, collation_name)
              FROM information_schema.columns WHERE table_schema = 'public'
              UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
