@@ -6,8 +6,8 @@
 //! ask least. Nodes that share a Redis count there, in the round trip that also tells which generations are
 //! current.
 //!
-//! Logins are not counted here: the failed ones are, where passwords are checked. Otherwise one client who
-//! fails could keep everybody else behind its address out for the day.
+//! A login that fails has budgets of its own, where passwords are checked, and one that succeeds costs
+//! nothing. Otherwise one client who fails could keep everybody else behind its address out for the day.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, request::Parts},
+    http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -242,13 +242,8 @@ impl Limiter {
         parts.extensions.insert(noted);
         let request = Request::from_parts(parts, body);
         match budget {
-            None => {
-                let mut response = next.run(request).await;
-                if let Some(policy) = self.login_policy.clone().filter(|_| login) {
-                    response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
-                }
-                response
-            }
+            None if login => self.answer_login(&key, request, next).await,
+            None => next.run(request).await,
             Some(budget) if shared.is_some() => self.judge(budget, verdict, request, next).await,
             Some(budget) => self.answer_counted(budget, key, request, next).await,
         }
@@ -346,6 +341,37 @@ impl Limiter {
             refused_for: wait,
         };
         budget.describe(Some(verdict), &mut response);
+        response
+    }
+
+    /// A login costs the address nothing when it succeeds, and a budget of its own when it fails. Anything
+    /// else that is sent there costs the route's.
+    async fn answer_login(&self, key: &BudgetKey, request: Request, next: Next) -> Response {
+        let mut response = next.run(request).await;
+        let is_free = match response.status() {
+            StatusCode::UNAUTHORIZED => self.login_policy.is_some(),
+            status => !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS,
+        };
+        match self.budget.as_ref().filter(|_| !is_free) {
+            Some(budget) => {
+                let verdict = if self.stores.is_shared() {
+                    let charge = budget.charge(key, None);
+                    self.stores.look(&[] as &[Topic], Some(&charge)).await.1
+                } else {
+                    let charged = budget.of_addresses.charge(&key.to_string(), budget.quota);
+                    Some(charged)
+                };
+                if let Some(wait) = verdict.and_then(|verdict| verdict.refused_for) {
+                    response = self.refusal(wait);
+                }
+                budget.describe(verdict, &mut response);
+            }
+            None => {
+                if let Some(policy) = self.login_policy.clone() {
+                    response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
+                }
+            }
+        }
         response
     }
 
