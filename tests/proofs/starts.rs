@@ -391,7 +391,7 @@ async fn steps_of_the_migrations(database: &TestDatabase) -> Vec<Vec<Statement>>
         let (sql, mut seen) = (&query.statement.sql, log.lock().unwrap());
         match (sql.split(' ').next(), sql.contains("seaql_migrations")) {
             (Some("CREATE" | "ALTER"), false) => {
-                seen.last_mut().unwrap().push(query.statement.clone())
+                seen.last_mut().unwrap().push(query.statement.clone());
             }
             (Some("INSERT"), true) => seen.push(Vec::new()),
             _ => {}
