@@ -72,6 +72,7 @@ REASONS = [
     (r"/customer_id", "forbidden|required|reference"),
     (r"/items/\d+/product_id", "reference"),
     (r"/(new_)?password", "guessable"),
+    (r"/new_password", "unchanged"),
     (r"/current_password", "mismatch"),
     # An account without a customer can only be an administrator's.
     (r"/role", "choice"),
