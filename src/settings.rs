@@ -309,7 +309,7 @@ impl Settings {
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(fault(
                 "settings.store.currency",
-                &format!("{currency} is no ISO 4217 code"),
+                &format!("{currency} is not an ISO 4217 code"),
             ));
         }
         if config.server.binding.is_empty() {

@@ -40,7 +40,7 @@ const OF_ADDRESS: u32 = 10;
 /// The same for the larger IPv6 networks that one customer can have (RFC 6177), by the bits that they share.
 const OF_NETWORKS: [(u32, u32); 2] = [(56, 40), (48, 160)];
 
-/// The same for a username, from all addresses together where nobody has logged in as it of late.
+/// The same for a username, from all addresses together that have not logged in under it of late.
 const OF_USERNAME: u32 = 10;
 
 /// The endpoints of authentication.
@@ -82,7 +82,7 @@ async fn login(
         Err(_) => attempt.forget().await,
     }
     let Some(account) = account? else {
-        // Only what is the name of an account is no password that was typed there.
+        // Only the name of an account is logged: anything else may be a password that was typed there.
         let tried = customer_accounts::Model::find_by_username(&ctx.db, &username).await?;
         entry.note(|facts| facts.account = tried.map(|tried| Arc::new(tried.without_password())));
         return Err(Problem::invalid_credentials());
@@ -171,7 +171,7 @@ fn as_counted(username: &str) -> String {
 ///
 /// It counts as a failure until it turns out to be none, also when its client hangs up: so however many
 /// are made at once, no more of them fail than may. It is made in its client's turn, which ends when the
-/// outcome is known: so nobody is refused for attempts that have not failed.
+/// outcome is known: so no attempt is refused for others that have not failed.
 struct Attempt {
     stores: Arc<Stores>,
     budgets: Vec<(String, Quota)>,

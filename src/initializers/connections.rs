@@ -202,7 +202,7 @@ async fn listen(at: &ServeParams) -> Result<TcpListener> {
     let port = u16::try_from(at.port).map_err(|_| Error::string("PORT (server.port) is none"))?;
     TcpListener::bind((host, port)).await.map_err(|why| {
         Error::Message(format!(
-            "BINDING and PORT (server.binding, server.port): nobody can listen at {host}, port {port}: {why}"
+            "BINDING and PORT (server.binding, server.port): the server cannot listen at {host}, port {port}: {why}"
         ))
     })
 }

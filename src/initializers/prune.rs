@@ -22,7 +22,7 @@ pub async fn hourly(ctx: &AppContext) -> Infallible {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "expired idempotency keys were deleted"),
             Err(error) => {
-                tracing::warn!(%error, "expired idempotency keys are still there, for another hour");
+                tracing::warn!(%error, "expired idempotency keys could not be deleted: the next attempt is in an hour");
             }
         }
         erased(&ctx.db).await;

@@ -202,7 +202,7 @@ impl Limiter {
         let login = is_login(&parts);
         let budget = self.budget.as_ref().filter(|_| !login);
         let shared = budget.filter(|_| self.stores.is_shared());
-        // Whom to charge has to be proven; where it is not yet, nobody is.
+        // Whom to charge has to be proven; until then no account is charged.
         let client = match (&claims, &known) {
             (Err(_), _) => Some((Client::Address(address), None)),
             (Ok(_), Some((stamp, account))) => Some((Client::of(account), Some(stamp.clone()))),

@@ -61,8 +61,8 @@ pub fn check_interface(ctx: &AppContext, address: IpAddr) -> Result<()> {
     if !is_private && let Some(why) = weakness(&ctx.config.get_jwt_config()?.secret) {
         tracing::warn!(
             %address,
-            "not safe: JWT_SECRET {why}, and the server listens to other machines: whoever reaches it can \
-             make themselves an administrator"
+            "not safe: JWT_SECRET {why}, and the server listens to other machines: anyone who reaches it can \
+             become an administrator"
         );
     }
     Ok(())

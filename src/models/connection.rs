@@ -52,7 +52,7 @@ pub async fn closing<T>(command: impl Future<Output = T>) -> T {
 }
 
 /// Takes what was erased out of SQLite's write-ahead log too, where the pages stand as they were. That is
-/// given up when somebody reads for long, and made up for by the next erasure or within the hour.
+/// given up when a read takes long, and made up for by the next erasure or within the hour.
 pub async fn erased(db: &DatabaseConnection) {
     if db.get_database_backend() != DbBackend::Sqlite {
         return;
@@ -65,7 +65,7 @@ pub async fn erased(db: &DatabaseConnection) {
     }
 }
 
-/// Empties the log, on a connection that waits less than others do, and says whether nobody was in the way.
+/// Empties the log, on a connection that waits less than others do, and answers whether no reader was in the way.
 async fn empty_log(db: &DatabaseConnection) -> sqlx::Result<bool> {
     let options = db.get_sqlite_connection_pool().connect_options();
     let options = options.as_ref().clone().busy_timeout(LOG_PATIENCE);
@@ -147,7 +147,7 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
 }
 
 /// Whether a connection may be used: never while it is in a transaction, which would take in what the
-/// next one writes, and commit it for nobody.
+/// next one writes, and never commit it.
 fn outside_a_transaction<C: Connection>(
     connection: &mut C,
     _: PoolConnectionMetadata,

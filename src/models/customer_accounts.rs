@@ -93,7 +93,7 @@ pub struct Claims {
 pub struct Hashed<T> {
     what: T,
     password_hash: Option<PasswordHash>,
-    /// The version of the account whose password showed who is asking.
+    /// The version of the account when the caller's password was verified.
     proven_version: Option<i64>,
 }
 
@@ -165,7 +165,7 @@ impl Model {
             .ok_or(Error::NotFound)
     }
 
-    /// The account that somebody means who has typed that, if there is one.
+    /// The account with the username that was typed, if there is one.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -346,7 +346,7 @@ impl Model {
     /// are out.
     ///
     /// # Errors
-    /// [`Error::Revoked`] when the password that showed who is asking has been replaced,
+    /// [`Error::Revoked`] when the password that was verified has been replaced,
     /// [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
     /// demoted, [`Error::Invalid`] when an account without a customer is.
     pub async fn change(
@@ -660,7 +660,11 @@ impl PasswordChange {
             return Err(Error::WrongPassword);
         }
         if self.new == self.current {
-            let rule = BrokenRule::at("/new_password", "unchanged", "is the password so far");
+            let rule = BrokenRule::at(
+                "/new_password",
+                "unchanged",
+                "must differ from the current password",
+            );
             return Err(Error::Invalid(vec![rule]));
         }
         let names = names_in(&account.username, customer.as_ref());

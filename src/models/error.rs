@@ -53,7 +53,7 @@ pub enum Error {
     /// The database went away while it committed: the work is done, or it is not.
     #[error("the database did not say whether it committed: {0}")]
     OutcomeUnknown(DbErr),
-    /// The password that was to show who is asking is not theirs.
+    /// The password that was sent as the current one is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
     /// There is too much work of that kind before it. It would be done after that long.

@@ -29,7 +29,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// For how many hours an answer is kept.
 pub const KEPT_HOURS: i64 = 24;
 
-/// How many rows are deleted in one transaction: few enough that nobody waits for it.
+/// How many rows are deleted in one transaction: few enough that no other request waits for it.
 const BATCH: u64 = 500;
 
 /// What stands for a request: the client's key, and what was asked under it.
@@ -227,7 +227,7 @@ impl Model {
         Ok(())
     }
 
-    /// Deletes the answers that are past their time, some at a time so that nobody waits for long, and
+    /// Deletes the answers that are past their time, some at a time so that no other request waits for long, and
     /// says how many there were. Several nodes may do it at once.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ impl Model {
     /// When the database refuses.
     pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
-        // Whoever changes one of the orders now may have read its history, and is about to keep it as an
+        // A request that changes one of the orders now may have read its history, and is about to keep it as an
         // answer: that one has to be there before such answers are deleted.
         orders::Model::acted_on_by(account_id)
             .select_only()

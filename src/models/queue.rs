@@ -1,7 +1,7 @@
 //! A queue for costly work, such as hashing a password.
 //!
-//! Only so much of it is done at once, and clients take turns. A client that would have to wait for long
-//! is refused at once. A client that hangs up leaves the queue, and its work is never begun.
+//! So much of it is done at once, clients take turns, and the wait is short: a client that would have to
+//! wait for long is refused at once. A client that hangs up leaves the queue, and its work never begins.
 
 use std::{
     collections::VecDeque,
@@ -67,12 +67,12 @@ pub enum Client {
     System,
     /// The account behind a valid token, by its id.
     Account(i64),
-    /// Whoever sends from a network.
+    /// The clients in a network.
     Network(IpAddr),
 }
 
 impl Client {
-    /// Whoever sends from that address. Of an IPv6 address the first 48 bits count: the largest network
+    /// The client at that address. Of an IPv6 address the first 48 bits count: the largest network
     /// that one site is given (RFC 6177, section 2).
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
@@ -126,7 +126,7 @@ struct Place {
 }
 
 impl Queue {
-    /// A queue with so many turns at once, so many of them one client's, in which nobody waits for much
+    /// A queue with so many turns at once, so many of them one client's, in which no client waits for much
     /// longer than `longest_wait`.
     #[must_use]
     pub fn new(places: usize, places_of_one: usize, longest_wait: Duration) -> Arc<Self> {
@@ -243,7 +243,7 @@ impl State {
 
 impl Turn {
     /// Does the work, off the async threads. Once begun it goes on to its end, and so does the turn,
-    /// though nobody may wait for it any more.
+    /// though its client may have gone.
     ///
     /// # Errors
     /// When the work panics.

@@ -174,9 +174,7 @@ impl Transaction {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.extend(topics);
     }
-}
 
-impl Transaction {
     async fn run<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>> + Send,

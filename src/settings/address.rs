@@ -168,7 +168,7 @@ fn make_file(address: &str) -> Result<(), String> {
     if found.is_file() {
         Ok(())
     } else {
-        Err(format!("{}: is no file", path.display()))
+        Err(format!("{}: is not a file", path.display()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 
-/// A keyed digest (HMAC-SHA-256, RFC 2104). Without the key nobody can try which text it stands for.
+/// A keyed digest (HMAC-SHA-256, RFC 2104). Without the key it cannot be tried which text it stands for.
 #[derive(Clone)]
 pub struct Digest(Hmac<Sha256>);
 

@@ -155,7 +155,7 @@ impl Stores {
         there.unwrap_or_else(|| self.memory.contains_key(name))
     }
 
-    /// What stands for a text where nobody may read it.
+    /// What stands for a text that must not be readable.
     #[must_use]
     pub fn digest(&self, text: &str) -> String {
         self.digest.of(text)

@@ -138,7 +138,7 @@ return 0
 pub struct Redis {
     client: Client,
     prefix: String,
-    /// What names budgets: usernames and addresses are nobody's business there.
+    /// What names budgets: usernames and addresses must not be readable there.
     digest: Digest,
     /// How long a number outlives its last use: longer than anything is kept under it.
     lifetime: Duration,

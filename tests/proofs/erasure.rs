@@ -36,18 +36,14 @@ const NEW_PASSWORD: &str = "kettle 4 amber fjord salt";
 async fn an_erased_customer_with_orders_is_nowhere() {
     let person = Person::known_everywhere().await;
     person.delete_customer().await;
-    person
-        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
-        .await;
+    person.assert_erased().await;
 }
 
 #[tokio::test]
 async fn a_deleted_customer_without_orders_is_nowhere() {
     let person = Person::without_orders().await;
     person.delete_customer().await;
-    person
-        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
-        .await;
+    person.assert_erased().await;
 }
 
 #[tokio::test]
@@ -55,9 +51,7 @@ async fn a_customer_whose_account_was_deleted_before_is_nowhere() {
     let person = Person::known_everywhere().await;
     person.delete_account().await;
     person.delete_customer().await;
-    person
-        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
-        .await;
+    person.assert_erased().await;
 }
 
 #[tokio::test]
@@ -86,9 +80,7 @@ async fn an_administrator_who_was_a_customer_is_nowhere() {
     assert!(has(&cancelled.bytes, "vortigern"), "{}", cancelled.body);
     person.delete_account().await;
     person.delete_customer().await;
-    person
-        .assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
-        .await;
+    person.assert_erased().await;
 }
 
 #[tokio::test]
@@ -335,6 +327,12 @@ impl Person {
     async fn delete(&self, path: &str) {
         let deleted = self.admin.send(Method::DELETE, path, None).await;
         assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
+    }
+
+    /// That none of the words of the customer or the account is left.
+    async fn assert_erased(&self) {
+        self.assert_nowhere(&[&CUSTOMER[..], &ACCOUNT].concat())
+            .await;
     }
 
     /// That those words stand in no column of any table, nor in SQLite's files.

@@ -1,10 +1,14 @@
 //! Commands, one file each.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use boxcar::{models::products, tasks::products_import::ProductsImport};
 use loco_rs::task::{Task, Vars};
 use sea_orm::{EntityTrait, QueryOrder};
+use tempfile::TempDir;
 
 use crate::support::Shop;
 
@@ -26,6 +30,14 @@ async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result
     task.run(&shop.ctx, &Vars::from_cli_args(arguments))
         .await
         .map_err(|error| error.to_string())
+}
+
+/// A named pipe in that directory.
+fn pipe_in(directory: &TempDir) -> PathBuf {
+    let pipe = directory.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    pipe
 }
 
 /// Imports that file.

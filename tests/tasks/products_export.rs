@@ -4,7 +4,6 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
     path::Path,
-    process::Command,
 };
 
 use boxcar::{
@@ -15,7 +14,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::{import, import_file, products, run};
+use super::{import, import_file, pipe_in, products, run};
 use crate::support::{Program, Shop, assert_invariants};
 
 const EMPTY: &str = "id,sku,name,description,price,stock\n";
@@ -182,14 +181,7 @@ async fn a_link_beside_the_file_is_not_followed() {
 async fn a_pipe_stays_and_is_written_into() {
     let shop = Shop::open().await;
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let path = pipe_in(&directory);
     let reader = path.clone();
     let read = spawn_blocking(move || fs::read_to_string(reader).unwrap());
     let outcome = Program::new("test")

@@ -4,7 +4,6 @@ use std::{
     fmt::Write,
     fs::File,
     io::Write as _,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -13,7 +12,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use serde_json::json;
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::{import, import_file, products, run};
+use super::{import, import_file, pipe_in, products, run};
 use crate::support::{Outcome, Program, Shop, assert_invariants};
 
 const TWO: &str = "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,Cup,12.00,\n";
@@ -260,14 +259,7 @@ async fn an_import_that_a_signal_ends_counts_what_it_has_read() {
     let shop = Shop::open().await;
     let program = Program::new("test").on(&shop.ctx.config.database.uri);
     let directory = tempfile::tempdir().unwrap();
-    let pipe = directory.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pipe = pipe_in(&directory);
     let mut running = program.start(&[
         "task",
         "products:import",
@@ -303,14 +295,7 @@ async fn an_import_that_a_signal_ends_counts_what_it_has_read() {
 async fn an_atomic_import_from_a_pipe_is_refused() {
     let shop = Shop::open().await;
     let directory = tempfile::tempdir().unwrap();
-    let pipe = directory.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pipe = pipe_in(&directory);
     let arguments = [("file", pipe.to_str().unwrap()), ("atomic", "true")];
     let why = run(ProductsImport, &shop, &arguments).await.unwrap_err();
     assert!(

@@ -286,7 +286,7 @@ async fn a_start_warns_when_others_can_reach_a_server_whose_secret_is_public() {
             .env("BINDING", binding);
         let server = Server::start_at(program, "127.0.0.1".parse().unwrap()).await;
         let printed = server.printed();
-        let warned = printed.contains("whoever reaches it can make themselves an administrator");
+        let warned = printed.contains("anyone who reaches it can become an administrator");
         assert_eq!(warned, warns, "{binding}: {printed}");
     }
 }

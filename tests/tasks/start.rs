@@ -39,7 +39,7 @@ async fn a_currency_is_three_capital_letters() {
         let why = refusal(|settings| settings["store"]["currency"] = json!(currency)).await;
         assert_eq!(
             why,
-            format!("STORE_CURRENCY (settings.store.currency): {currency} is no ISO 4217 code")
+            format!("STORE_CURRENCY (settings.store.currency): {currency} is not an ISO 4217 code")
         );
     }
 }

@@ -20,7 +20,7 @@ pub struct Entry(Arc<Mutex<Facts>>);
 pub struct Facts {
     /// Where it comes from.
     pub address: Option<IpAddr>,
-    /// Who sent it: the account behind its token, or the one that somebody tried to log in as.
+    /// Who sent it: the account behind its token, or the one of the login that was tried.
     pub account: Option<Arc<Model>>,
     /// The digest of the username in a login, which is often a password that was typed in the wrong field.
     pub username_digest: Option<String>,
