@@ -273,7 +273,9 @@ impl Limiter {
         if matches!(parts.method, Method::GET | Method::HEAD) {
             // Not proven yet: should it turn out to be out of date, the answer is not kept.
             let scope = known.map(|(_, account)| caller::scope(account));
-            shown.extend(topics(parts.uri.path(), scope));
+            let route = parts.extensions.get::<MatchedPath>();
+            let route = route.map_or("", MatchedPath::as_str);
+            shown.extend(topics(route, parts.uri.path(), scope).unwrap_or_default());
         }
         shown
     }
