@@ -5,7 +5,7 @@ pub mod controllers;
 pub mod initializers;
 pub mod models;
 pub mod settings;
+pub mod shared;
 pub mod signals;
-pub mod stores;
 pub mod tasks;
 pub mod views;

@@ -19,7 +19,7 @@ use crate::{
         types::fold,
     },
     settings::Settings,
-    stores::{Stores, budgets::Quota, plugged_in},
+    shared::{SharedState, plugged_in, quotas::Quota},
     transaction,
     views::{
         answer::{NoContent, Representation, Secret},
@@ -68,7 +68,7 @@ async fn login(
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
     let Login { username, password } = login;
-    let digest = plugged_in::<Arc<Stores>>(&ctx)?.digest(&as_counted(&username));
+    let digest = plugged_in::<Arc<SharedState>>(&ctx)?.digest(&as_counted(&username));
     entry.note(|facts| {
         facts.account = None;
         facts.username_digest = Some(digest);
@@ -173,7 +173,7 @@ fn as_counted(username: &str) -> String {
 /// are made at once, no more of them fail than may. It is made in its client's turn, which ends when the
 /// outcome is known: so no attempt is refused for others that have not failed.
 struct Attempt {
-    stores: Arc<Stores>,
+    shared: Arc<SharedState>,
     budgets: Vec<(String, Quota)>,
     /// Who tries it from where: remembered when it succeeds.
     client: String,
@@ -194,7 +194,7 @@ impl Attempt {
         let times = |times: u32| Quota::per(failures.saturating_mul(times), period);
         let username = as_counted(username);
         let client = format!("login from {address} as {username}");
-        let stores = plugged_in::<Arc<Stores>>(ctx)?;
+        let shared = plugged_in::<Arc<SharedState>>(ctx)?;
         let mut budgets = Vec::new();
         if failures > 0 {
             budgets.push((client.clone(), times(1)));
@@ -205,13 +205,13 @@ impl Attempt {
                     budgets.push((format!("login from {network:x}/{bits}"), times(of_network)));
                 }
             }
-            if !stores.remembers(&client).await {
+            if !shared.remembers(&client).await {
                 budgets.push((format!("login as {username}"), times(OF_USERNAME)));
             }
         }
-        match stores.take(&budgets).await {
+        match shared.take(&budgets).await {
             Ok(()) => Ok(Self {
-                stores,
+                shared,
                 budgets,
                 client,
             }),
@@ -221,12 +221,12 @@ impl Attempt {
 
     /// It was none, and whoever made it is known here from now on.
     async fn succeed(self) {
-        self.stores.remember(&self.client).await;
+        self.shared.remember(&self.client).await;
         self.forget().await;
     }
 
     /// It was no failure.
     async fn forget(self) {
-        self.stores.give_back(&self.budgets).await;
+        self.shared.give_back(&self.budgets).await;
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     },
     models::{Topic, transaction::Store},
     settings::Settings,
-    stores::{Stores, counts::Counts, digest::Digest, plugged_in, redis::Redis},
+    shared::{SharedState, digest::Digest, metrics::Metrics, plugged_in, redis::Redis},
     views::answer::Representation,
 };
 
@@ -61,7 +61,7 @@ impl Initializer for Cache {
 pub fn plug_in(ctx: &AppContext) -> Result<()> {
     let settings = Settings::of(ctx)?;
     let ttl = Duration::from_secs(settings.cache.ttl_seconds);
-    let counts = Counts::default();
+    let metrics = Metrics::default();
     let digest = Digest::keyed(&ctx.config.get_jwt_config()?.secret, "names");
     let redis = match settings.redis.url() {
         None => None,
@@ -71,21 +71,21 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
                 &settings.redis.prefix,
                 digest.clone(),
                 ttl,
-                counts.clone(),
+                metrics.clone(),
             )
             .map_err(|error| Error::Message(format!("REDIS_URL: {error}")))?,
         ),
     };
-    let stores = Stores::new(redis, digest, counts);
+    let stores = SharedState::new(redis, digest, metrics);
     let answers = Answers::new(
         settings.cache.max_bytes,
         ttl,
-        stores.counts.clone(),
+        stores.metrics.clone(),
         Representation::size,
     );
     let totals_bytes = TOTALS_BYTES.min(settings.cache.max_bytes);
-    let totals = Totals::new(totals_bytes, ttl, Counts::default(), |_| size_of::<u64>());
-    let accounts = Accounts::new(ACCOUNTS_BYTES, ttl, Counts::default(), |_| 512);
+    let totals = Totals::new(totals_bytes, ttl, Metrics::default(), |_| size_of::<u64>());
+    let accounts = Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512);
     ctx.shared_store.insert(Arc::new(answers));
     ctx.shared_store.insert(Arc::new(totals));
     ctx.shared_store.insert(Arc::new(accounts));
@@ -97,7 +97,7 @@ pub fn plug_in(ctx: &AppContext) -> Result<()> {
 ///
 /// # Errors
 /// When it was not plugged in.
-pub fn stores(ctx: &AppContext) -> Result<Arc<Stores>> {
+pub fn stores(ctx: &AppContext) -> Result<Arc<SharedState>> {
     plugged_in(ctx)
 }
 
@@ -110,7 +110,7 @@ impl Store for AppContext {
         if let Ok(stores) = stores(self) {
             let everything = topics.contains(&Topic::Everything);
             let topics: Vec<_> = topics.into_iter().collect();
-            stores.raise(&topics, everything).await;
+            stores.bump(&topics, everything).await;
         }
     }
 }

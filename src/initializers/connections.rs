@@ -64,7 +64,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
         max_per_address: settings.connections.max_per_address().filter(|_| !proxied),
         guests: Guests::default(),
         patience,
-        refused: stores.counts.refused_connections.clone(),
+        refused: stores.metrics.refused_connections.clone(),
     };
     let mut server = axum_server::from_tcp(listener.into_std()?)?
         .handle(handle.clone())

@@ -34,7 +34,7 @@ impl Initializer for Metrics {
             return Ok(router);
         }
         let mut registry = Registry::with_prefix("boxcar");
-        stores(ctx)?.counts.register(&mut registry);
+        stores(ctx)?.metrics.register(&mut registry);
         let registry = std::sync::Arc::new(registry);
         let figures = move || async move {
             let mut text = String::new();

@@ -1,7 +1,7 @@
 //! Limits how often each client may call each route and method.
 //!
 //! Who is calling is found out here, before anything else: a valid token's account has a budget of its
-//! own, everybody else shares that of their address. A node alone counts accounts with `tower_governor`, and
+//! own, everybody else shares that of their address. A node alone metrics accounts with `tower_governor`, and
 //! addresses, of which one client can have more than fit into memory, where those are forgotten first that
 //! ask least. Nodes that share a Redis count there, in the round trip that also tells which generations are
 //! current.
@@ -51,11 +51,10 @@ use crate::{
         customer_accounts::{Claims, Model, Verifier},
     },
     settings::{OnError, RateLimit, Security, Settings},
-    stores::{
-        Stores,
-        budgets::{Charge, Quota, Tallies, Verdict},
-        generations::Stamp,
-        plugged_in,
+    shared::{
+        SharedState, plugged_in,
+        quotas::{Charge, Decision, LocalQuotas, Quota},
+        versions::Version,
     },
     views::problem::{Kind, Problem, whole_seconds},
 };
@@ -66,7 +65,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// What is left of it.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// How many budgets of accounts a node counts. Each takes some hundred bytes.
+/// How many budgets of accounts a node metrics. Each takes some hundred bytes.
 const MOST_BUDGETS: usize = 100_000;
 
 /// After how many requests the budgets are looked through for those that are full again.
@@ -81,7 +80,7 @@ pub struct RateLimiter {
 /// What stands in the way of every request.
 struct Limiter {
     ctx: AppContext,
-    stores: Arc<Stores>,
+    stores: Arc<SharedState>,
     accounts: Arc<Accounts>,
     verifier: Verifier,
     client_address: ClientAddress,
@@ -91,13 +90,13 @@ struct Limiter {
     login_policy: Option<HeaderValue>,
 }
 
-/// How large budgets are, and who counts them.
+/// How large budgets are, and who metrics them.
 struct Budget {
     settings: RateLimit,
     policy: HeaderValue,
     quota: Quota,
     of_accounts: Counted,
-    of_addresses: Tallies,
+    of_addresses: LocalQuotas,
 }
 
 /// The budgets of many clients, counted by this node.
@@ -164,7 +163,7 @@ impl MiddlewareLayer for RateLimiter {
                 policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
                 quota,
                 of_accounts: Counted::new(quota)?,
-                of_addresses: Tallies::default(),
+                of_addresses: LocalQuotas::default(),
             })
         });
         let limiter = Limiter {
@@ -211,9 +210,9 @@ impl Limiter {
         let charge = shared
             .zip(client)
             .map(|(budget, (client, under))| budget.charge(&BudgetKey::new(client, &parts), under));
-        let (noted, mut verdict) = self.stores.look(&topics, charge.as_ref()).await;
+        let (versions, mut decision) = self.stores.fetch(&topics, charge.as_ref()).await;
         let caller = match &claims {
-            Ok(claims) => caller::authenticated(claims, &noted, &self.ctx).await,
+            Ok(claims) => caller::authenticated(claims, &versions, &self.ctx).await,
             Err(problem) => Err(problem.clone()),
         };
         let client = match &caller {
@@ -222,11 +221,11 @@ impl Limiter {
         };
         let key = BudgetKey::new(client, &parts);
         if let Some(budget) = shared
-            && verdict.is_none()
-            && noted.is_known()
+            && decision.is_none()
+            && versions.is_known()
         {
             let charge = budget.charge(&key, None);
-            (_, verdict) = self.stores.look(&[] as &[Topic], Some(&charge)).await;
+            (_, decision) = self.stores.fetch(&[] as &[Topic], Some(&charge)).await;
         }
         if let Some(entry) = parts.extensions.get::<Entry>() {
             entry.note(|facts| {
@@ -239,19 +238,19 @@ impl Limiter {
         if let Ok(claims) = &claims {
             parts.extensions.insert(Expiry(claims.exp));
         }
-        parts.extensions.insert(noted);
+        parts.extensions.insert(versions);
         let request = Request::from_parts(parts, body);
         match budget {
             None if login => self.answer_login(&key, request, next).await,
             None => next.run(request).await,
-            Some(budget) if shared.is_some() => self.judge(budget, verdict, request, next).await,
+            Some(budget) if shared.is_some() => self.judge(budget, decision, request, next).await,
             Some(budget) => self.answer_counted(budget, key, request, next).await,
         }
     }
 
     /// The account that a token names, where nodes share what they know, if it has called lately and the
     /// token was good then; and the generations that were current.
-    async fn known(&self, claims: &Result<Claims, Problem>) -> Option<(Stamp, Arc<Model>)> {
+    async fn known(&self, claims: &Result<Claims, Problem>) -> Option<(Version, Arc<Model>)> {
         let claims = claims.as_ref().ok().filter(|_| self.stores.is_shared())?;
         let known = self.accounts.peek(&claims.pid).await;
         known.filter(|(_, account)| account.token_version == claims.version)
@@ -262,7 +261,7 @@ impl Limiter {
     fn topics(
         &self,
         claims: &Result<Claims, Problem>,
-        known: Option<&(Stamp, Arc<Model>)>,
+        known: Option<&(Version, Arc<Model>)>,
         parts: &Parts,
     ) -> Vec<Topic> {
         let claims = match claims {
@@ -280,16 +279,16 @@ impl Limiter {
         shown
     }
 
-    /// As the verdict says; without one, as the settings do.
+    /// As the decision says; without one, as the settings do.
     async fn judge(
         &self,
         budget: &Budget,
-        verdict: Option<Verdict>,
+        decision: Option<Decision>,
         request: Request,
         next: Next,
     ) -> Response {
-        let mut response = match verdict {
-            Some(Verdict {
+        let mut response = match decision {
+            Some(Decision {
                 refused_for: Some(wait),
                 ..
             }) => self.refusal(wait),
@@ -298,11 +297,11 @@ impl Limiter {
             }
             _ => next.run(request).await,
         };
-        budget.describe(verdict, &mut response);
+        budget.describe(decision, &mut response);
         response
     }
 
-    /// As this node counts.
+    /// As this node metrics.
     async fn answer_counted(
         &self,
         budget: &Budget,
@@ -311,8 +310,8 @@ impl Limiter {
         next: Next,
     ) -> Response {
         if matches!(key.client, Client::Address(_)) {
-            let verdict = budget.of_addresses.charge(&key.to_string(), budget.quota);
-            return self.judge(budget, Some(verdict), request, next).await;
+            let decision = budget.of_addresses.charge(&key.to_string(), budget.quota);
+            return self.judge(budget, Some(decision), request, next).await;
         }
         request.extensions_mut().insert(key);
         let mut governor = Governor::new(next, &budget.of_accounts.governor()).error_handler(
@@ -337,12 +336,12 @@ impl Limiter {
         if let Some(wait) = wait {
             response = self.refusal(wait);
         }
-        let verdict = Verdict {
+        let decision = Decision {
             remaining,
             full_in: budget.quota.interval * (budget.quota.burst - remaining),
             refused_for: wait,
         };
-        budget.describe(Some(verdict), &mut response);
+        budget.describe(Some(decision), &mut response);
         response
     }
 
@@ -356,17 +355,17 @@ impl Limiter {
         };
         match self.budget.as_ref().filter(|_| !is_free) {
             Some(budget) => {
-                let verdict = if self.stores.is_shared() {
+                let decision = if self.stores.is_shared() {
                     let charge = budget.charge(key, None);
-                    self.stores.look(&[] as &[Topic], Some(&charge)).await.1
+                    self.stores.fetch(&[] as &[Topic], Some(&charge)).await.1
                 } else {
                     let charged = budget.of_addresses.charge(&key.to_string(), budget.quota);
                     Some(charged)
                 };
-                if let Some(wait) = verdict.and_then(|verdict| verdict.refused_for) {
+                if let Some(wait) = decision.and_then(|decision| decision.refused_for) {
                     response = self.refusal(wait);
                 }
-                budget.describe(verdict, &mut response);
+                budget.describe(decision, &mut response);
             }
             None => {
                 if let Some(policy) = self.login_policy.clone() {
@@ -378,7 +377,7 @@ impl Limiter {
     }
 
     fn refusal(&self, wait: Duration) -> Response {
-        self.stores.counts.refusals.inc();
+        self.stores.metrics.refusals.inc();
         Problem::rate_limited(wait).into_response()
     }
 }
@@ -409,7 +408,7 @@ impl Client {
 }
 
 impl Budget {
-    fn charge(&self, key: &BudgetKey, under: Option<Stamp>) -> Charge {
+    fn charge(&self, key: &BudgetKey, under: Option<Version>) -> Charge {
         Charge {
             key: key.to_string(),
             quota: self.quota,
@@ -418,12 +417,12 @@ impl Budget {
     }
 
     /// Tells the client how large its budget is, and what is left of it until when.
-    fn describe(&self, verdict: Option<Verdict>, response: &mut Response) {
+    fn describe(&self, decision: Option<Decision>, response: &mut Response) {
         let headers = response.headers_mut();
         headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
-        let left = verdict.map(|verdict| {
-            let until = verdict.refused_for.unwrap_or(verdict.full_in);
-            let (remaining, seconds) = (verdict.remaining, whole_seconds(until));
+        let left = decision.map(|decision| {
+            let until = decision.refused_for.unwrap_or(decision.full_in);
+            let (remaining, seconds) = (decision.remaining, whole_seconds(until));
             format!("\"default\";r={remaining};t={seconds}")
         });
         if let Some(left) = left.and_then(|left| HeaderValue::try_from(left).ok()) {
@@ -441,7 +440,7 @@ impl Counted {
         })
     }
 
-    /// What counts. Now and then it forgets those whose budget is full again; and everybody when there
+    /// What metrics. Now and then it forgets those whose budget is full again; and everybody when there
     /// are still more than can be remembered: administrators make accounts, not attackers.
     fn governor(&self) -> Arc<Governed> {
         let governor = Arc::clone(&self.governor.read().unwrap_or_else(PoisonError::into_inner));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::http::{Method, StatusCode, header};
 use boxcar::{
     models::{orders, products},
-    stores::{Stores, counts::Counts},
+    shared::{SharedState, metrics::Metrics},
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
 use serde_json::{Value, json};
@@ -31,11 +31,11 @@ async fn whatever_is_written_every_later_get_shows_it() {
 async fn what_is_current_is_answered_from_the_cache() {
     let scene = Scene::open().await;
     scene.read_all(&scene.admin).await;
-    let counts = counts(&scene.shop);
-    let (hits, misses) = (counts.hits.get(), counts.misses.get());
+    let metrics = metrics(&scene.shop);
+    let (hits, misses) = (metrics.hits.get(), metrics.misses.get());
     scene.read_all(&scene.admin).await;
-    assert_eq!(counts.misses.get(), misses);
-    assert_eq!(counts.hits.get(), hits + scene.paths().len() as u64);
+    assert_eq!(metrics.misses.get(), misses);
+    assert_eq!(metrics.hits.get(), hits + scene.paths().len() as u64);
 }
 
 #[tokio::test]
@@ -60,16 +60,16 @@ async fn an_order_leaves_what_it_does_not_concern_in_the_cache() {
     for (who, path) in spared.iter().chain(&spared) {
         who.get(path).await;
     }
-    let counts = counts(shop);
+    let metrics = metrics(shop);
     assert_eq!(
         ada.order(&[(scene.lamp, 1)]).await.status,
         StatusCode::CREATED
     );
-    let misses = counts.misses.get();
+    let misses = metrics.misses.get();
     for (who, path) in &spared {
         who.get(path).await;
     }
-    assert_eq!(counts.misses.get(), misses);
+    assert_eq!(metrics.misses.get(), misses);
 }
 
 #[tokio::test]
@@ -409,7 +409,7 @@ async fn a_cache_without_room_keeps_nothing_and_answers_all_the_same() {
             "Lamp"
         );
     }
-    assert_eq!(counts(&shop).hits.get(), 0);
+    assert_eq!(metrics(&shop).hits.get(), 0);
 }
 
 #[tokio::test]
@@ -438,9 +438,9 @@ async fn figures_are_not_shown_where_they_are_turned_off() {
     answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
 }
 
-fn counts(shop: &Shop) -> Counts {
-    let stores: Arc<Stores> = shop.ctx.shared_store.get().unwrap();
-    stores.counts.clone()
+fn metrics(shop: &Shop) -> Metrics {
+    let shared: Arc<SharedState> = shop.ctx.shared_store.get().unwrap();
+    shared.metrics.clone()
 }
 
 /// A shop with an administrator, two customers with accounts, one without, a lamp and an order.

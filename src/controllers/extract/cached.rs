@@ -12,7 +12,7 @@ use super::conditional::Tags;
 use crate::{
     controllers::{BASE, Context},
     models::{Topic, orders::Scope},
-    stores::{generations::Noted, kept::Kept, plugged_in},
+    shared::{cache::VersionedCache, plugged_in, versions::VersionSnapshot},
     views::{
         answer::Representation,
         problem::{Kind, Problem},
@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// The answers that this node keeps.
-pub type Answers = Kept<Representation>;
+pub type Answers = VersionedCache<Representation>;
 
 /// How many rows lists have, as this node counted them.
-pub type Totals = Kept<u64>;
+pub type Totals = VersionedCache<u64>;
 
 /// Who may be shown the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Audience {
 pub struct Cached {
     answers: Arc<Answers>,
     totals: Arc<Totals>,
-    noted: Noted,
+    versions: VersionSnapshot,
     route: Option<MatchedPath>,
     uri: Uri,
     if_none_match: Option<Tags>,
@@ -94,10 +94,10 @@ impl Cached {
         };
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
         let topics = topics(route, self.uri.path(), Some(scope));
-        let stamp = topics.and_then(|topics| self.noted.stamp(&topics));
+        let version = topics.and_then(|topics| self.versions.version(&topics));
         let path_and_query = self.uri.path_and_query().map_or("", |whole| whole.as_str());
         let key = format!("{audience} {path_and_query}");
-        let answer = self.answers.get_or_make(&key, stamp, make).await?;
+        let answer = self.answers.get_or_insert_with(&key, version, make).await?;
         if self
             .if_match
             .as_ref()
@@ -128,8 +128,8 @@ impl Cached {
         F: Future<Output = Result<u64, Problem>> + Send,
     {
         let key = format!("{} {filter:?}", self.uri.path());
-        let stamp = self.noted.stamp(&[topic]);
-        self.totals.get_or_make(&key, stamp, count).await
+        let version = self.versions.version(&[topic]);
+        self.totals.get_or_insert_with(&key, version, count).await
     }
 }
 
@@ -160,12 +160,12 @@ impl FromRequestParts<Context> for Cached {
         Ok(Self {
             answers: plugged_in(ctx)?,
             totals: plugged_in(ctx)?,
-            // Whoever comes without has noted nothing, and is answered from the database.
-            noted: parts
+            // A request that comes without is answered from the database.
+            versions: parts
                 .extensions
                 .get()
                 .cloned()
-                .unwrap_or_else(Noted::nothing),
+                .unwrap_or_else(VersionSnapshot::unknown),
             route: parts.extensions.get().cloned(),
             uri: parts.uri.clone(),
             if_none_match: Tags::of(&parts.headers, &header::IF_NONE_MATCH),

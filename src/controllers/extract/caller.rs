@@ -17,12 +17,12 @@ use crate::{
         orders::Scope,
         types::Role,
     },
-    stores::{generations::Noted, kept::Kept, plugged_in},
+    shared::{cache::VersionedCache, plugged_in, versions::VersionSnapshot},
     views::problem::{Kind, Problem},
 };
 
 /// The accounts that have called lately, by their `pid`.
-pub type Accounts = Kept<Arc<Model>>;
+pub type Accounts = VersionedCache<Arc<Model>>;
 
 /// Who the request's token proves its sender to be, found out before any handler runs.
 #[derive(Clone, Debug)]
@@ -69,13 +69,13 @@ pub fn claims(headers: &HeaderMap, verifier: &Verifier) -> Result<Claims, Proble
 /// 401 `unauthenticated`; 503 when the database does not answer.
 pub async fn authenticated(
     claims: &Claims,
-    noted: &Noted,
+    versions: &VersionSnapshot,
     ctx: &AppContext,
 ) -> Result<Arc<Model>, Problem> {
     let accounts: Arc<Accounts> = plugged_in(ctx)?;
-    let stamp = noted.stamp(&[Topic::Login(claims.pid.clone())]);
+    let version = versions.version(&[Topic::Login(claims.pid.clone())]);
     let account = accounts
-        .get_or_make(&claims.pid, stamp, || async {
+        .get_or_insert_with(&claims.pid, version, || async {
             match Model::find_by_pid(&ctx.db, &claims.pid).await {
                 Err(Error::NotFound) => Err(refused()),
                 Err(error) => Err(error.into()),

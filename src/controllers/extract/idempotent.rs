@@ -21,7 +21,7 @@ use crate::{
         self,
         idempotency_keys::{Claim, RequestKey, Running},
     },
-    stores::plugged_in,
+    shared::plugged_in,
     views::{
         fields::FromFields,
         problem::{Kind, Problem},

@@ -1,15 +1,15 @@
-//! What nodes share through Redis: which generations are current, and budgets.
+//! What nodes share through Redis: which versions are current, and budgets.
 //!
-//! **A number that is missing** is replaced by a new one, whether a writer has removed it, which is how
-//! generations are raised, or Redis has: when it was restarted, ran full, or its time was over. Numbers
-//! are random: none comes back that was used before.
+//! **A version that is missing** is replaced by a new one, whether a writer has removed it, which is how
+//! versions are bumped, or Redis has: when it was restarted, ran full, or its time was over. They are
+//! random numbers: none comes back that was used before.
 //!
-//! **An outage.** When Redis does not answer, the node does without: nothing that was kept is trusted,
-//! and budgets are as the settings say. A writer who could not raise a generation has waited for
-//! [`PATIENCE`], in which nobody was answered; and whoever was not answered for [`SILENCE`], which is
-//! shorter, trusts nothing that was kept before. A node that has no requests asks all the same, every
-//! [`BEAT`], so that its silence means something. So whatever was written while Redis was away, no node
-//! shows an older state when it is back.
+//! **An outage.** When Redis does not answer, the node does without: no answer that was kept is trusted,
+//! and budgets are as the settings say. A writer who could not bump a version has waited for
+//! [`RESPONSE_TIMEOUT`], in which no node was answered; and a node that was not answered for
+//! [`STALE_AFTER`], which is shorter, trusts no answer that was kept before. A node that has no requests
+//! asks all the same, every [`HEARTBEAT`], so that its silence means something. So whatever was written
+//! while Redis was away, no node shows an older state when it is back.
 //!
 //! What this cannot see is a Redis that answers some nodes and not others: what those write who are cut
 //! off shows at the others when their answers' time is over.
@@ -29,45 +29,74 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Name,
-    budgets::{Charge, Quota, Verdict},
-    counts::Counts,
     digest::Digest,
-    generations::{Noted, Stamp},
+    metrics::Metrics,
+    quotas::{Charge, Decision, Quota},
+    versions::{Version, VersionSnapshot},
 };
 
 /// How long Redis may take to answer. A request is not held up for longer.
-const PATIENCE: Duration = Duration::from_millis(500);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// After how long without an answer nothing is trusted that was kept before.
-const SILENCE: Duration = Duration::from_millis(400);
+/// After how long without an answer no answer is trusted that was kept before.
+const STALE_AFTER: Duration = Duration::from_millis(400);
 
 /// How often Redis is asked at least.
-const BEAT: Duration = Duration::from_millis(100);
+const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// How long a node leaves Redis alone that did not answer. Only writes ask at once.
-const REST: Duration = Duration::from_millis(250);
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 
-/// What each script reads a budget with: when it will be full again, between now and the time that a whole
-/// one takes. What is no such moment (`nan`, an infinity, another type) does not end the limit: it counts as
-/// a full budget or as one that is used up, and is replaced.
-const READ: &str = r"
-local function read(budget, now, latest)
+/// What every script begins with.
+///
+/// `read` tells when a budget will be full again, between now and the time that a whole one takes. What is
+/// no such moment (`nan`, an infinity, another type) does not end the limit: it counts as a full budget or as
+/// one that is used up, and is replaced.
+///
+/// `take` takes one from each of the budgets, or from none of them, and answers the longest wait and when
+/// the last will be full again. Their intervals and bursts are by turns in ARGV, behind `first`.
+const BUDGETS: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local function write(budget, full_at)
+  redis.call('SET', budget, string.format('%.0f', full_at),
+    'PX', string.format('%.0f', math.ceil((full_at - now) / 1000)))
+end
+
+local function read(budget, latest)
   local full_at = tonumber(redis.pcall('GET', budget)) or now
   if full_at > latest then
     full_at = latest
-    redis.call('SET', budget, string.format('%.0f', full_at),
-      'PX', string.format('%.0f', math.ceil((full_at - now) / 1000)))
+    write(budget, full_at)
   end
   if full_at > now then return full_at end
   return now
 end
+
+local function take(budgets, first)
+  local wait, full_at, next_full_at = 0, now, {}
+  for i, budget in ipairs(budgets) do
+    local interval, burst = tonumber(ARGV[first + 2 * i - 1]), tonumber(ARGV[first + 2 * i])
+    full_at = read(budget, now + burst * interval)
+    next_full_at[i] = full_at + interval
+    wait = math.max(wait, next_full_at[i] - burst * interval - now)
+  end
+  if wait == 0 then
+    for i, budget in ipairs(budgets) do
+      full_at = next_full_at[i]
+      write(budget, full_at)
+    end
+  end
+  return string.format('%.0f', wait), string.format('%.0f', full_at - now)
+end
 ";
 
-/// Answers the current numbers of KEYS, the first ARGV[1] of them, making those that are missing; then
-/// takes one from the budget that is the last key, if there is one more.
+/// Answers the current versions of KEYS, the first ARGV[1] of them, making those that are missing; then
+/// takes one from the budget that is the last key, if there is one more, with ARGV[4] and ARGV[5].
 ///
-/// The numbers from ARGV[6] on are those that the first KEYS have to have: otherwise nothing is taken.
-const LOOK: &str = r"
+/// The numbers from ARGV[6] on are the versions that the first KEYS have to have: otherwise none is taken.
+const FETCH: &str = r"
 local answer, proven = {}, true
 for i = 1, tonumber(ARGV[1]) do
   local number = redis.call('GETEX', KEYS[i], 'PX', ARGV[3])
@@ -80,52 +109,21 @@ for i = 1, tonumber(ARGV[1]) do
 end
 local budget = KEYS[tonumber(ARGV[1]) + 1]
 if budget and proven then
-  local time = redis.call('TIME')
-  local now = time[1] * 1000000 + time[2]
-  local interval, burst = tonumber(ARGV[4]), tonumber(ARGV[5])
-  local full_at = read(budget, now, now + burst * interval)
-  local next_full_at = full_at + interval
-  local wait = next_full_at - burst * interval - now
-  if wait > 0 then
-    answer[#answer + 1] = string.format('%.0f', wait)
-  else
-    redis.call('SET', budget, string.format('%.0f', next_full_at),
-      'PX', string.format('%.0f', math.ceil((next_full_at - now) / 1000)))
-    answer[#answer + 1] = '0'
-    full_at = next_full_at
-  end
-  answer[#answer + 1] = string.format('%.0f', full_at - now)
+  answer[#answer + 1], answer[#answer + 2] = take({ budget }, 3)
 end
 return answer
 ";
 
-/// Takes one from every budget in KEYS, or from none: the longest wait comes back. ARGV are their
-/// intervals and bursts by turns.
+/// Takes one from every budget in KEYS, or from none: the longest wait comes back.
 const TAKE: &str = r"
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local wait, next_full_at = 0, {}
-for i, key in ipairs(KEYS) do
-  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  next_full_at[i] = read(key, now, now + burst * interval) + interval
-  wait = math.max(wait, next_full_at[i] - burst * interval - now)
-end
-if wait == 0 then
-  for i, key in ipairs(KEYS) do
-    redis.call('SET', key, string.format('%.0f', next_full_at[i]),
-      'PX', string.format('%.0f', math.ceil((next_full_at[i] - now) / 1000)))
-  end
-end
-return string.format('%.0f', wait)
+return (take(KEYS, 0))
 ";
 
 /// Gives one back to every budget in KEYS. ARGV are their intervals and bursts by turns.
 const GIVE_BACK: &str = r"
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
 for i, key in ipairs(KEYS) do
   local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local full_at = read(key, now, now + burst * interval)
+  local full_at = read(key, now + burst * interval)
   if full_at > now then
     redis.call('SET', key, string.format('%.0f', full_at - interval), 'KEEPTTL')
   end
@@ -140,11 +138,11 @@ pub struct Redis {
     prefix: String,
     /// What names budgets: usernames and addresses must not be readable there.
     digest: Digest,
-    /// How long a number outlives its last use: longer than anything is kept under it.
+    /// How long a version outlives its last use: longer than anything is kept under it.
     lifetime: Duration,
-    counts: Counts,
+    metrics: Metrics,
     link: Mutex<Link>,
-    /// Held by whoever tries to connect.
+    /// Held while a connection is tried.
     trying: tokio::sync::Mutex<Tries>,
     tries_begun: AtomicU64,
     scripts: Scripts,
@@ -161,7 +159,7 @@ struct Heard {
 
 #[derive(Debug)]
 struct Scripts {
-    look: Script,
+    fetch: Script,
     take: Script,
     give_back: Script,
 }
@@ -190,7 +188,7 @@ impl Redis {
         prefix: &str,
         digest: Digest,
         ttl: Duration,
-        counts: Counts,
+        metrics: Metrics,
     ) -> RedisResult<Arc<Self>> {
         let client = Client::open(url)?;
         Ok(Arc::new_cyclic(|this| Self {
@@ -198,14 +196,14 @@ impl Redis {
             prefix: prefix.to_owned(),
             digest,
             lifetime: ttl * 2 + Duration::from_secs(1),
-            counts,
+            metrics,
             link: Mutex::new(Link::down()),
             trying: tokio::sync::Mutex::default(),
             tries_begun: AtomicU64::new(0),
             scripts: Scripts {
-                look: Script::new(&[READ, LOOK].concat()),
-                take: Script::new(&[READ, TAKE].concat()),
-                give_back: Script::new(&[READ, GIVE_BACK].concat()),
+                fetch: Script::new(&[BUDGETS, FETCH].concat()),
+                take: Script::new(&[BUDGETS, TAKE].concat()),
+                give_back: Script::new(&[BUDGETS, GIVE_BACK].concat()),
             },
             heard: Mutex::new(Heard {
                 at: Instant::now(),
@@ -215,18 +213,18 @@ impl Redis {
         }))
     }
 
-    /// The current numbers of the names, and what the budget says: one round trip. Nothing when Redis
-    /// does not answer.
-    pub async fn look<N: Name>(
+    /// The current versions of the names, and what the budget says: one round trip. `None` when Redis does
+    /// not answer.
+    pub async fn fetch<N: Name>(
         &self,
         names: &[N],
         charge: Option<&Charge>,
-    ) -> Option<(Noted, Option<Verdict>)> {
+    ) -> Option<(VersionSnapshot, Option<Decision>)> {
         let (mut connection, link) = self.connection(false).await?;
-        let mut invocation = self.scripts.look.prepare_invoke();
+        let mut invocation = self.scripts.fetch.prepare_invoke();
         invocation.key(self.everything());
         for name in names {
-            invocation.key(self.generation(name));
+            invocation.key(self.version(name));
         }
         invocation
             .arg(names.len() + 1)
@@ -235,71 +233,65 @@ impl Redis {
         if let Some(Charge { key, quota, under }) = charge {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval)).arg(quota.burst);
-            for number in under.iter().flat_map(Stamp::shared) {
+            for number in under.iter().flat_map(Version::shared) {
                 invocation.arg(number);
             }
         }
         let (answer, silences): (Vec<u64>, _) = self
-            .settled(link, invocation.invoke_async(&mut connection))
+            .reply(link, invocation.invoke_async(&mut connection))
             .await?;
         let mut answer = answer.into_iter();
         let everything = [answer.next()?, silences];
-        let noted = Noted::shared(everything, names.iter().zip(answer.by_ref()));
-        let verdict = charge.and_then(|Charge { quota, .. }| {
+        let versions = VersionSnapshot::shared(everything, names.iter().zip(answer.by_ref()));
+        let decision = charge.and_then(|Charge { quota, .. }| {
             let [wait, full_in] = [answer.next()?, answer.next()?].map(Duration::from_micros);
             let refused_for = (!wait.is_zero()).then_some(wait);
-            Some(Verdict::new(*quota, full_in, refused_for))
+            Some(Decision::new(*quota, full_in, refused_for))
         });
-        Some((noted, verdict))
+        Some((versions, decision))
     }
 
-    /// Removes the numbers of the names, or that of everything. When the connection is dead a new one is
-    /// made at once, which declares everything outdated: Redis may be back, and other nodes with it.
-    pub async fn raise(&self, names: &[impl Name], everything: bool) {
+    /// Removes the versions of the names, and that of everything if that has changed. When the connection is
+    /// dead a new one is made at once, which declares everything outdated: Redis may be back, and other nodes
+    /// with it.
+    pub async fn bump(&self, names: &[impl Name], everything: bool) {
         let Some((mut connection, link)) = self.connection(true).await else {
             return;
         };
-        let mut keys: Vec<_> = names.iter().map(|name| self.generation(name)).collect();
+        let mut keys: Vec<_> = names.iter().map(|name| self.version(name)).collect();
         keys.extend(everything.then(|| self.everything()));
         let mut removal = redis::cmd("DEL");
         removal.arg(keys);
-        let raised = self.settled(link, removal.exec_async(&mut connection));
-        if raised.await.is_none() {
+        let bumped = self.reply(link, removal.exec_async(&mut connection));
+        if bumped.await.is_none() {
             self.connection(true).await;
         }
     }
 
-    /// Takes one from each budget or from none; nothing when Redis does not answer.
+    /// Takes one from each budget or from none; `None` when Redis does not answer.
     pub async fn take(&self, budgets: &[(String, Quota)]) -> Option<Result<(), Duration>> {
-        let (mut connection, link) = self.connection(false).await?;
-        let mut invocation = self.scripts.take.prepare_invoke();
-        for (key, quota) in budgets {
-            invocation.key(self.budget(key));
-            invocation.arg(micros(quota.interval)).arg(quota.burst);
-        }
-        let (wait, _): (u64, _) = self
-            .settled(link, invocation.invoke_async(&mut connection))
-            .await?;
+        let wait = self.run(&self.scripts.take, budgets).await?;
         Some(match wait {
             0 => Ok(()),
             wait => Err(Duration::from_micros(wait)),
         })
     }
 
-    /// Gives one back to each budget. Answers whether Redis did.
+    /// Gives one back to each budget, and tells whether Redis did.
     pub async fn give_back(&self, budgets: &[(String, Quota)]) -> bool {
-        let Some((mut connection, link)) = self.connection(false).await else {
-            return false;
-        };
-        let mut invocation = self.scripts.give_back.prepare_invoke();
+        self.run(&self.scripts.give_back, budgets).await.is_some()
+    }
+
+    async fn run(&self, script: &Script, budgets: &[(String, Quota)]) -> Option<u64> {
+        let (mut connection, link) = self.connection(false).await?;
+        let mut invocation = script.prepare_invoke();
         for (key, quota) in budgets {
             invocation.key(self.budget(key));
             invocation.arg(micros(quota.interval)).arg(quota.burst);
         }
-        let given: Option<(u64, _)> = self
-            .settled(link, invocation.invoke_async(&mut connection))
-            .await;
-        given.is_some()
+        let answer = invocation.invoke_async(&mut connection);
+        let (number, _) = self.reply(link, answer).await?;
+        Some(number)
     }
 
     /// Remembers the name for that long.
@@ -308,17 +300,17 @@ impl Redis {
             let mut memory = redis::cmd("SET");
             memory.arg(self.memory(name)).arg(1);
             memory.arg("PX").arg(millis(time));
-            self.settled(link, memory.exec_async(&mut connection)).await;
+            self.reply(link, memory.exec_async(&mut connection)).await;
         }
     }
 
-    /// Whether the name is remembered; nothing when Redis does not answer.
+    /// Whether the name is remembered; `None` when Redis does not answer.
     pub async fn remembers(&self, name: &str) -> Option<bool> {
         let (mut connection, link) = self.connection(false).await?;
         let mut question = redis::cmd("EXISTS");
         question.arg(self.memory(name));
         let answer = question.query_async(&mut connection);
-        let (remembered, _) = self.settled(link, answer).await?;
+        let (remembered, _) = self.reply(link, answer).await?;
         Some(remembered)
     }
 
@@ -335,8 +327,8 @@ impl Redis {
         format!("{}:everything", self.prefix)
     }
 
-    fn generation(&self, name: &impl Name) -> String {
-        format!("{}:generation:{name}", self.prefix)
+    fn version(&self, name: &impl Name) -> String {
+        format!("{}:version:{name}", self.prefix)
     }
 
     fn budget(&self, key: &str) -> String {
@@ -349,17 +341,17 @@ impl Redis {
 
     /// What Redis answered, and how often it has been silent before. When it did not answer, the
     /// connection is given up.
-    async fn settled<T>(
+    async fn reply<T>(
         &self,
         link: u64,
         answer: impl Future<Output = RedisResult<T>>,
     ) -> Option<(T, u64)> {
-        let why = match timeout(PATIENCE, answer).await {
+        let why = match timeout(RESPONSE_TIMEOUT, answer).await {
             Ok(Ok(answer)) => return Some((answer, self.hear(false))),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+            Err(_) => format!("no answer within {RESPONSE_TIMEOUT:?}"),
         };
-        self.counts.errors.inc();
+        self.metrics.errors.inc();
         let mut current = self.current();
         if matches!(*current, Link::Up(_, up) if up == link) {
             *current = Link::down();
@@ -370,7 +362,7 @@ impl Redis {
     }
 
     /// The connection, and which one it is. Without one, a reader has another made, unless that was in
-    /// vain just now, or somebody is trying again; a writer does not give up before an attempt has failed that was
+    /// vain just now, or another request tries again; a writer does not give up before an attempt has failed that was
     /// begun after it came, because what it has to say outdates what others keep.
     async fn connection(&self, writing: bool) -> Option<(MultiplexedConnection, u64)> {
         let now = self.current().clone();
@@ -394,25 +386,25 @@ impl Redis {
             return None;
         }
         let link = self.tries_begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let connected = timeout(PATIENCE, self.connect()).await;
+        let connected = timeout(RESPONSE_TIMEOUT, self.connect()).await;
         tries.0 = link;
         let outcome = match connected {
             Ok(Ok(connection)) => {
                 self.hear(true);
                 *self.current() = Link::Up(connection.clone(), link);
                 // It only listens: nothing is lost with it when the process ends.
-                tokio::spawn(beat(Weak::clone(&self.this), link));
+                tokio::spawn(heartbeat(Weak::clone(&self.this), link));
                 tracing::info!("Redis answers");
                 Some((connection, link))
             }
             failed => {
                 *self.current() = Link::Down {
-                    until: Instant::now() + REST,
+                    until: Instant::now() + RECONNECT_DELAY,
                     tried: true,
                 };
-                self.counts.errors.inc();
+                self.metrics.errors.inc();
                 let why = failed.map_or_else(
-                    |_| format!("no answer within {PATIENCE:?}"),
+                    |_| format!("no answer within {RESPONSE_TIMEOUT:?}"),
                     |error| error.map_or_else(|error| error.to_string(), |_| String::new()),
                 );
                 tracing::debug!(%why, "Redis is still away");
@@ -425,12 +417,12 @@ impl Redis {
 
     /// A new connection, behind which everything is outdated.
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let patience = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
+        let timeouts = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let mut connection = self
             .client
-            .get_multiplexed_async_connection_with_config(&patience)
+            .get_multiplexed_async_connection_with_config(&timeouts)
             .await?;
         redis::cmd("DEL")
             .arg(self.everything())
@@ -439,11 +431,11 @@ impl Redis {
         Ok(connection)
     }
 
-    /// Redis was heard just now. Answers how often it has been silent before.
+    /// Redis was heard just now. Tells how often it has been silent before.
     fn hear(&self, first: bool) -> u64 {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if first || now.duration_since(heard.at) > SILENCE {
+        if first || now.duration_since(heard.at) > STALE_AFTER {
             heard.silences += 1;
         }
         heard.at = now;
@@ -465,9 +457,9 @@ impl Link {
 }
 
 /// Asks Redis now and then, as long as that connection is the current one.
-async fn beat(redis: Weak<Redis>, link: u64) {
+async fn heartbeat(redis: Weak<Redis>, link: u64) {
     loop {
-        sleep(BEAT).await;
+        sleep(HEARTBEAT).await;
         let Some(redis) = redis.upgrade() else {
             return;
         };
@@ -475,7 +467,7 @@ async fn beat(redis: Weak<Redis>, link: u64) {
         match now {
             Link::Up(mut connection, up) if up == link => {
                 let ping = redis::cmd("PING");
-                redis.settled(link, ping.exec_async(&mut connection)).await;
+                redis.reply(link, ping.exec_async(&mut connection)).await;
             }
             _ => return,
         }

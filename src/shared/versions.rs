@@ -1,8 +1,8 @@
-//! Generations: numbers that say which state of something is the current one.
+//! Versions: numbers that say which state of something is the current one.
 //!
-//! A reader notes them before it asks the database and keeps its answer under what it noted. A writer
-//! raises them after its commit and before it answers. So an answer made from an older state stands
-//! under numbers that nobody asks for any more, however the two have raced.
+//! A reader takes a snapshot of them before it asks the database, and keeps its answer under that. A writer
+//! bumps them after its commit and before it answers. So an answer made from an older state stands under
+//! numbers that are not asked for any more, however the two have raced.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -20,33 +20,33 @@ const SLOTS: usize = 1 << 16;
 /// The numbers of one node that keeps to itself. However many names there are, they take half a
 /// mebibyte.
 #[derive(Debug)]
-pub struct Generations {
+pub struct Versions {
     slots: Box<[AtomicU64]>,
     everything: AtomicU64,
 }
 
 /// The numbers that an answer was made under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp(Box<[u64]>);
+pub struct Version(Box<[u64]>);
 
 /// The numbers that were current when a request began.
 #[derive(Clone, Debug)]
-pub struct Noted(Source);
+pub struct VersionSnapshot(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
     /// They cost nothing to read: whichever is asked for.
-    Here(Arc<Generations>),
+    Local(Arc<Versions>),
     /// Those that were asked for, by the hash of their name, and the numbers of everything.
     Shared {
         everything: [u64; 2],
         numbers: Vec<(u64, u64)>,
     },
-    /// Nobody knows: nothing that was kept may be trusted.
-    Nothing,
+    /// They are not known: no answer that was kept may be trusted.
+    Unknown,
 }
 
-impl Default for Generations {
+impl Default for Versions {
     fn default() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -55,9 +55,9 @@ impl Default for Generations {
     }
 }
 
-impl Generations {
-    /// Makes everything that was noted of these names outdated.
-    pub fn raise(&self, names: &[impl Name], everything: bool) {
+impl Versions {
+    /// Outdates everything that was kept of these names.
+    pub fn bump(&self, names: &[impl Name], everything: bool) {
         if everything {
             self.everything.fetch_add(1, Ordering::SeqCst);
         }
@@ -73,8 +73,8 @@ impl Generations {
     }
 }
 
-impl Stamp {
-    /// The numbers that nodes share, in the order of [`Noted::shared`]: of everything, then of each name.
+impl Version {
+    /// The numbers that nodes share, in the order of [`VersionSnapshot::shared`]: of everything, then of each name.
     pub(super) fn shared(&self) -> impl Iterator<Item = u64> {
         let ours = 1;
         let numbers = self.0.iter().enumerate();
@@ -82,17 +82,17 @@ impl Stamp {
     }
 }
 
-impl Noted {
+impl VersionSnapshot {
     /// Whether anything that was kept may be trusted.
     #[must_use]
     pub const fn is_known(&self) -> bool {
-        !matches!(self.0, Source::Nothing)
+        !matches!(self.0, Source::Unknown)
     }
 
     /// The numbers of this node.
     #[must_use]
-    pub const fn here(generations: Arc<Generations>) -> Self {
-        Self(Source::Here(generations))
+    pub const fn local(versions: Arc<Versions>) -> Self {
+        Self(Source::Local(versions))
     }
 
     /// Numbers that all nodes share: those of everything, and those of some names.
@@ -109,20 +109,20 @@ impl Noted {
         })
     }
 
-    /// Nothing is known.
+    /// No version is known.
     #[must_use]
-    pub const fn nothing() -> Self {
-        Self(Source::Nothing)
+    pub const fn unknown() -> Self {
+        Self(Source::Unknown)
     }
 
     /// What an answer that shows these has to be kept under, unless their numbers are not known.
     #[must_use]
-    pub fn stamp(&self, names: &[impl Name]) -> Option<Stamp> {
-        let stamp: Option<Box<[u64]>> = match &self.0 {
-            Source::Nothing => None,
-            Source::Here(generations) => {
-                let everything = &generations.everything;
-                let slots = names.iter().map(|name| generations.slot(name));
+    pub fn version(&self, names: &[impl Name]) -> Option<Version> {
+        let version: Option<Box<[u64]>> = match &self.0 {
+            Source::Unknown => None,
+            Source::Local(versions) => {
+                let everything = &versions.everything;
+                let slots = names.iter().map(|name| versions.slot(name));
                 Some(
                     std::iter::once(everything)
                         .chain(slots)
@@ -143,11 +143,11 @@ impl Noted {
                 }))
                 .collect(),
         };
-        stamp.map(Stamp)
+        version.map(Version)
     }
 }
 
-/// Without a random key: nobody gains from names that share a slot.
+/// Without a random key: there is no gain in names that share a slot.
 fn hash(name: &impl Name) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(name)
 }
@@ -157,39 +157,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_raise_outdates_its_name_alone() {
-        let generations = Arc::<Generations>::default();
-        let noted = Noted::here(Arc::clone(&generations));
-        let (tea, cake) = (noted.stamp(&["tea"]), noted.stamp(&["cake"]));
-        generations.raise(&["tea"], false);
-        assert_ne!(noted.stamp(&["tea"]), tea);
-        assert_eq!(noted.stamp(&["cake"]), cake);
-        assert_ne!(noted.stamp(&["cake", "tea"]), noted.stamp(&["cake"]));
-    }
-
-    #[test]
-    fn a_raise_of_everything_outdates_every_name() {
-        let generations = Arc::<Generations>::default();
-        let noted = Noted::here(Arc::clone(&generations));
-        let before = noted.stamp(&["tea"]);
-        generations.raise(&[] as &[&str], true);
-        assert_ne!(noted.stamp(&["tea"]), before);
-    }
-
-    #[test]
-    fn names_that_were_not_noted_have_no_stamp() {
-        let noted = Noted::shared([7, 0], [("tea", 1)]);
-        assert!(noted.stamp(&["tea"]).is_some());
-        assert_eq!(noted.stamp(&["tea", "cake"]), None);
-        assert_eq!(Noted::nothing().stamp(&["tea"]), None);
-    }
-
-    #[test]
-    fn another_state_of_everything_is_another_stamp() {
-        let (one, other) = (
-            Noted::shared([7, 0], [("tea", 1)]),
-            Noted::shared([8, 0], [("tea", 1)]),
+    fn a_bump_outdates_its_name_alone() {
+        let versions = Arc::<Versions>::default();
+        let snapshot = VersionSnapshot::local(Arc::clone(&versions));
+        let (tea, cake) = (snapshot.version(&["tea"]), snapshot.version(&["cake"]));
+        versions.bump(&["tea"], false);
+        assert_ne!(snapshot.version(&["tea"]), tea);
+        assert_eq!(snapshot.version(&["cake"]), cake);
+        assert_ne!(
+            snapshot.version(&["cake", "tea"]),
+            snapshot.version(&["cake"])
         );
-        assert_ne!(one.stamp(&["tea"]), other.stamp(&["tea"]));
+    }
+
+    #[test]
+    fn a_bump_of_everything_outdates_every_name() {
+        let versions = Arc::<Versions>::default();
+        let snapshot = VersionSnapshot::local(Arc::clone(&versions));
+        let before = snapshot.version(&["tea"]);
+        versions.bump(&[] as &[&str], true);
+        assert_ne!(snapshot.version(&["tea"]), before);
+    }
+
+    #[test]
+    fn names_that_were_not_asked_for_have_no_version() {
+        let snapshot = VersionSnapshot::shared([7, 0], [("tea", 1)]);
+        assert!(snapshot.version(&["tea"]).is_some());
+        assert_eq!(snapshot.version(&["tea", "cake"]), None);
+        assert_eq!(VersionSnapshot::unknown().version(&["tea"]), None);
+    }
+
+    #[test]
+    fn another_state_of_everything_is_another_version() {
+        let (one, other) = (
+            VersionSnapshot::shared([7, 0], [("tea", 1)]),
+            VersionSnapshot::shared([8, 0], [("tea", 1)]),
+        );
+        assert_ne!(one.version(&["tea"]), other.version(&["tea"]));
     }
 }

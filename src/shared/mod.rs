@@ -1,17 +1,17 @@
 //! What nodes share: in memory for one of them alone, in Redis for several.
 //!
-//! That is which state of the store is the current one ([`generations`]), and what clients have used of
-//! their budgets ([`budgets`]). Answers themselves are kept by each node ([`kept`]): they are only found
-//! while they are current.
+//! That is which version of everything is the current one ([`versions`]), and what clients have used of
+//! their budgets ([`quotas`]). Answers themselves stay with the node that made them ([`cache`]): they are
+//! only found while they are current.
 //!
 //! Nothing here knows what the store sells, or HTTP.
 
-pub mod budgets;
-pub mod counts;
+pub mod cache;
 pub mod digest;
-pub mod generations;
-pub mod kept;
+pub mod metrics;
+pub mod quotas;
 pub mod redis;
+pub mod versions;
 
 use std::{fmt::Display, hash::Hash, sync::Arc, time::Duration};
 
@@ -19,11 +19,11 @@ use loco_rs::{Error, app::AppContext};
 use moka::sync::Cache;
 
 use self::{
-    budgets::{Charge, Quota, Tallies, Verdict},
-    counts::Counts,
     digest::Digest,
-    generations::{Generations, Noted},
+    metrics::Metrics,
+    quotas::{Charge, Decision, LocalQuotas, Quota},
     redis::Redis,
+    versions::{VersionSnapshot, Versions},
 };
 
 /// What was plugged in when the server started.
@@ -40,75 +40,79 @@ pub fn plugged_in<T: Clone + Send + Sync + 'static>(ctx: &AppContext) -> Result<
 pub const MEMORY: Duration = Duration::from_hours(30 * 24);
 
 /// How many names a node remembers at most.
-const MOST_REMEMBERED: u64 = 100_000;
+const MAX_REMEMBERED: u64 = 100_000;
 
-/// What a generation belongs to.
+/// What a version belongs to.
 pub trait Name: Hash + Display + Sync {}
 
 impl<T: Hash + Display + Sync> Name for T {}
 
 /// What this node knows and what it shares.
 #[derive(Debug)]
-pub struct Stores {
-    generations: Arc<Generations>,
-    failures: Tallies,
+pub struct SharedState {
+    versions: Arc<Versions>,
+    failures: LocalQuotas,
     memory: Cache<String, ()>,
     digest: Digest,
     redis: Option<Arc<Redis>>,
     /// How often what happened.
-    pub counts: Counts,
+    pub metrics: Metrics,
 }
 
-impl Stores {
+impl SharedState {
     /// A node that keeps to itself; or shares with the others, when there is a Redis. What must not be
     /// read is named by the digest.
     #[must_use]
-    pub fn new(redis: Option<Arc<Redis>>, digest: Digest, counts: Counts) -> Self {
+    pub fn new(redis: Option<Arc<Redis>>, digest: Digest, metrics: Metrics) -> Self {
         Self {
-            generations: Arc::default(),
-            failures: Tallies::default(),
+            versions: Arc::default(),
+            failures: LocalQuotas::default(),
             memory: Cache::builder()
-                .max_capacity(MOST_REMEMBERED)
+                .max_capacity(MAX_REMEMBERED)
                 .time_to_live(MEMORY)
                 .build(),
             digest,
             redis,
-            counts,
+            metrics,
         }
     }
 
-    /// Whether budgets are counted here, for all nodes.
+    /// Whether there is a Redis, in which budgets are counted for all nodes.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         self.redis.is_some()
     }
 
-    /// What a request has to know before it begins: which generations are current, and, where budgets
-    /// are shared, whether its budget allows it. One round trip at most.
-    pub async fn look(
+    /// What a request has to know before it begins: which versions are current, and, where budgets are
+    /// shared, whether its budget allows it. One round trip at most.
+    pub async fn fetch(
         &self,
         names: &[impl Name],
         charge: Option<&Charge>,
-    ) -> (Noted, Option<Verdict>) {
+    ) -> (VersionSnapshot, Option<Decision>) {
         match &self.redis {
-            None => (Noted::here(Arc::clone(&self.generations)), None),
-            Some(redis) => match redis.look(names, charge).await {
-                Some((noted, verdict)) => (noted, verdict),
-                None => (Noted::nothing(), None),
+            None => (VersionSnapshot::local(Arc::clone(&self.versions)), None),
+            Some(redis) => match redis.fetch(names, charge).await {
+                Some((versions, decision)) => (versions, decision),
+                None => (VersionSnapshot::unknown(), None),
             },
         }
     }
 
-    /// Says that these have changed. Nothing that was kept of them is found from now on, on any node.
-    pub async fn raise(&self, names: &[impl Name], everything: bool) {
-        self.generations.raise(names, everything);
+    /// What the shared budget says, when one is taken from it. `None` without Redis, or without its answer.
+    pub async fn charge(&self, charge: &Charge) -> Option<Decision> {
+        self.fetch(&[] as &[&str], Some(charge)).await.1
+    }
+
+    /// Says that these have changed. No answer that was kept of them is found from now on, on any node.
+    pub async fn bump(&self, names: &[impl Name], everything: bool) {
+        self.versions.bump(names, everything);
         if let Some(redis) = &self.redis {
-            redis.raise(names, everything).await;
+            redis.bump(names, everything).await;
         }
     }
 
-    /// Takes one from each of the budgets, or from none of them when one is used up: the time until it
-    /// is not comes back.
+    /// Takes one from each of the budgets, or from none of them when one is used up.
     ///
     /// # Errors
     /// The time until there is something in each again.

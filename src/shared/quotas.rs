@@ -1,16 +1,16 @@
-//! Budgets: how much of something is still allowed.
+//! Quotas: how much of something is still allowed.
 //!
 //! A budget that is full lets a burst through and fills again evenly (the generic cell rate algorithm,
 //! ITU-T I.371): what is kept of it is one moment, when it will be full again.
 
 use std::{
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use moka::{Expiry, ops::compute::Op, sync::Cache};
 
-use super::generations::Stamp;
+use super::versions::Version;
 
 /// How much is allowed, and how fast it comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub struct Charge {
     pub key: String,
     /// How large it is.
     pub quota: Quota,
-    /// Set where it is taken only while these numbers are current: otherwise there is no verdict.
-    pub under: Option<Stamp>,
+    /// Set where it is taken only while this version is current: otherwise there is no decision.
+    pub under: Option<Version>,
 }
 
 /// What a budget says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Decision {
     /// How much is left.
     pub remaining: u32,
     /// When it will be full again.
@@ -44,11 +44,11 @@ pub struct Verdict {
 }
 
 /// How many budgets a node counts at most. The one that was not used for longest is forgotten first.
-const MOST: u64 = 100_000;
+const MAX_BUDGETS: u64 = 100_000;
 
-/// The budgets that a node counts alone.
+/// The budgets that a node counts for itself.
 #[derive(Debug)]
-pub struct Tallies {
+pub struct LocalQuotas {
     full_at: Cache<String, Instant>,
     /// Several budgets are taken from at once, or none of them.
     turn: Mutex<()>,
@@ -89,7 +89,7 @@ impl Quota {
     }
 }
 
-impl Verdict {
+impl Decision {
     pub(super) fn new(quota: Quota, full_in: Duration, refused_for: Option<Duration>) -> Self {
         let interval = quota.interval.as_micros().max(1);
         let taken = u32::try_from(full_in.as_micros().div_ceil(interval)).unwrap_or(u32::MAX);
@@ -101,11 +101,11 @@ impl Verdict {
     }
 }
 
-impl Default for Tallies {
+impl Default for LocalQuotas {
     fn default() -> Self {
         Self {
             full_at: Cache::builder()
-                .max_capacity(MOST)
+                .max_capacity(MAX_BUDGETS)
                 .expire_after(UntilFull)
                 .build(),
             turn: Mutex::new(()),
@@ -113,24 +113,24 @@ impl Default for Tallies {
     }
 }
 
-impl Tallies {
+impl LocalQuotas {
     /// Takes one from the budget, if there is one.
-    pub fn charge(&self, key: &str, quota: Quota) -> Verdict {
+    pub fn charge(&self, key: &str, quota: Quota) -> Decision {
         let now = Instant::now();
-        let mut verdict = Verdict::new(quota, quota.interval, None);
+        let mut decision = Decision::new(quota, quota.interval, None);
         self.full_at.entry_by_ref(key).and_compute_with(|full_at| {
             let full_at = full_at.map_or(now, moka::Entry::into_value).max(now);
             let next_full_at = full_at + quota.interval;
             let wait = next_full_at.saturating_duration_since(now + quota.period());
             if wait.is_zero() {
-                verdict = Verdict::new(quota, next_full_at - now, None);
+                decision = Decision::new(quota, next_full_at - now, None);
                 Op::Put(next_full_at)
             } else {
-                verdict = Verdict::new(quota, full_at - now, Some(wait));
+                decision = Decision::new(quota, full_at - now, Some(wait));
                 Op::Nop
             }
         });
-        verdict
+        decision
     }
 
     /// How many budgets are counted just now.
@@ -140,42 +140,32 @@ impl Tallies {
         self.full_at.entry_count()
     }
 
-    /// Takes one from each budget, or nothing when one is used up.
+    /// Takes one from each budget, or from none when one is used up.
     ///
     /// # Errors
     /// How long until there is one in each.
     pub fn take(&self, budgets: &[(String, Quota)]) -> Result<(), Duration> {
-        let _turn = self
-            .turn
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let now = Instant::now();
-        let wait = budgets
-            .iter()
-            .map(|(key, quota)| {
-                let full_at = self.full_at.get(key).unwrap_or(now).max(now);
-                (full_at + quota.interval).saturating_duration_since(now + quota.period())
-            })
-            .max()
-            .unwrap_or_default();
-        if !wait.is_zero() {
-            return Err(wait);
-        }
+        let _turn = self.turn();
+        let (mut taken, mut longest_wait) = (Vec::new(), None);
         for (key, quota) in budgets {
-            self.full_at.entry_by_ref(key).and_compute_with(|full_at| {
-                let full_at = full_at.map_or(now, moka::Entry::into_value).max(now);
-                Op::Put(full_at + quota.interval)
-            });
+            match self.charge(key, *quota).refused_for {
+                None => taken.push((key, quota)),
+                wait => longest_wait = longest_wait.max(wait),
+            }
         }
-        Ok(())
+        longest_wait.map_or(Ok(()), |wait| {
+            self.put_back(taken);
+            Err(wait)
+        })
     }
 
     /// Gives back one to each.
     pub fn give_back(&self, budgets: &[(String, Quota)]) {
-        let _turn = self
-            .turn
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.turn();
+        self.put_back(budgets.iter().map(|(key, quota)| (key, quota)));
+    }
+
+    fn put_back<'a>(&self, budgets: impl IntoIterator<Item = (&'a String, &'a Quota)>) {
         for (key, quota) in budgets {
             self.full_at
                 .entry_by_ref(key)
@@ -187,6 +177,10 @@ impl Tallies {
                     None => Op::Nop,
                 });
         }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,69 +196,72 @@ mod tests {
 
     #[test]
     fn a_full_budget_lets_its_amount_through_and_no_more() {
-        let tallies = Tallies::default();
+        let quotas = LocalQuotas::default();
         for _ in 0..10 {
-            assert_eq!(tallies.take(&[budget("tea", 10)]), Ok(()));
+            assert_eq!(quotas.take(&[budget("tea", 10)]), Ok(()));
         }
-        let wait = tallies.take(&[budget("tea", 10)]).unwrap_err();
+        let wait = quotas.take(&[budget("tea", 10)]).unwrap_err();
         assert!(wait <= DAY / 10 && wait > DAY / 11, "{wait:?}");
-        assert_eq!(tallies.take(&[budget("cake", 10)]), Ok(()));
+        assert_eq!(quotas.take(&[budget("cake", 10)]), Ok(()));
     }
 
     #[test]
     fn a_charge_says_what_is_left_and_for_how_long_it_is_refused() {
-        let (tallies, quota) = (Tallies::default(), Quota::per(2, DAY));
+        let (quotas, quota) = (LocalQuotas::default(), Quota::per(2, DAY));
         for remaining in [1, 0] {
-            let verdict = tallies.charge("tea", quota);
-            assert_eq!((verdict.remaining, verdict.refused_for), (remaining, None));
+            let decision = quotas.charge("tea", quota);
+            assert_eq!(
+                (decision.remaining, decision.refused_for),
+                (remaining, None)
+            );
         }
-        let refused = tallies.charge("tea", quota);
+        let refused = quotas.charge("tea", quota);
         let wait = refused.refused_for.unwrap();
         assert!(wait <= DAY / 2 && wait > DAY / 3, "{wait:?}");
         assert_eq!(refused.remaining, 0);
-        assert_eq!(tallies.charge("cake", quota).remaining, 1);
+        assert_eq!(quotas.charge("cake", quota).remaining, 1);
     }
 
     #[test]
     fn a_client_who_asks_often_is_not_forgotten_for_many_who_ask_once() {
-        let (tallies, quota) = (Tallies::default(), Quota::per(100, DAY));
+        let (quotas, quota) = (LocalQuotas::default(), Quota::per(100, DAY));
         let mut refused = false;
-        for number in 0..3 * MOST {
-            tallies.charge(&number.to_string(), quota);
+        for number in 0..3 * MAX_BUDGETS {
+            quotas.charge(&number.to_string(), quota);
             if number % 100 == 0 {
-                refused = tallies.charge("busy", quota).refused_for.is_some();
+                refused = quotas.charge("busy", quota).refused_for.is_some();
             }
         }
         assert!(refused, "the budget of the busy one is full again");
-        assert!(tallies.count() <= MOST);
+        assert!(quotas.count() <= MAX_BUDGETS);
     }
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let (tallies, budgets) = (Tallies::default(), [budget("tea", 1)]);
-        assert_eq!(tallies.take(&budgets), Ok(()));
-        tallies.give_back(&budgets);
-        assert_eq!(tallies.take(&budgets), Ok(()));
-        assert!(tallies.take(&budgets).is_err());
+        let (quotas, budgets) = (LocalQuotas::default(), [budget("tea", 1)]);
+        assert_eq!(quotas.take(&budgets), Ok(()));
+        quotas.give_back(&budgets);
+        assert_eq!(quotas.take(&budgets), Ok(()));
+        assert!(quotas.take(&budgets).is_err());
     }
 
     #[test]
     fn nothing_is_taken_from_one_when_the_other_is_used_up() {
-        let tallies = Tallies::default();
+        let quotas = LocalQuotas::default();
         let both = [budget("tea", 2), budget("cake", 1)];
-        assert_eq!(tallies.take(&both), Ok(()));
-        assert!(tallies.take(&both).is_err());
-        assert_eq!(tallies.take(&[budget("tea", 2)]), Ok(()));
-        assert!(tallies.take(&[budget("tea", 2)]).is_err());
+        assert_eq!(quotas.take(&both), Ok(()));
+        assert!(quotas.take(&both).is_err());
+        assert_eq!(quotas.take(&[budget("tea", 2)]), Ok(()));
+        assert!(quotas.take(&[budget("tea", 2)]).is_err());
     }
 
     #[test]
     fn a_budget_fills_again_as_time_goes_by() {
-        let tallies = Tallies::default();
+        let quotas = LocalQuotas::default();
         let budgets = [("tea".to_owned(), Quota::per(1, Duration::from_millis(20)))];
-        assert_eq!(tallies.take(&budgets), Ok(()));
-        let wait = tallies.take(&budgets).unwrap_err();
+        assert_eq!(quotas.take(&budgets), Ok(()));
+        let wait = quotas.take(&budgets).unwrap_err();
         std::thread::sleep(wait);
-        assert_eq!(tallies.take(&budgets), Ok(()));
+        assert_eq!(quotas.take(&budgets), Ok(()));
     }
 }

@@ -1,10 +1,10 @@
-//! How often what happened, for metrics.
+//! Metrics: how often what happened.
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
 /// Counters that only grow.
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
+pub struct Metrics {
     /// Answers that were found.
     pub hits: Counter,
     /// Answers that were not, or not current.
@@ -21,7 +21,7 @@ pub struct Counts {
     pub refused_connections: Counter,
 }
 
-impl Counts {
+impl Metrics {
     /// Names them for Prometheus, which puts `_total` behind each.
     pub fn register(&self, registry: &mut Registry) {
         for (name, help, counter) in [
