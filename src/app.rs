@@ -1,6 +1,6 @@
 //! The wiring table: routes, initializers, tasks.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -19,13 +19,7 @@ use loco_rs::{
 };
 use migration::Migrator;
 
-use crate::{
-    controllers::{self, extract::Fingerprints},
-    initializers::{self, drain::Draining},
-    models::{connection, idempotency_keys::Running},
-    settings::{self, Settings},
-    tasks,
-};
+use crate::{context::Context, controllers, initializers, models::connection, settings, tasks};
 
 /// The store.
 #[derive(Clone, Copy, Debug)]
@@ -56,25 +50,15 @@ impl Hooks for App {
     async fn after_context(mut ctx: AppContext) -> Result<AppContext> {
         // Loco's own pool, before anything can fail: what is not closed leaves a `-wal` file behind.
         ctx.db.close_by_ref().await?;
-        Settings::load(&ctx)?;
-        ctx.shared_store.insert(Arc::<Running>::default());
-        let settings = Settings::of(&ctx)?;
-        let fingerprints = Fingerprints::keyed_with(
-            &ctx.config.get_jwt_config()?.secret,
-            settings.security.previous_jwt_secret(),
-        )?;
-        ctx.shared_store.insert(Arc::new(fingerprints));
-        ctx.shared_store.insert(Arc::<Draining>::default());
         ctx.db = connection::connect(&ctx.config.database).await?;
-        initializers::cache::plug_in(&ctx)?;
+        Context::install(&ctx)?;
         Ok(ctx)
     }
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![
-            Box::new(initializers::cache::Cache),
+            Box::new(initializers::redis::RedisCheck),
             Box::new(initializers::metrics::Metrics),
-            Box::new(initializers::drain::Drain),
             Box::new(initializers::problem_details::ProblemDetails),
             Box::new(initializers::safety::Safety),
             Box::new(initializers::welcome::Welcome),
@@ -101,10 +85,17 @@ impl Hooks for App {
         Ok(initializers::swagger::routes())
     }
 
+    /// Each route has a state of its own, which costs next to nothing to clone: axum clones the router's, which
+    /// is Loco's context with the whole configuration, for every request to a route that has none.
     fn routes(ctx: &AppContext) -> AppRoutes {
-        AppRoutes::with_default_routes()
-            .add_route(controllers::routes(ctx))
-            .add_route(controllers::problems::routes())
+        match Context::of(ctx) {
+            Ok(ctx) => AppRoutes::empty()
+                .add_route(controllers::health::routes(&ctx))
+                .add_route(controllers::routes(&ctx))
+                .add_route(controllers::problems::routes()),
+            // The middlewares say it then: nothing can be served.
+            Err(_) => AppRoutes::empty(),
+        }
     }
 
     async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {

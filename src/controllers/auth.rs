@@ -3,14 +3,14 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
-use loco_rs::app::AppContext;
 use utoipa_axum::routes;
 
 use super::{
-    Context, Endpoint,
+    Endpoint,
     extract::{Account, Address, Cached, Entry, Json, Query, cached::Audience},
 };
 use crate::{
+    context::Context,
     models::{
         self, customer_accounts,
         customer_accounts::PasswordChange,
@@ -18,8 +18,7 @@ use crate::{
         queue::{Client, hashing},
         types::fold,
     },
-    settings::Settings,
-    shared::{SharedState, plugged_in, quotas::Quota},
+    shared::quotas::Quota,
     transaction,
     views::{
         answer::{NoContent, Representation, Secret},
@@ -68,7 +67,7 @@ async fn login(
     Json(login): Json<Login>,
 ) -> Result<Secret<Token>, Problem> {
     let Login { username, password } = login;
-    let digest = plugged_in::<Arc<SharedState>>(&ctx)?.digest(&as_counted(&username));
+    let digest = ctx.shared.digest(&as_counted(&username));
     entry.note(|facts| {
         facts.account = None;
         facts.username_digest = Some(digest);
@@ -89,9 +88,8 @@ async fn login(
     };
     let known = Arc::new(account.clone().without_password());
     entry.note(|facts| facts.account = Some(known));
-    let jwt = ctx.config.get_jwt_config()?;
-    let token = account.token(jwt)?;
-    Ok(Secret(Token::new(token, jwt.expiration, account)))
+    let token = account.token(&ctx.jwt)?;
+    Ok(Secret(Token::new(token, ctx.jwt.expiration, account)))
 }
 
 /// Show the account that is logged in
@@ -172,29 +170,28 @@ fn as_counted(username: &str) -> String {
 /// It counts as a failure until it turns out to be none, also when its client hangs up: so however many
 /// are made at once, no more of them fail than may. It is made in its client's turn, which ends when the
 /// outcome is known: so no attempt is refused for others that have not failed.
-struct Attempt {
-    shared: Arc<SharedState>,
+struct Attempt<'a> {
+    ctx: &'a Context,
     budgets: Vec<(String, Quota)>,
     /// Who tries it from where: remembered when it succeeds.
     client: String,
 }
 
-impl Attempt {
+impl<'a> Attempt<'a> {
     /// Begins one, if not too many have failed: of the username from the address, so that nobody can
     /// lock out somebody who is elsewhere; of all usernames from the address and the networks around it; and
     /// of the username from everywhere, which leaves alone those addresses that have logged in as it.
     async fn begin(
-        ctx: &AppContext,
+        ctx: &'a Context,
         username: &str,
         Address(address): Address,
     ) -> Result<Self, Problem> {
-        let security = &Settings::of(ctx)?.security;
+        let security = &ctx.settings.security;
         let failures = security.login_failures;
         let period = Duration::from_secs(security.login_failures_period_seconds);
         let times = |times: u32| Quota::per(failures.saturating_mul(times), period);
         let username = as_counted(username);
         let client = format!("login from {address} as {username}");
-        let shared = plugged_in::<Arc<SharedState>>(ctx)?;
         let mut budgets = Vec::new();
         if failures > 0 {
             budgets.push((client.clone(), times(1)));
@@ -205,13 +202,13 @@ impl Attempt {
                     budgets.push((format!("login from {network:x}/{bits}"), times(of_network)));
                 }
             }
-            if !shared.remembers(&client).await {
+            if !ctx.shared.remembers(&client).await {
                 budgets.push((format!("login as {username}"), times(OF_USERNAME)));
             }
         }
-        match shared.take(&budgets).await {
+        match ctx.shared.take(&budgets).await {
             Ok(()) => Ok(Self {
-                shared,
+                ctx,
                 budgets,
                 client,
             }),
@@ -221,12 +218,12 @@ impl Attempt {
 
     /// It was none, and whoever made it is known here from now on.
     async fn succeed(self) {
-        self.shared.remember(&self.client).await;
+        self.ctx.shared.remember(&self.client).await;
         self.forget().await;
     }
 
     /// It was no failure.
     async fn forget(self) {
-        self.shared.give_back(&self.budgets).await;
+        self.ctx.shared.give_back(&self.budgets).await;
     }
 }

@@ -4,11 +4,12 @@ use axum::{extract::State, http::Uri, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Context, Endpoint,
+    Endpoint,
     extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
     location,
 };
 use crate::{
+    context::Context,
     models::{
         connection::erased,
         customers::{Changes, Details, Filter, Key, Model},

@@ -4,19 +4,23 @@
 //! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
 //! * a handler reads, says one verb to a model, and shows a view.
 
-use std::{collections::BTreeSet, ops::Deref, sync::Arc};
+use std::collections::BTreeSet;
 
-use loco_rs::{app::AppContext, controller::Routes};
+use loco_rs::controller::Routes;
 use sea_orm::DatabaseConnection;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use self::extract::Account;
-use crate::models::{self, Topic, Transaction, deadline::Deadline, transaction::Store};
+use crate::{
+    context::Context,
+    models::{self, Topic, Transaction, deadline::Deadline, transaction::Store},
+};
 
 pub mod auth;
 pub mod customer_accounts;
 pub mod customers;
 pub mod extract;
+pub mod health;
 pub mod orders;
 pub mod problems;
 pub mod products;
@@ -24,41 +28,17 @@ pub mod products;
 /// Where the API begins.
 pub const BASE: &str = "/api/v1";
 
-/// What a handler works with. Shared, because axum clones it for every request, and Loco's context has
-/// the whole configuration inside.
-///
-/// It is no [`Store`]: what a handler changes, it changes [on behalf](Self::on_behalf_of) of its caller.
-#[derive(Clone)]
-pub struct Context(Arc<AppContext>);
-
 /// The store, as the caller of a request changes it.
 pub struct OnBehalf<'a> {
-    ctx: &'a AppContext,
+    ctx: &'a Context,
     account: &'a Account,
 }
 
 impl Context {
-    /// The context that the handlers of a server share.
-    #[must_use]
-    pub fn new(ctx: &AppContext) -> Self {
-        Self(Arc::new(ctx.clone()))
-    }
-
     /// The store, to be changed for that caller, in the time that their request has.
     #[must_use]
     pub fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
-        OnBehalf {
-            ctx: &self.0,
-            account,
-        }
-    }
-}
-
-impl Deref for Context {
-    type Target = AppContext;
-
-    fn deref(&self) -> &AppContext {
-        &self.0
+        OnBehalf { ctx: self, account }
     }
 }
 
@@ -68,7 +48,7 @@ impl Store for OnBehalf<'_> {
     }
 
     async fn changed(&self, topics: BTreeSet<Topic>) {
-        self.ctx.changed(topics).await;
+        self.ctx.invalidate(topics).await;
     }
 
     async fn admit(&self, txn: &Transaction) -> models::Result<()> {
@@ -98,8 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 /// The same endpoints, as Loco takes them.
 #[must_use]
-pub fn routes(ctx: &AppContext) -> Routes {
-    let ctx = Context::new(ctx);
+pub fn routes(ctx: &Context) -> Routes {
     endpoints()
         .into_iter()
         .fold(Routes::at(BASE), |routes, (_, paths, methods)| {

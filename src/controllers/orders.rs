@@ -4,11 +4,12 @@ use axum::{extract::State, http::Uri, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Context, Endpoint,
+    Endpoint,
     extract::{Account, Admin, Cached, Idempotent, IfMatch, Json, Path, Query},
     location,
 };
 use crate::{
+    context::Context,
     models::{
         Error,
         error::BrokenRule,
@@ -16,9 +17,7 @@ use crate::{
         listing::Listing,
         orders::{Filter, Key, Model, NewOrder, Scope, Status},
     },
-    once,
-    settings::Settings,
-    transaction,
+    once, transaction,
     views::{
         answer::{Changed, Representation, created, done},
         orders::{
@@ -89,9 +88,9 @@ async fn place_order(
         shipping_address: placement.shipping_address,
         note: placement.note,
     };
-    let (settings, actor) = (Settings::of(&ctx)?, account.actor());
+    let actor = account.actor();
     let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
-        let placed = Model::place(txn, &order, &settings.store.currency, &actor).await?;
+        let placed = Model::place(txn, &order, &ctx.settings.store.currency, &actor).await?;
         let (id, customer_id) = (placed.order.id, placed.order.customer_id);
         created(
             location("orders", id),

@@ -12,8 +12,8 @@ use crate::views::{
 #[must_use]
 pub fn routes() -> Routes {
     Routes::new()
-        .add("/problems", get(list))
-        .add("/problems/{name}", get(show))
+        .add("/problems", get(list).with_state(()))
+        .add("/problems/{name}", get(show).with_state(()))
 }
 
 async fn list() -> ProblemIndex {

@@ -4,13 +4,14 @@ use axum::{extract::State, http::Uri, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Context, Endpoint,
+    Endpoint,
     extract::{
         Account, Admin, Cached, Idempotent, IfMatch, Json, ListOf, Path, Query, cached::Audience,
     },
     location,
 };
 use crate::{
+    context::Context,
     models::{
         idempotency_keys::KeptAnswer,
         listing::{Listing, NoFilter, Paging},
@@ -18,9 +19,7 @@ use crate::{
         queue::{Client, turn_to_search},
         stock_movements,
     },
-    once,
-    settings::Settings,
-    transaction,
+    once, transaction,
     views::{
         answer::{Changed, NoContent, Representation, created, done},
         page::{Page, PageParameters, SortParameter},
@@ -61,7 +60,6 @@ async fn list_products(
     uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    let settings = Settings::of(&ctx)?;
     let count = || async { Ok(Model::count(&ctx.db, &listing.filter).await?) };
     let client = Client::Account(account.0.id);
     let page = || async {
@@ -72,7 +70,7 @@ async fn list_products(
             listing.total_items = Some(cached.total(&listing.filter, topic, count).await?);
         }
         let page = Model::list(&ctx.db, &listing).await?;
-        let page = page.map(|product| ProductSummary::new(&product, &settings.store.currency));
+        let page = page.map(|product| ProductSummary::new(&product, &ctx.settings.store.currency));
         Ok(Page::new(page, &listing, &uri).representation()?)
     };
     cached.answer(Audience::Everybody, page).await
@@ -94,12 +92,12 @@ async fn create_product(
     }: Idempotent<Details>,
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, &admin)?;
-    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let actor = admin.actor();
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::create(txn, &details, &actor).await?;
         created(
             location("products", product.id),
-            &Product::new(product, &settings.store.currency),
+            &Product::new(product, &ctx.settings.store.currency),
             None,
         )
     })?;
@@ -120,12 +118,11 @@ async fn show_product(
     cached: Cached,
     Path(id): Path,
 ) -> Result<Response, Problem> {
-    let settings = Settings::of(&ctx)?;
     let product = || async {
         let product = Model::find(&ctx.db, id).await?;
         Ok(Representation::of(&Product::new(
             product,
-            &settings.store.currency,
+            &ctx.settings.store.currency,
         ))?)
     };
     cached.answer(Audience::Everybody, product).await
@@ -147,8 +144,8 @@ async fn replace_product(
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Changed, Problem> {
-    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let currency = &settings.store.currency;
+    let actor = admin.actor();
+    let currency = &ctx.settings.store.currency;
     let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), currency))?;
@@ -172,8 +169,8 @@ async fn change_product(
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Changed, Problem> {
-    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
-    let currency = &settings.store.currency;
+    let actor = admin.actor();
+    let currency = &ctx.settings.store.currency;
     let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), currency))?;
@@ -196,10 +193,9 @@ async fn delete_product(
     Path(id): Path,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    let settings = Settings::of(&ctx)?;
     transaction!(&ctx.on_behalf_of(&admin), |txn| {
         let product = Model::find_locked(txn, id).await?;
-        if_match.check(|| Product::new(product.clone(), &settings.store.currency))?;
+        if_match.check(|| Product::new(product.clone(), &ctx.settings.store.currency))?;
         product.archive(txn).await
     })?;
     Ok(NoContent)
@@ -247,11 +243,11 @@ async fn adjust_stock(
     }: Idempotent<Adjustment>,
 ) -> Result<KeptAnswer, Problem> {
     let claim = once.claim(&ctx, &admin)?;
-    let (settings, actor) = (Settings::of(&ctx)?, admin.actor());
+    let actor = admin.actor();
     let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
         let product = Model::find_locked(txn, id).await?;
         let product = product.adjust_stock(txn, &adjustment, &actor).await?;
-        done(&Product::new(product, &settings.store.currency), None)
+        done(&Product::new(product, &ctx.settings.store.currency), None)
     })?;
     Ok(answer)
 }

@@ -25,11 +25,8 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
-use super::{
-    cache::stores, client_address::network, drain::draining, finish_writes::time_for_an_answer,
-    prune, safety,
-};
-use crate::{settings::Settings, signals};
+use super::{client_address::network, finish_writes::time_for_an_answer, prune, safety};
+use crate::{context::Context, signals};
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
 /// one is answered 431.
@@ -47,7 +44,8 @@ const LONGEST_END: Duration = Duration::from_mins(1);
 /// # Errors
 /// When nobody can listen there.
 pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
-    let (settings, draining, stores) = (Settings::of(ctx)?, draining(ctx)?, stores(ctx)?);
+    let state = Context::of(ctx)?;
+    let (settings, draining) = (&state.settings, &state.draining);
     let patience = Duration::from_secs(settings.connections.patience_seconds);
     let delay = Duration::from_secs(settings.shutdown.delay_seconds);
     let request = time_for_an_answer(ctx).min(LONGEST_END);
@@ -64,7 +62,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
         max_per_address: settings.connections.max_per_address().filter(|_| !proxied),
         guests: Guests::default(),
         patience,
-        refused: stores.metrics.refused_connections.clone(),
+        refused: state.shared.metrics.refused_connections.clone(),
     };
     let mut server = axum_server::from_tcp(listener.into_std()?)?
         .handle(handle.clone())

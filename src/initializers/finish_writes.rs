@@ -20,8 +20,8 @@ use loco_rs::{Result, app::AppContext, controller::middleware::MiddlewareLayer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use super::drain::draining;
 use crate::{
+    context::Context,
     controllers::auth::LOGIN,
     models::deadline::Deadline,
     views::problem::{Kind, Problem},
@@ -66,7 +66,7 @@ impl MiddlewareLayer for FinishWrites {
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
         let clock = Clock {
             time: time_for_an_answer(&self.ctx),
-            writes: draining(&self.ctx)?.writes.clone(),
+            writes: Context::of(&self.ctx)?.draining.writes.clone(),
         };
         Ok(app.layer(middleware::from_fn_with_state(clock, finish_writes)))
     }

@@ -8,9 +8,8 @@ use loco_rs::{
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::cache::stores;
 use crate::{
-    settings::Settings,
+    context::Context,
     views::problem::{Kind, Problem},
 };
 
@@ -30,11 +29,12 @@ impl Initializer for Metrics {
     }
 
     async fn after_routes(&self, router: Router, ctx: &AppContext) -> Result<Router> {
-        if !Settings::of(ctx)?.metrics.enable {
+        let ctx = Context::of(ctx)?;
+        if !ctx.settings.metrics.enable {
             return Ok(router);
         }
         let mut registry = Registry::with_prefix("boxcar");
-        stores(ctx)?.metrics.register(&mut registry);
+        ctx.shared.metrics.register(&mut registry);
         let registry = std::sync::Arc::new(registry);
         let figures = move || async move {
             let mut text = String::new();

@@ -35,24 +35,24 @@ use tower_governor::{
     key_extractor::KeyExtractor,
 };
 
-use super::{cache::stores, client_address::ClientAddress};
+use super::client_address::ClientAddress;
 use crate::{
+    context::Context,
     controllers::{
         BASE,
         auth::LOGIN,
         extract::{
             Address, Entry,
             cached::topics,
-            caller::{self, Accounts, Caller, Expiry},
+            caller::{self, Caller, Expiry},
         },
     },
     models::{
         Topic,
-        customer_accounts::{Claims, Model, Verifier},
+        customer_accounts::{Claims, Model},
     },
     settings::{OnError, RateLimit, Security, Settings},
     shared::{
-        SharedState, plugged_in,
         quotas::{Charge, Decision, LocalQuotas, Quota},
         versions::Version,
     },
@@ -79,10 +79,7 @@ pub struct RateLimiter {
 
 /// What stands in the way of every request.
 struct Limiter {
-    ctx: AppContext,
-    stores: Arc<SharedState>,
-    accounts: Arc<Accounts>,
-    verifier: Verifier,
+    ctx: Context,
     client_address: ClientAddress,
     /// Nothing when there is no limit.
     budget: Option<Budget>,
@@ -167,13 +164,7 @@ impl MiddlewareLayer for RateLimiter {
             })
         });
         let limiter = Limiter {
-            ctx: self.ctx.clone(),
-            stores: stores(&self.ctx)?,
-            accounts: plugged_in(&self.ctx)?,
-            verifier: Verifier::new(
-                &self.ctx.config.get_jwt_config()?.secret,
-                Settings::of(&self.ctx)?.security.previous_jwt_secret(),
-            )?,
+            ctx: Context::of(&self.ctx)?,
             client_address: ClientAddress::new(&self.ctx)?,
             budget: budget.transpose()?,
             login_policy: login_policy(&Settings::of(&self.ctx)?.security)?,
@@ -195,12 +186,12 @@ impl Limiter {
     async fn answer(&self, request: Request, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let address = self.client_address.of(&parts);
-        let claims = caller::claims(&parts.headers, &self.verifier);
+        let claims = caller::claims(&parts.headers, &self.ctx.verifier);
         let known = self.known(&claims).await;
         let topics = self.topics(&claims, known.as_ref(), &parts);
         let login = is_login(&parts);
         let budget = self.budget.as_ref().filter(|_| !login);
-        let shared = budget.filter(|_| self.stores.is_shared());
+        let shared = budget.filter(|_| self.ctx.shared.is_shared());
         // Whom to charge has to be proven; until then no account is charged.
         let client = match (&claims, &known) {
             (Err(_), _) => Some((Client::Address(address), None)),
@@ -210,7 +201,7 @@ impl Limiter {
         let charge = shared
             .zip(client)
             .map(|(budget, (client, under))| budget.charge(&BudgetKey::new(client, &parts), under));
-        let (versions, mut decision) = self.stores.fetch(&topics, charge.as_ref()).await;
+        let (versions, mut decision) = self.ctx.shared.fetch(&topics, charge.as_ref()).await;
         let caller = match &claims {
             Ok(claims) => caller::authenticated(claims, &versions, &self.ctx).await,
             Err(problem) => Err(problem.clone()),
@@ -225,7 +216,7 @@ impl Limiter {
             && versions.is_known()
         {
             let charge = budget.charge(&key, None);
-            (_, decision) = self.stores.fetch(&[] as &[Topic], Some(&charge)).await;
+            (_, decision) = self.ctx.shared.fetch(&[] as &[Topic], Some(&charge)).await;
         }
         if let Some(entry) = parts.extensions.get::<Entry>() {
             entry.note(|facts| {
@@ -251,8 +242,11 @@ impl Limiter {
     /// The account that a token names, where nodes share what they know, if it has called lately and the
     /// token was good then; and the generations that were current.
     async fn known(&self, claims: &Result<Claims, Problem>) -> Option<(Version, Arc<Model>)> {
-        let claims = claims.as_ref().ok().filter(|_| self.stores.is_shared())?;
-        let known = self.accounts.peek(&claims.pid).await;
+        let claims = claims
+            .as_ref()
+            .ok()
+            .filter(|_| self.ctx.shared.is_shared())?;
+        let known = self.ctx.accounts.peek(&claims.pid).await;
         known.filter(|(_, account)| account.token_version == claims.version)
     }
 
@@ -265,7 +259,7 @@ impl Limiter {
         parts: &Parts,
     ) -> Vec<Topic> {
         let claims = match claims {
-            Ok(claims) if self.stores.is_shared() => claims,
+            Ok(claims) if self.ctx.shared.is_shared() => claims,
             _ => return Vec::new(),
         };
         let mut shown = vec![Topic::Login(claims.pid.clone())];
@@ -355,9 +349,13 @@ impl Limiter {
         };
         match self.budget.as_ref().filter(|_| !is_free) {
             Some(budget) => {
-                let decision = if self.stores.is_shared() {
+                let decision = if self.ctx.shared.is_shared() {
                     let charge = budget.charge(key, None);
-                    self.stores.fetch(&[] as &[Topic], Some(&charge)).await.1
+                    self.ctx
+                        .shared
+                        .fetch(&[] as &[Topic], Some(&charge))
+                        .await
+                        .1
                 } else {
                     let charged = budget.of_addresses.charge(&key.to_string(), budget.quota);
                     Some(charged)
@@ -377,7 +375,7 @@ impl Limiter {
     }
 
     fn refusal(&self, wait: Duration) -> Response {
-        self.stores.metrics.refusals.inc();
+        self.ctx.shared.metrics.refusals.inc();
         Problem::rate_limited(wait).into_response()
     }
 }

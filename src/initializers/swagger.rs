@@ -44,11 +44,12 @@ pub fn routes() -> Router<AppContext> {
         .default_models_expand_depth(0)
         // Or the page would send the document to somebody else's server.
         .validator_url("none");
-    let page: Router<AppContext> = SwaggerUi::new(PAGE).config(config).into();
+    let page: Router = SwaggerUi::new(PAGE).config(config).into();
     // Not around the rest of the server, as `layer` would be: it takes the fallback along.
     page.route_layer(map_response(complete))
         .route(DOCUMENT, get(json))
         .route(YAML, get(yaml))
+        .with_state(())
 }
 
 async fn json() -> Result<impl IntoResponse, Problem> {

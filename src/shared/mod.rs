@@ -15,7 +15,6 @@ pub mod versions;
 
 use std::{fmt::Display, hash::Hash, sync::Arc, time::Duration};
 
-use loco_rs::{Error, app::AppContext};
 use moka::sync::Cache;
 
 use self::{
@@ -25,16 +24,6 @@ use self::{
     redis::Redis,
     versions::{VersionSnapshot, Versions},
 };
-
-/// What was plugged in when the server started.
-///
-/// # Errors
-/// When it was not.
-pub fn plugged_in<T: Clone + Send + Sync + 'static>(ctx: &AppContext) -> Result<T, Error> {
-    ctx.shared_store
-        .get()
-        .ok_or_else(|| Error::string("the cache was not plugged in"))
-}
 
 /// For how long a name is remembered.
 pub const MEMORY: Duration = Duration::from_hours(30 * 24);

@@ -3,11 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
 use axum::Router;
-use boxcar::{
-    app::App,
-    initializers::{cache, drain::Draining, problem_details::ProblemDetails},
-    settings::Settings,
-};
+use boxcar::{app::App, context::Context, initializers::problem_details::ProblemDetails};
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     environment::Environment,
@@ -132,9 +128,7 @@ impl DatabaseError for Refusal {
 pub async fn routes_on(db: &DatabaseConnection) -> (Router, String) {
     let config = App::load_config(&Environment::Test).await.unwrap();
     let ctx = AppContext::builder(Environment::Test, db.clone(), config).build();
-    Settings::load(&ctx).unwrap();
-    cache::plug_in(&ctx).unwrap();
-    ctx.shared_store.insert(Arc::<Draining>::default());
+    Context::install(&ctx).unwrap();
     let router = App::routes(&ctx)
         .to_router::<App>(ctx.clone(), Router::new())
         .unwrap();

@@ -1,11 +1,12 @@
 //! Answers to GET that are kept: always current, never somebody else's, and not sent twice.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode, header};
 use boxcar::{
+    context::Context,
     models::{orders, products},
-    shared::{SharedState, metrics::Metrics},
+    shared::metrics::Metrics,
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
 use serde_json::{Value, json};
@@ -439,8 +440,7 @@ async fn figures_are_not_shown_where_they_are_turned_off() {
 }
 
 fn metrics(shop: &Shop) -> Metrics {
-    let shared: Arc<SharedState> = shop.ctx.shared_store.get().unwrap();
-    shared.metrics.clone()
+    Context::of(&shop.ctx).unwrap().shared.metrics.clone()
 }
 
 /// A shop with an administrator, two customers with accounts, one without, a lamp and an order.

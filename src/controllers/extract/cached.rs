@@ -1,6 +1,6 @@
 //! Answers to GET: kept as long as they are current, and not sent again to who has them.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     extract::{FromRequestParts, MatchedPath},
@@ -10,20 +10,15 @@ use axum::{
 
 use super::conditional::Tags;
 use crate::{
-    controllers::{BASE, Context},
+    context::Context,
+    controllers::BASE,
     models::{Topic, orders::Scope},
-    shared::{cache::VersionedCache, plugged_in, versions::VersionSnapshot},
+    shared::versions::VersionSnapshot,
     views::{
         answer::Representation,
         problem::{Kind, Problem},
     },
 };
-
-/// The answers that this node keeps.
-pub type Answers = VersionedCache<Representation>;
-
-/// How many rows lists have, as this node counted them.
-pub type Totals = VersionedCache<u64>;
 
 /// Who may be shown the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +34,8 @@ pub enum Audience {
 }
 
 /// A GET. It is answered with what was kept, if that is current and meant for the same audience.
-#[derive(Clone, Debug)]
 pub struct Cached {
-    answers: Arc<Answers>,
-    totals: Arc<Totals>,
+    ctx: Context,
     versions: VersionSnapshot,
     route: Option<MatchedPath>,
     uri: Uri,
@@ -97,7 +90,11 @@ impl Cached {
         let version = topics.and_then(|topics| self.versions.version(&topics));
         let path_and_query = self.uri.path_and_query().map_or("", |whole| whole.as_str());
         let key = format!("{audience} {path_and_query}");
-        let answer = self.answers.get_or_insert_with(&key, version, make).await?;
+        let answer = self
+            .ctx
+            .answers
+            .get_or_insert_with(&key, version, make)
+            .await?;
         if self
             .if_match
             .as_ref()
@@ -129,7 +126,10 @@ impl Cached {
     {
         let key = format!("{} {filter:?}", self.uri.path());
         let version = self.versions.version(&[topic]);
-        self.totals.get_or_insert_with(&key, version, count).await
+        self.ctx
+            .totals
+            .get_or_insert_with(&key, version, count)
+            .await
     }
 }
 
@@ -158,8 +158,7 @@ impl FromRequestParts<Context> for Cached {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
         Ok(Self {
-            answers: plugged_in(ctx)?,
-            totals: plugged_in(ctx)?,
+            ctx: ctx.clone(),
             // A request that comes without is answered from the database.
             versions: parts
                 .extensions

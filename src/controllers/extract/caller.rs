@@ -6,9 +6,9 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use loco_rs::app::AppContext;
 
 use crate::{
+    context::Context,
     models::{
         Actor, Error, Topic, Transaction,
         customer_accounts::{Claims, Model, Verifier},
@@ -17,12 +17,9 @@ use crate::{
         orders::Scope,
         types::Role,
     },
-    shared::{cache::VersionedCache, plugged_in, versions::VersionSnapshot},
+    shared::versions::VersionSnapshot,
     views::problem::{Kind, Problem},
 };
-
-/// The accounts that have called lately, by their `pid`.
-pub type Accounts = VersionedCache<Arc<Model>>;
 
 /// Who the request's token proves its sender to be, found out before any handler runs.
 #[derive(Clone, Debug)]
@@ -70,11 +67,11 @@ pub fn claims(headers: &HeaderMap, verifier: &Verifier) -> Result<Claims, Proble
 pub async fn authenticated(
     claims: &Claims,
     versions: &VersionSnapshot,
-    ctx: &AppContext,
+    ctx: &Context,
 ) -> Result<Arc<Model>, Problem> {
-    let accounts: Arc<Accounts> = plugged_in(ctx)?;
     let version = versions.version(&[Topic::Login(claims.pid.clone())]);
-    let account = accounts
+    let account = ctx
+        .accounts
         .get_or_insert_with(&claims.pid, version, || async {
             match Model::find_by_pid(&ctx.db, &claims.pid).await {
                 Err(Error::NotFound) => Err(refused()),

@@ -1,6 +1,6 @@
 //! Bodies of POST requests, which may be sent again (draft-ietf-httpapi-idempotency-key-header).
 
-use std::{iter, sync::Arc};
+use std::iter;
 
 use axum::{
     extract::{FromRequest, Request},
@@ -8,7 +8,6 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, Mac};
-use loco_rs::app::AppContext;
 use sha2::Sha256;
 
 use super::{
@@ -16,12 +15,8 @@ use super::{
     json::{body_of, read},
 };
 use crate::{
-    controllers::Context,
-    models::{
-        self,
-        idempotency_keys::{Claim, RequestKey, Running},
-    },
-    shared::plugged_in,
+    context::Context,
+    models::idempotency_keys::{Claim, RequestKey},
     views::{
         fields::FromFields,
         problem::{Kind, Problem},
@@ -96,15 +91,14 @@ impl Once {
     ///
     /// # Errors
     /// 409 `idempotency-in-progress` while the first request with the key is still running.
-    pub fn claim(self, ctx: &AppContext, account: &Account) -> Result<Claim, Problem> {
-        let running = ctx.shared_store.get::<Arc<Running>>().unwrap_or_default();
+    pub fn claim(self, ctx: &Context, account: &Account) -> Result<Claim, Problem> {
         let request = self.0.map(|(key, fingerprints)| RequestKey {
             account_id: account.0.id,
             scope: account.scope(),
             key,
             fingerprints,
         });
-        running
+        ctx.in_flight
             .claim(request)
             .ok_or_else(|| Problem::new(Kind::IdempotencyInProgress))
     }
@@ -118,8 +112,7 @@ impl<T: FromFields> FromRequest<Context> for Idempotent<T> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let bytes = body_of::<T>(request, ctx).await?;
         let body = read(&bytes, ctx)?;
-        let fingerprints = plugged_in::<Arc<Fingerprints>>(ctx).map_err(models::Error::from)?;
-        let once = Once(key.map(|key| (key, fingerprints.of(&method, &uri, &bytes))));
+        let once = Once(key.map(|key| (key, ctx.fingerprints.of(&method, &uri, &bytes))));
         Ok(Self { body, once })
     }
 }

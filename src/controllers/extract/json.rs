@@ -6,12 +6,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
-use loco_rs::app::AppContext;
 
 use super::query::no_parameters;
 use crate::{
-    controllers::Context,
-    settings::Settings,
+    context::Context,
     views::{
         fields::{FromFields, from_json},
         problem::{Kind, Problem},
@@ -35,7 +33,7 @@ impl<T: FromFields> FromRequest<Context> for Json<T> {
 /// sent and none was.
 pub(super) async fn body_of<T: FromFields>(
     request: Request,
-    ctx: &AppContext,
+    ctx: &Context,
 ) -> Result<Bytes, Problem> {
     no_parameters(request.uri())?;
     let (typed, json) = (
@@ -60,8 +58,8 @@ pub(super) async fn body_of<T: FromFields>(
 }
 
 /// What the body says.
-pub(super) fn read<T: FromFields>(body: &[u8], ctx: &AppContext) -> Result<T, Problem> {
-    let min_length = Settings::of(ctx)?.security.password_min_length;
+pub(super) fn read<T: FromFields>(body: &[u8], ctx: &Context) -> Result<T, Problem> {
+    let min_length = ctx.settings.security.password_min_length;
     Ok(from_json(body, min_length)?)
 }
 

@@ -1,0 +1,172 @@
+//! The one typed state of a server: what its handlers, its middleware and the server itself work with.
+
+use std::{
+    collections::BTreeSet,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use loco_rs::{Error, Result, app::AppContext, config::JWT};
+use sea_orm::DatabaseConnection;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    controllers::extract::Fingerprints,
+    models::{
+        Topic,
+        customer_accounts::{Model, Verifier},
+        idempotency_keys::Running,
+        transaction::Store,
+    },
+    settings::Settings,
+    shared::{SharedState, cache::VersionedCache, digest::Digest, metrics::Metrics, redis::Redis},
+    views::answer::Representation,
+};
+
+/// How many bytes of accounts are kept: some ten thousand of them.
+const ACCOUNTS_BYTES: u64 = 8 << 20;
+
+/// How many bytes of lists' sizes are kept: of some thousand filters.
+const TOTALS_BYTES: u64 = 1 << 20;
+
+/// The answers that this node keeps.
+pub type Answers = VersionedCache<Representation>;
+
+/// How many rows lists have, as this node counted them.
+pub type Totals = VersionedCache<u64>;
+
+/// The accounts that have called lately, by their `pid`.
+pub type Accounts = VersionedCache<Arc<Model>>;
+
+/// What a request is answered with. It costs next to nothing to clone, which axum does for each of them.
+///
+/// It is no [`Store`]: what a handler changes, it changes on behalf of its caller.
+#[derive(Clone)]
+pub struct Context(Arc<ServerState>);
+
+/// What stands in a [`Context`].
+pub struct ServerState {
+    /// The database.
+    pub db: DatabaseConnection,
+    /// How tokens are signed.
+    pub jwt: JWT,
+    /// The store's settings.
+    pub settings: Arc<Settings>,
+    /// What nodes share.
+    pub shared: SharedState,
+    /// The answers that are kept.
+    pub answers: Answers,
+    /// The sizes of lists that are kept.
+    pub totals: Totals,
+    /// The accounts that are kept.
+    pub accounts: Accounts,
+    /// What checks tokens.
+    pub verifier: Verifier,
+    /// What makes fingerprints of requests.
+    pub fingerprints: Fingerprints,
+    /// The requests with an `Idempotency-Key` that are running.
+    pub in_flight: Arc<Running>,
+    /// What the server knows of its end.
+    pub draining: Draining,
+}
+
+/// What the server knows of its end.
+#[derive(Debug, Default)]
+pub struct Draining {
+    begun: AtomicBool,
+    /// The writes that run, also those whose clients have hung up.
+    pub writes: TaskTracker,
+}
+
+impl Context {
+    /// Makes the context from Loco's, and leaves it there: Loco hands its own to every hook, and no other.
+    ///
+    /// # Errors
+    /// When a setting is wrong, or `REDIS_URL` is no address of a Redis.
+    pub fn install(ctx: &AppContext) -> Result<()> {
+        Settings::load(ctx)?;
+        let settings = Settings::of(ctx)?;
+        let jwt = ctx.config.get_jwt_config()?.clone();
+        let previous_secret = settings.security.previous_jwt_secret();
+        let ttl = Duration::from_secs(settings.cache.ttl_seconds);
+        let metrics = Metrics::default();
+        let digest = Digest::keyed(&jwt.secret, "names");
+        let redis = settings.redis.url().map(|url| {
+            let prefix = &settings.redis.prefix;
+            Redis::at(url, prefix, digest.clone(), ttl, metrics.clone())
+                .map_err(|error| Error::Message(format!("REDIS_URL: {error}")))
+        });
+        let max_bytes = settings.cache.max_bytes;
+        ctx.shared_store.insert(Self(Arc::new(ServerState {
+            db: ctx.db.clone(),
+            answers: Answers::new(max_bytes, ttl, metrics.clone(), Representation::size),
+            totals: Totals::new(TOTALS_BYTES.min(max_bytes), ttl, Metrics::default(), |_| {
+                size_of::<u64>()
+            }),
+            accounts: Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512),
+            verifier: Verifier::new(&jwt.secret, previous_secret)?,
+            fingerprints: Fingerprints::keyed_with(&jwt.secret, previous_secret)?,
+            in_flight: Arc::default(),
+            draining: Draining::default(),
+            shared: SharedState::new(redis.transpose()?, digest, metrics),
+            jwt,
+            settings,
+        })));
+        Ok(())
+    }
+
+    /// The context that was left with Loco's.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn of(ctx: &AppContext) -> Result<Self> {
+        ctx.shared_store
+            .get()
+            .ok_or_else(|| Error::string("the context was not installed"))
+    }
+
+    /// Outdates what is kept of these, on every node.
+    pub async fn invalidate(&self, topics: BTreeSet<Topic>) {
+        let everything = topics.contains(&Topic::Everything);
+        let topics: Vec<_> = topics.into_iter().collect();
+        self.shared.bump(&topics, everything).await;
+    }
+}
+
+impl Deref for Context {
+    type Target = ServerState;
+
+    fn deref(&self) -> &ServerState {
+        &self.0
+    }
+}
+
+impl Draining {
+    /// The server is about to end.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+}
+
+/// The store, as commands and the server itself change it.
+impl Store for AppContext {
+    fn db(&self) -> &DatabaseConnection {
+        &self.db
+    }
+
+    async fn changed(&self, topics: BTreeSet<Topic>) {
+        if let Ok(ctx) = Context::of(self) {
+            ctx.invalidate(topics).await;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Whether the server runs, and whether requests should be sent to it. These routes are open, and take the
+//! place of Loco's, for each of whose requests axum copies Loco's context with the whole configuration.
+//!
+//! Readiness fails while the database does not answer or takes no writes, and first of all when the server
+//! ends: a load balancer sends requests elsewhere, then no more connections are taken, and what was asked
+//! before is answered ([`crate::server`]).
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State, routing::get};
+use loco_rs::controller::{Routes, monitoring::Health};
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::{
+    context::Context,
+    models::write_probe,
+    views::problem::{Kind, Problem},
+};
+
+/// How long the answer to a probe stands, however often it is asked for.
+const PROBED_FOR: Duration = Duration::from_secs(1);
+
+/// The routes that tell whether all is well.
+#[must_use]
+pub fn routes(ctx: &Context) -> Routes {
+    let readiness = Arc::new(Readiness {
+        ctx: ctx.clone(),
+        probed: Mutex::default(),
+    });
+    Routes::new()
+        .add("/_ping", get(healthy).with_state(()))
+        .add("/_health", get(healthy).with_state(()))
+        .add("/_readiness", get(ready).with_state(readiness))
+}
+
+struct Readiness {
+    ctx: Context,
+    /// When the database was last tried, and whether it took the write.
+    probed: Mutex<Option<(Instant, bool)>>,
+}
+
+async fn healthy() -> Json<Health> {
+    Json(Health { ok: true })
+}
+
+async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Json<Health>, Problem> {
+    if readiness.is_ready().await {
+        Ok(healthy().await)
+    } else {
+        Err(Problem::new(Kind::Unavailable))
+    }
+}
+
+impl Readiness {
+    async fn is_ready(&self) -> bool {
+        if self.ctx.draining.has_begun() {
+            return false;
+        }
+        if let Err(error) = self.ctx.db.ping().await {
+            tracing::error!(%error, "the database does not answer");
+            return false;
+        }
+        self.is_writable().await
+    }
+
+    async fn is_writable(&self) -> bool {
+        let mut probed = self.probed.lock().await;
+        match *probed {
+            Some((at, writable)) if at.elapsed() < PROBED_FOR => writable,
+            _ => {
+                let writable = write_probe::is_writable(&self.ctx.db).await;
+                *probed = Some((Instant::now(), writable));
+                writable
+            }
+        }
+    }
+}
