@@ -20,7 +20,7 @@ use crate::{
         Topic,
         customer_accounts::{Model, Verifier},
         idempotency_keys::Running,
-        transaction::Store,
+        transaction::Database,
     },
     settings::Settings,
     shared::{SharedState, cache::VersionedCache, digest::Digest, metrics::Metrics, redis::Redis},
@@ -44,7 +44,7 @@ pub type Accounts = VersionedCache<Arc<Model>>;
 
 /// What a request is answered with. It costs next to nothing to clone, which axum does for each of them.
 ///
-/// It is no [`Store`]: what a handler changes, it changes on behalf of its caller.
+/// It is no [`Database`]: what a handler changes, it changes on behalf of its caller.
 #[derive(Clone)]
 pub struct Context(Arc<ServerState>);
 
@@ -159,7 +159,7 @@ impl Draining {
 }
 
 /// The store, as commands and the server itself change it.
-impl Store for AppContext {
+impl Database for AppContext {
     fn db(&self) -> &DatabaseConnection {
         &self.db
     }

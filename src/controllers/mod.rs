@@ -13,7 +13,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use self::extract::Account;
 use crate::{
     context::Context,
-    models::{self, Topic, Transaction, deadline::Deadline, transaction::Store},
+    models::{self, Topic, Transaction, deadline::Deadline, transaction::Database},
 };
 
 pub mod auth;
@@ -42,7 +42,7 @@ impl Context {
     }
 }
 
-impl Store for OnBehalf<'_> {
+impl Database for OnBehalf<'_> {
     fn db(&self) -> &DatabaseConnection {
         &self.ctx.db
     }

@@ -18,7 +18,7 @@ use crate::{
         products,
         queue::Client,
         stock_movements,
-        transaction::Store,
+        transaction::Database,
         types::{Id, Note, Password, Quantity, Role, ShippingAddress, Sku, Username},
     },
     settings::Settings,

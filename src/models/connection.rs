@@ -8,7 +8,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use loco_rs::config;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr,
+    ConnectOptions, Database, DatabaseConnection, DbErr,
     sqlx::{
         self, ConnectOptions as _, Connection, Executor, Row,
         pool::PoolConnectionMetadata,
@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
-use super::transaction::SQLITE_TURN;
+use super::transaction::turn_to_write;
 
 /// How long a pool may take to close: a connection in use is waited for.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
@@ -54,10 +54,10 @@ pub async fn closing<T>(command: impl Future<Output = T>) -> T {
 /// Takes what was erased out of SQLite's write-ahead log too, where the pages stand as they were. That is
 /// given up when a read takes long, and made up for by the next erasure or within the hour.
 pub async fn erased(db: &DatabaseConnection) {
-    if db.get_database_backend() != DbBackend::Sqlite {
+    // SQLite alone has turns, and this log.
+    let Some(_turn) = turn_to_write(db).await else {
         return;
-    }
-    let _turn = SQLITE_TURN.lock().await;
+    };
     match empty_log(db).await {
         Ok(true) => {}
         Ok(false) => tracing::debug!("the write-ahead log is in use, and not emptied"),

@@ -20,7 +20,7 @@ use super::{
     error::violates,
     now,
     orders::{self, Scope},
-    transaction::Store,
+    transaction::Database,
 };
 use crate::transaction;
 
@@ -232,10 +232,10 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn prune(store: &impl Store) -> Result<u64> {
+    pub async fn prune(database: &impl Database) -> Result<u64> {
         let mut pruned = 0;
         loop {
-            let batch = transaction!(store, |txn| Self::prune_some(txn).await)?;
+            let batch = transaction!(database, |txn| Self::prune_some(txn).await)?;
             pruned += batch;
             if batch < BATCH {
                 return Ok(pruned);

@@ -1,12 +1,13 @@
 //! The write path: every change to the store happens in a [`Transaction`] that is opened here, by
-//! [`transaction!`]. When it is over, whoever keeps copies is told what has changed.
+//! [`transaction!`]. When it is over, the caches are told what has changed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     future::ready,
+    path::PathBuf,
     pin::Pin,
     sync::{
-        Arc, Mutex as SyncMutex, PoisonError,
+        Arc, LazyLock, Mutex as SyncMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -20,7 +21,7 @@ use sea_orm::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, OwnedMutexGuard},
     time::sleep,
 };
 
@@ -33,9 +34,9 @@ use super::{
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
 const ATTEMPTS: u32 = 6;
 
-/// SQLite lets one writer in at a time and makes the others poll. In here they queue instead, first
-/// come first served, and the others' turn comes the moment that one is done.
-pub(super) static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
+/// The queue of writers of each SQLite file.
+static QUEUES: LazyLock<SyncMutex<HashMap<PathBuf, Arc<Mutex<()>>>>> =
+    LazyLock::new(SyncMutex::default);
 
 /// Does something to the store in one transaction: all of it happens, or nothing.
 ///
@@ -50,17 +51,18 @@ pub(super) static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 /// A macro, because no function can say yet that the futures of the closure it is given are `Send`.
 #[macro_export]
 macro_rules! transaction {
-    ($store:expr, |$txn:ident| $work:expr) => {
-        // A `match`, so that a store that is made on the spot lives as long as the work.
-        match $store {
-            store => {
-                let mut attempts = $crate::models::transaction::Attempts::on(store);
+    ($database:expr, |$txn:ident| $work:expr) => {
+        // A `match`, so that a database that is made on the spot lives as long as the work.
+        match $database {
+            database => {
+                let mut attempts = $crate::models::transaction::Attempts::on(database);
                 loop {
                     let outcome = match attempts.begin().await {
                         Ok(open) => {
                             let $txn = open.transaction();
                             let outcome: $crate::models::Result<_> = async {
-                                $crate::models::transaction::Store::admit(store, $txn).await?;
+                                $crate::models::transaction::Database::admit(database, $txn)
+                                    .await?;
                                 $work
                             }
                             .await;
@@ -68,7 +70,7 @@ macro_rules! transaction {
                         }
                         Err(error) => Err(error),
                     };
-                    if let Some(outcome) = attempts.settle(outcome).await {
+                    if let Some(outcome) = attempts.retry_or_return(outcome).await {
                         break outcome;
                     }
                 }
@@ -108,7 +110,7 @@ macro_rules! once {
 }
 
 /// Where transactions happen, and who is told when one is over.
-pub trait Store: Sync {
+pub trait Database: Sync {
     /// The database.
     fn db(&self) -> &DatabaseConnection;
 
@@ -130,7 +132,7 @@ pub trait Store: Sync {
     }
 }
 
-impl<S: Store + Send> Store for Arc<S> {
+impl<D: Database + Send> Database for Arc<D> {
     fn db(&self) -> &DatabaseConnection {
         self.as_ref().db()
     }
@@ -149,7 +151,7 @@ impl<S: Store + Send> Store for Arc<S> {
 }
 
 /// A database alone, of which nobody keeps copies.
-impl Store for DatabaseConnection {
+impl Database for DatabaseConnection {
     fn db(&self) -> &DatabaseConnection {
         self
     }
@@ -217,8 +219,8 @@ impl ConnectionTrait for Transaction {
 
 /// The attempts at one transaction.
 #[derive(Debug)]
-pub struct Attempts<'a, S> {
-    store: &'a S,
+pub struct Attempts<'a, D> {
+    database: &'a D,
     made: u32,
 }
 
@@ -226,14 +228,14 @@ pub struct Attempts<'a, S> {
 #[derive(Debug)]
 pub struct Open {
     transaction: Transaction,
-    turn: Option<MutexGuard<'static, ()>>,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl<'a, S: Store> Attempts<'a, S> {
+impl<'a, D: Database> Attempts<'a, D> {
     /// No attempts yet.
     #[must_use]
-    pub const fn on(store: &'a S) -> Self {
-        Self { store, made: 0 }
+    pub const fn on(database: &'a D) -> Self {
+        Self { database, made: 0 }
     }
 
     /// Begins the next one.
@@ -242,11 +244,8 @@ impl<'a, S: Store> Attempts<'a, S> {
     /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Open> {
         self.made += 1;
-        let db = self.store.db();
-        let turn = match db.get_database_backend() {
-            DbBackend::Sqlite => Some(SQLITE_TURN.lock().await),
-            _ => None,
-        };
+        let db = self.database.db();
+        let turn = turn_to_write(db).await;
         let options = TransactionOptions {
             // A transaction that reads first and writes later would fail at its first write.
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -288,12 +287,12 @@ impl<'a, S: Store> Attempts<'a, S> {
         // Also when the commit has failed: the connection may have broken after the database had done it.
         let changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !changed.is_empty() {
-            self.store.changed(changed).await;
+            self.database.changed(changed).await;
         }
         match committed {
             Ok(()) => outcome,
             Err(error) if surely_not_committed(&error) => {
-                let in_time = self.store.deadline().is_none_or(Deadline::reopen);
+                let in_time = self.database.deadline().is_none_or(Deadline::reopen);
                 Err(if in_time {
                     error.into()
                 } else {
@@ -309,14 +308,14 @@ impl<'a, S: Store> Attempts<'a, S> {
             let swallowed = "a statement has failed, and nothing was made of it";
             return Err(DbErr::Custom(swallowed.to_owned()).into());
         }
-        match self.store.deadline() {
+        match self.database.deadline() {
             Some(deadline) if !deadline.begin_commit() => Err(Error::OutOfTime),
             _ => Ok(()),
         }
     }
 
-    /// What has come of it; or nothing when it is worth another attempt.
-    pub async fn settle<T>(&self, outcome: Result<T>) -> Option<Result<T>> {
+    /// The outcome, or `None` after a pause when it is worth another attempt.
+    pub async fn retry_or_return<T>(&self, outcome: Result<T>) -> Option<Result<T>> {
         match &outcome {
             Err(error) if is_worth_another(error) && self.made < ATTEMPTS => {
                 tracing::debug!(%error, attempt = self.made, "transaction is tried again");
@@ -327,6 +326,25 @@ impl<'a, S: Store> Attempts<'a, S> {
         sleep(Duration::from_millis(pause)).await;
         None
     }
+}
+
+/// Waits for the turn to write where a database has one writer at a time: SQLite makes the others poll. In
+/// here they queue instead, first come first served, and the next one's turn comes the moment that one is done.
+pub(super) async fn turn_to_write(db: &DatabaseConnection) -> Option<OwnedMutexGuard<()>> {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return None;
+    }
+    let options = db.get_sqlite_connection_pool().connect_options();
+    let queue = {
+        let mut queues = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = options.get_filename();
+        // Looked for first, so that a write does not copy the path.
+        match queues.get(file) {
+            Some(queue) => Arc::clone(queue),
+            None => Arc::clone(queues.entry(file.to_owned()).or_default()),
+        }
+    };
+    Some(queue.lock_owned().await)
 }
 
 fn is_worth_another(error: &Error) -> bool {
