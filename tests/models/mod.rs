@@ -1,14 +1,11 @@
-//! Models, one file per table or promise.
+//! Models: what they ask of a database, and what real databases make of it.
 
 mod mock;
 mod rows;
 
-mod customer_accounts;
-mod customers;
-mod orders;
-mod products;
-
 mod connection;
+mod customer_accounts;
 mod races;
 mod schema;
+mod statements;
 mod transactions;
