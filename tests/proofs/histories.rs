@@ -118,8 +118,7 @@ fn the_store_answers_like_the_napkin() {
         .build()
         .unwrap();
     let (shop, admin) = runtime.block_on(async {
-        let shop = Shop::open().await;
-        let mut admin = shop.admin().await;
+        let (shop, mut admin) = Shop::open_with_admin().await;
         admin.customer_id = shop.customer("buyer").await.customer_id;
         (shop, admin)
     });

@@ -26,8 +26,7 @@ struct Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_races_the_stock_adds_up_and_every_order_is_there_once() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     let mut products = Vec::new();
     for (name, stock) in [
         ("scarce", json!(5)),
@@ -81,8 +80,7 @@ async fn whatever_races_the_stock_adds_up_and_every_order_is_there_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_many_cancel_an_order_its_stock_returns_once() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     let product = admin
         .add_product(json!({ "name": "Lamp", "price": "9", "stock": 10 }))
         .await;
@@ -130,8 +128,7 @@ async fn however_many_cancel_an_order_its_stock_returns_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_sent_many_times_at_once_places_one_order() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     let product = admin
         .add_product(json!({ "name": "Lamp", "price": "9", "stock": 1000 }))
         .await;

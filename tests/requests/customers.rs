@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, PASSWORD, Shop},
+    support::{Answer, Client, Mismatches, PASSWORD, Shop},
 };
 
 #[tokio::test]
 async fn a_customer_is_created_with_its_location() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     let answer = admin
         .post("/customers", json!({ "name": "Ada Lovelace", "email": "Ada@Example.com", "phone": "+44 20 7946 0018" }))
         .await;
@@ -20,8 +19,7 @@ async fn a_customer_is_created_with_its_location() {
 
 #[tokio::test]
 async fn a_customer_is_found_where_its_location_says() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     let created = admin.post("/customers", ada()).await;
     let location = created.header("location").unwrap();
     let found = admin.get(location.strip_prefix("/api/v1").unwrap()).await;
@@ -30,8 +28,7 @@ async fn a_customer_is_found_where_its_location_says() {
 
 #[tokio::test]
 async fn a_customer_needs_no_phone() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     for phone in [None, Some(Value::Null)] {
         let email = if phone.is_some() {
             "a@b.example"
@@ -50,8 +47,7 @@ async fn a_customer_needs_no_phone() {
 
 #[tokio::test]
 async fn a_name_keeps_its_letters_and_loses_the_blanks_around_it() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     let body = json!({ "name": "  Zoë 'O''Neil' 王芳 👩‍🚀 ", "email": "zoe@example.com" });
     let answer = admin.post("/customers", body).await;
     assert_eq!(answer.body["name"], "Zoë 'O''Neil' 王芳 👩‍🚀");
@@ -59,8 +55,7 @@ async fn a_name_keeps_its_letters_and_loses_the_blanks_around_it() {
 
 #[tokio::test]
 async fn an_email_belongs_to_one_customer_whatever_its_case() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin
         .post(
@@ -73,8 +68,7 @@ async fn an_email_belongs_to_one_customer_whatever_its_case() {
 
 #[tokio::test]
 async fn nobody_is_given_the_email_of_another_customer() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let bob = path_of(&shop.customer("bob").await);
     let replaced = json!({ "name": "Bob", "email": "ADA@EXAMPLE.COM" });
@@ -85,8 +79,7 @@ async fn nobody_is_given_the_email_of_another_customer() {
 
 #[tokio::test]
 async fn a_customer_may_be_given_the_email_that_they_have() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let change = json!({ "email": "ADA@example.com" });
     let answer = admin.patch("/customers/1", change).await;
@@ -96,8 +89,8 @@ async fn a_customer_may_be_given_the_email_that_they_have() {
 
 #[tokio::test]
 async fn a_customers_fields_keep_the_rules() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let mut mismatches = Mismatches::default();
     for (field, value, code) in [
         ("name", json!(""), "length"),
         ("name", json!("   "), "length"),
@@ -125,19 +118,14 @@ async fn a_customers_fields_keep_the_rules() {
         let mut body = ada();
         body[field] = value;
         let answer = admin.post("/customers", body.clone()).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
-        assert_eq!(
-            answer.faults(),
-            [(format!("/{field}").as_str(), code)],
-            "{body}"
-        );
+        let expected = format!("422 validation-failed /{field} {code}");
+        mismatches.answer(&body[field], &answer, expected);
     }
 }
 
 #[tokio::test]
 async fn the_longest_and_shortest_fields_are_taken() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     for (at, (name, phone)) in [
         ("王".repeat(120), "+(12) 34.56-78 901234567890"),
         ("X".to_owned(), "12345"),
@@ -155,8 +143,7 @@ async fn the_longest_and_shortest_fields_are_taken() {
 
 #[tokio::test]
 async fn customers_are_listed_a_page_at_a_time() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     for name in ["Ada", "Bob", "Carl"] {
         add(&admin, name).await;
     }
@@ -173,8 +160,7 @@ async fn a_store_without_customers_lists_none() {
 
 #[tokio::test]
 async fn q_finds_text_anywhere_in_name_email_and_phone() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin
         .post("/customers", json!({ "name": "Ada Lovelace", "email": "countess@example.com", "phone": "+44 20 7946" }))
         .await;
@@ -186,8 +172,7 @@ async fn q_finds_text_anywhere_in_name_email_and_phone() {
 
 #[tokio::test]
 async fn q_finds_nothing_that_stands_in_two_fields() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add(&admin, "Ada").await;
     for q in ["adaada", "ada%20ada@", "lovelace"] {
         assert_eq!(found(&admin, q).await, [""; 0], "{q}");
@@ -196,8 +181,7 @@ async fn q_finds_nothing_that_stands_in_two_fields() {
 
 #[tokio::test]
 async fn q_does_not_regard_the_case_of_any_letter() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add_as(&admin, "Éloïse ÅNGSTRÖM", "first@example.com").await;
     add_as(&admin, "Σωκράτης ЖУК", "second@example.com").await;
     // é, É, ångström, and ж as they stand in an address.
@@ -209,16 +193,14 @@ async fn q_does_not_regard_the_case_of_any_letter() {
 
 #[tokio::test]
 async fn q_finds_a_letter_composed_or_not() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add_as(&admin, "Rene\u{301}", "rene@example.com").await;
     assert_eq!(found(&admin, "ren%C3%A9").await.len(), 1);
 }
 
 #[tokio::test]
 async fn q_takes_wildcards_and_quotes_for_ordinary_characters() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     for (at, name) in ["100% Ada", "A_da", "A!da", "A\\da", "A'da", "Ada"]
         .iter()
         .enumerate()
@@ -238,8 +220,7 @@ async fn q_takes_wildcards_and_quotes_for_ordinary_characters() {
 
 #[tokio::test]
 async fn q_finds_what_a_customer_is_called_now() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add(&admin, "Ada").await;
     let change = json!({ "name": "Augusta", "email": "augusta@example.com" });
     admin.patch("/customers/1", change).await;
@@ -249,8 +230,7 @@ async fn q_finds_what_a_customer_is_called_now() {
 
 #[tokio::test]
 async fn put_replaces_every_field_and_clears_what_is_missing() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let body = json!({ "name": "Augusta King", "email": "king@example.com" });
     let answer = admin.put("/customers/1", body).await;
@@ -259,8 +239,7 @@ async fn put_replaces_every_field_and_clears_what_is_missing() {
 
 #[tokio::test]
 async fn put_needs_what_a_customer_cannot_be_without() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin.put("/customers/1", json!({ "phone": "12345" })).await;
     answer.assert_invalid(&[("/name", "required"), ("/email", "required")]);
@@ -268,8 +247,7 @@ async fn put_needs_what_a_customer_cannot_be_without() {
 
 #[tokio::test]
 async fn patch_changes_what_is_sent_and_keeps_the_rest() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin
         .patch("/customers/1", json!({ "name": "Augusta King" }))
@@ -279,8 +257,7 @@ async fn patch_changes_what_is_sent_and_keeps_the_rest() {
 
 #[tokio::test]
 async fn patch_with_null_clears_the_phone() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin.patch("/customers/1", json!({ "phone": null })).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -290,8 +267,7 @@ async fn patch_with_null_clears_the_phone() {
 
 #[tokio::test]
 async fn patch_with_null_does_not_clear_name_or_email() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let nothing = json!({ "name": null, "email": null });
     let answer = admin.patch("/customers/1", nothing).await;
@@ -300,8 +276,7 @@ async fn patch_with_null_does_not_clear_name_or_email() {
 
 #[tokio::test]
 async fn patch_with_nothing_changes_nothing() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let answer = admin.patch("/customers/1", json!({})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -310,8 +285,7 @@ async fn patch_with_nothing_changes_nothing() {
 
 #[tokio::test]
 async fn a_refused_change_changes_nothing() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     let before = admin.post("/customers", ada()).await.body;
     let change = json!({ "name": "Augusta King", "phone": "no" });
     admin
@@ -323,8 +297,7 @@ async fn a_refused_change_changes_nothing() {
 
 #[tokio::test]
 async fn the_id_and_times_of_a_customer_are_not_for_clients_to_set() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     admin.post("/customers", ada()).await;
     let change = json!({ "id": 7, "created_at": "2020-01-01T00:00:00Z" });
     let answer = admin.patch("/customers/1", change).await;
@@ -333,8 +306,7 @@ async fn the_id_and_times_of_a_customer_are_not_for_clients_to_set() {
 
 #[tokio::test]
 async fn a_customer_that_is_not_there_is_not_found() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     let path = "/customers/99";
     for answer in [
         admin.get(path).await,
@@ -348,8 +320,7 @@ async fn a_customer_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn a_deleted_customer_is_gone() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add(&admin, "Ada").await;
     let answer = admin.delete("/customers/1").await;
     assert_answer!(answer);
@@ -359,8 +330,7 @@ async fn a_deleted_customer_is_gone() {
 
 #[tokio::test]
 async fn a_customer_is_deleted_once() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (_shop, admin) = Shop::open_with_admin().await;
     add(&admin, "Ada").await;
     admin.delete("/customers/1").await;
     assert_not_found(&admin.delete("/customers/1").await);
@@ -368,8 +338,7 @@ async fn a_customer_is_deleted_once() {
 
 #[tokio::test]
 async fn the_account_of_a_deleted_customer_goes_too() {
-    let shop = Shop::open().await;
-    let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
+    let (shop, admin, ada) = Shop::open_with_customer("ada").await;
     admin.delete(&path_of(&ada)).await;
     let account = format!("/customer-accounts/{}", ada.account_id);
     assert_not_found(&admin.get(&account).await);
@@ -380,8 +349,7 @@ async fn the_account_of_a_deleted_customer_goes_too() {
 
 #[tokio::test]
 async fn the_email_and_username_of_a_deleted_customer_are_free() {
-    let shop = Shop::open().await;
-    let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
+    let (shop, admin, ada) = Shop::open_with_customer("ada").await;
     admin.delete(&path_of(&ada)).await;
     let again = shop.customer("ada").await;
     assert_eq!(again.get("/auth/me").await.status, StatusCode::OK);
@@ -521,8 +489,5 @@ async fn assert_nowhere(admin: &Client, order: &str) {
 }
 
 fn assert_not_found(answer: &Answer) {
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::NOT_FOUND, "not-found")
-    );
+    answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
 }

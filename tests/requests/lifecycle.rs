@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     assert_answer,
-    support::{Client, Shop, assert_invariants},
+    support::{Client, Mismatches, Shop, assert_invariants},
 };
 
 #[tokio::test]
@@ -29,15 +29,12 @@ async fn an_order_is_paid_shipped_and_delivered_with_its_history() {
 async fn an_order_cannot_leave_its_way() {
     let (shop, admin) = Shop::open_with_admin().await;
     let (_, order) = one_order(&shop, &admin).await;
+    let mut mismatches = Mismatches::default();
     for status in ["placed", "shipped", "delivered"] {
         let answer = admin
             .patch(&format!("/orders/{order}"), json!({ "status": status }))
             .await;
-        assert_eq!(
-            (answer.status, answer.problem()),
-            (StatusCode::CONFLICT, "invalid-transition"),
-            "{status}"
-        );
+        mismatches.answer(status, &answer, "409 invalid-transition");
     }
     assert_eq!(
         admin.get(&format!("/orders/{order}")).await.body["status"],
@@ -108,10 +105,7 @@ async fn somebody_elses_order_is_not_found_to_be_cancelled() {
     let answer = other
         .post(&format!("/orders/{order}/cancel"), json!({}))
         .await;
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::NOT_FOUND, "not-found")
-    );
+    answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
 }
 
 #[tokio::test]
@@ -154,10 +148,7 @@ async fn no_adjustment_takes_more_than_there_is() {
             json!({ "delta": -4, "reason": "Broken" }),
         )
         .await;
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::CONFLICT, "insufficient-stock")
-    );
+    answer.assert_problem(StatusCode::CONFLICT, "insufficient-stock");
     let error = &answer.body["errors"][0];
     assert_eq!(
         (&error["pointer"], &error["requested"], &error["available"]),
@@ -195,10 +186,7 @@ async fn what_is_not_tracked_cannot_be_adjusted() {
             json!({ "delta": 1, "reason": "Found" }),
         )
         .await;
-    assert_eq!(
-        (answer.status, answer.problem()),
-        (StatusCode::CONFLICT, "conflict")
-    );
+    answer.assert_problem(StatusCode::CONFLICT, "conflict");
 }
 
 #[tokio::test]

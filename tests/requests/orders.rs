@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, PASSWORD, Shop, order_lines},
+    support::{Answer, Client, Mismatches, PASSWORD, Shop, order_lines},
 };
 
 #[tokio::test]
@@ -210,6 +210,7 @@ async fn every_line_with_an_unknown_product_is_named() {
 #[tokio::test]
 async fn a_line_that_breaks_a_rule_is_named_with_the_rule() {
     let (_shop, _admin, customer, cup) = shop_with_cups(20_000).await;
+    let mut mismatches = Mismatches::default();
     for (field, value, code) in [
         ("quantity", json!(0), "range"),
         ("quantity", json!(-1), "range"),
@@ -225,8 +226,8 @@ async fn a_line_that_breaks_a_rule_is_named_with_the_rule() {
         let mut items = order_lines(&[(cup, 1), (cup, 1)]);
         items[1][field] = value.clone();
         let answer = customer.post("/orders", json!({ "items": items })).await;
-        let pointer = format!("/items/1/{field}");
-        answer.assert_invalid(&[(&pointer, code)]);
+        let expected = format!("422 validation-failed /items/1/{field} {code}");
+        mismatches.answer(format!("{field} {value}"), &answer, expected);
     }
 }
 
@@ -251,16 +252,15 @@ async fn an_order_has_one_to_a_hundred_lines() {
 #[tokio::test]
 async fn an_order_names_its_items() {
     let (_shop, _admin, customer, _) = shop_with_cups(1).await;
-    for (items, code) in [
-        (null(), "type"),
-        (json!({}), "type"),
-        (json!("cup"), "type"),
+    for (order, code) in [
+        (json!({ "items": null }), "type"),
+        (json!({ "items": {} }), "type"),
+        (json!({ "items": "cup" }), "type"),
+        (json!({}), "required"),
     ] {
-        let answer = customer.post("/orders", json!({ "items": items })).await;
+        let answer = customer.post("/orders", order).await;
         answer.assert_invalid(&[("/items", code)]);
     }
-    let answer = customer.post("/orders", json!({})).await;
-    answer.assert_invalid(&[("/items", "required")]);
 }
 
 #[tokio::test]
@@ -409,6 +409,7 @@ async fn orders_are_sorted_by_total_and_then_by_id() {
 #[tokio::test]
 async fn a_filter_that_cannot_be_is_refused() {
     let (_shop, _admin, customer, _) = shop_with_cups(8).await;
+    let mut mismatches = Mismatches::default();
     for (query, pointer, code) in [
         ("status=lost", "/status", "choice"),
         ("status=", "/status", "choice"),
@@ -418,7 +419,11 @@ async fn a_filter_that_cannot_be_is_refused() {
         ("state=paid", "/state", "unknown"),
     ] {
         let answer = customer.get(&format!("/orders?{query}")).await;
-        answer.assert_invalid(&[(pointer, code)]);
+        mismatches.answer(
+            query,
+            &answer,
+            format!("422 validation-failed {pointer} {code}"),
+        );
     }
 }
 

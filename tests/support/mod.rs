@@ -2,6 +2,7 @@
 
 mod database;
 mod invariants;
+mod mismatches;
 mod program;
 mod proxy;
 mod schema;
@@ -13,6 +14,7 @@ mod small_disk;
 pub use self::{
     database::{TestDatabase, configure},
     invariants::assert_invariants,
+    mismatches::Mismatches,
     program::{Outcome, Program},
     proxy::{Cut, Lost, Proxy, commits},
     schema::schema,

@@ -124,6 +124,13 @@ impl Shop {
         (shop, admin)
     }
 
+    /// Opens a shop with empty tables but for its administrator and a customer of that name.
+    pub async fn open_with_customer(username: &str) -> (Self, Client, Client) {
+        let (shop, admin) = Self::open_with_admin().await;
+        let customer = shop.customer(username).await;
+        (shop, admin, customer)
+    }
+
     /// Somebody without a token.
     pub fn stranger(&self) -> Client {
         self.bearing(None)
@@ -358,13 +365,26 @@ impl Answer {
             .collect()
     }
 
+    /// The status, such as `200`; of a problem also its type, and the pointer and code of each error, such as
+    /// `422 validation-failed /name length`.
+    pub fn outcome(&self) -> String {
+        let mut outcome = self.status.as_str().to_owned();
+        if self.status.as_u16() >= 400 {
+            let errors = self.body["errors"].as_array().into_iter().flatten();
+            let errors = errors.flat_map(|error| [&error["pointer"], &error["code"]]);
+            let errors = errors.filter_map(Value::as_str);
+            for part in [self.problem()].into_iter().chain(errors) {
+                outcome.push(' ');
+                outcome.push_str(part);
+            }
+        }
+        outcome
+    }
+
     /// That rules are broken, and which: pairs of pointer and code.
     #[track_caller]
     pub fn assert_invalid(&self, faults: &[(&str, &str)]) {
-        assert_eq!(
-            (self.status, self.problem()),
-            (StatusCode::UNPROCESSABLE_ENTITY, "validation-failed")
-        );
+        self.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed");
         assert_eq!(self.faults(), faults);
     }
 

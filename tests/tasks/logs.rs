@@ -417,8 +417,7 @@ async fn a_header_of_a_proxy_that_cannot_be_used_is_said_once() {
 
 #[tokio::test]
 async fn an_outage_is_one_error_in_the_log() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     shop.ctx.db.close_by_ref().await.unwrap();
     let log = Log::default();
     let writer = log.clone();

@@ -204,8 +204,7 @@ async fn a_list_of_stocks_changes_nothing_else_and_refuses_skus_that_are_new() {
 
 #[tokio::test]
 async fn a_product_without_a_sku_is_known_by_its_id_and_its_name() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     admin
         .add_product(json!({ "name": "Tea", "price": "1" }))
         .await;
@@ -581,8 +580,7 @@ async fn movements(shop: &Shop) -> Vec<String> {
 
 #[tokio::test]
 async fn a_table_without_a_column_leaves_what_it_would_have_said_as_it_was() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
+    let (shop, admin) = Shop::open_with_admin().await;
     let known = admin
         .add_product(json!({ "name": "Tea", "price": "1", "sku": "T-1", "stock": 7, "description": "Black." }))
         .await;
