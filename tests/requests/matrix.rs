@@ -1,86 +1,109 @@
 //! Who may do what: every route for every kind of caller, in one table.
 
-use axum::http::{Method, StatusCode};
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
 use boxcar::app::App;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use loco_rs::app::Hooks;
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, Shop};
+use crate::support::{Client, Mismatches, PASSWORD, Shop};
 
-/// One route: what is sent, and what an anonymous caller, the customer whose things these are, another
-/// customer and an administrator are answered. Whoever comes with a token that is good no more, because
-/// it has expired or its account was deleted or demoted, is answered as if they were anonymous.
-///
-/// `:product`, `:order`, `:customer` and `:account` are new ones for every caller, and the order and
-/// the account are the first customer's where that can be.
+/// A route, what is sent, and what a stranger, the customer whose things these are, another customer and an
+/// administrator are answered. A caller whose token has expired, or whose account was deleted or demoted,
+/// is answered as a stranger is.
+pub(super) type Row = (&'static str, &'static str, &'static str, [u16; 4]);
+
+/// `:product`, `:order`, `:customer` and `:account` are new ones for every caller; the order is the first
+/// customer's. Logging out comes last, for it ends the tokens.
 #[rustfmt::skip]
-const TABLE: [(&str, &str, &str, [u16; 4]); 24] = [
-    // method  path                         body           anonymous owner other admin
-    ("POST",   "/auth/login",               "login",              [200, 200, 200, 200]),
-    ("GET",    "/auth/me",                  "",                   [401, 200, 200, 200]),
-    ("POST",   "/auth/logout",              "",                   [401, 204, 204, 204]),
-    ("PUT",    "/auth/password",            "wrong password",     [401, 422, 422, 422]),
+pub(super) const TABLE: [Row; 29] = [
+    // method  path                             body           stranger owner other admin
+    ("POST",   "/auth/login",                   "login",             [200, 200, 200, 200]),
+    ("GET",    "/auth/me",                      "",                  [401, 200, 200, 200]),
+    ("PUT",    "/auth/password",                "wrong password",    [401, 422, 422, 422]),
 
-    ("GET",    "/products",                 "",                   [401, 200, 200, 200]),
-    ("POST",   "/products",                 "product",            [401, 403, 403, 201]),
-    ("GET",    "/products/:product",        "",                   [401, 200, 200, 200]),
-    ("PUT",    "/products/:product",        "product",            [401, 403, 403, 200]),
-    ("PATCH",  "/products/:product",        "price",              [401, 403, 403, 200]),
-    ("DELETE", "/products/:product",        "",                   [401, 403, 403, 204]),
-    ("GET",    "/products/:product/stock",  "",                   [401, 403, 403, 200]),
-    ("POST",   "/products/:product/stock",  "stock",              [401, 403, 403, 200]),
+    ("GET",    "/products",                     "",                  [401, 200, 200, 200]),
+    ("POST",   "/products",                     "product",           [401, 403, 403, 201]),
+    ("GET",    "/products/:product",            "",                  [401, 200, 200, 200]),
+    ("PUT",    "/products/:product",            "product",           [401, 403, 403, 200]),
+    ("PATCH",  "/products/:product",            "price",             [401, 403, 403, 200]),
+    ("DELETE", "/products/:product",            "",                  [401, 403, 403, 204]),
+    ("GET",    "/products/:product/stock",      "",                  [401, 403, 403, 200]),
+    ("POST",   "/products/:product/stock",      "stock",             [401, 403, 403, 200]),
 
-    ("GET",    "/orders",                   "",                   [401, 200, 200, 200]),
-    ("POST",   "/orders",                   "order",              [401, 201, 201, 422]),
-    ("GET",    "/orders/:order",            "",                   [401, 200, 404, 200]),
-    ("PATCH",  "/orders/:order",            "paid",               [401, 403, 403, 200]),
-    ("POST",   "/orders/:order/cancel",     "",                   [401, 200, 404, 200]),
+    ("GET",    "/orders",                       "",                  [401, 200, 200, 200]),
+    ("POST",   "/orders",                       "order",             [401, 201, 201, 422]),
+    ("GET",    "/orders/:order",                "",                  [401, 200, 404, 200]),
+    ("PATCH",  "/orders/:order",                "paid",              [401, 403, 403, 200]),
+    ("POST",   "/orders/:order/cancel",         "",                  [401, 200, 404, 200]),
 
-    ("GET",    "/customers",                "",                   [401, 403, 403, 200]),
-    ("POST",   "/customers",                "customer",           [401, 403, 403, 201]),
-    ("GET",    "/customers/:customer",      "",                   [401, 403, 403, 200]),
-    ("PUT",    "/customers/:customer",      "customer",           [401, 403, 403, 200]),
-    ("PATCH",  "/customers/:customer",      "name",               [401, 403, 403, 200]),
-    ("DELETE", "/customers/:customer",      "",                   [401, 403, 403, 204]),
+    ("GET",    "/customers",                    "",                  [401, 403, 403, 200]),
+    ("POST",   "/customers",                    "customer",          [401, 403, 403, 201]),
+    ("GET",    "/customers/:customer",          "",                  [401, 403, 403, 200]),
+    ("PUT",    "/customers/:customer",          "customer",          [401, 403, 403, 200]),
+    ("PATCH",  "/customers/:customer",          "name",              [401, 403, 403, 200]),
+    ("DELETE", "/customers/:customer",          "",                  [401, 403, 403, 204]),
 
-    ("GET",    "/customer-accounts",        "",                   [401, 403, 403, 200]),
+    ("GET",    "/customer-accounts",            "",                  [401, 403, 403, 200]),
+    ("POST",   "/customer-accounts",            "account",           [401, 403, 403, 201]),
+    ("GET",    "/customer-accounts/:account",   "",                  [401, 403, 403, 200]),
+    ("PUT",    "/customer-accounts/:account",   "credentials",       [401, 403, 403, 200]),
+    ("PATCH",  "/customer-accounts/:account",   "role",              [401, 403, 403, 200]),
+    ("DELETE", "/customer-accounts/:account",   "",                  [401, 403, 403, 204]),
+
+    ("POST",   "/auth/logout",                  "",                  [401, 204, 204, 204]),
 ];
 
-#[rustfmt::skip]
-const ACCOUNTS: [(&str, &str, &str, [u16; 4]); 5] = [
-    ("POST",   "/customer-accounts",           "account",         [401, 403, 403, 201]),
-    ("GET",    "/customer-accounts/:account",  "",                [401, 403, 403, 200]),
-    ("PUT",    "/customer-accounts/:account",  "credentials",     [401, 403, 403, 200]),
-    ("PATCH",  "/customer-accounts/:account",  "role",            [401, 403, 403, 200]),
-    ("DELETE", "/customer-accounts/:account",  "",                [401, 403, 403, 204]),
+/// The routes beside the API, which answer everybody.
+const OPEN: [&str; 5] = [
+    "/_ping",
+    "/_health",
+    "/_readiness",
+    "/problems",
+    "/problems/{name}",
 ];
 
 #[tokio::test]
 async fn every_caller_is_answered_as_the_table_says() {
-    for (method, path, body, [anonymous, owner, other, admin]) in TABLE.into_iter().chain(ACCOUNTS)
-    {
-        let scene = Scene::open().await;
-        let callers = [
-            ("anonymous", scene.shop.stranger(), anonymous),
-            ("expired", scene.expired(), anonymous),
-            ("deleted", scene.deleted().await, anonymous),
-            ("demoted", scene.demoted().await, anonymous),
-            ("other", scene.other.clone(), other),
-            ("owner", scene.owner.clone(), owner),
-            ("admin", scene.shop.admin_named("boss").await, admin),
-        ];
-        for (who, caller, status) in callers {
-            let path = scene.fill(path).await;
-            let body = scene.body(body).await;
+    let scene = Scene::open().await;
+    let callers = scene.callers().await;
+    let mut mismatches = Mismatches::default();
+    for (method, path, body, statuses) in TABLE {
+        for (who, caller, column) in &callers {
             let method: Method = method.parse().unwrap();
+            let (path, body) = (scene.fill(path).await, scene.body(body).await);
             let answer = caller.send(method.clone(), &path, body).await;
-            let expected = StatusCode::from_u16(status).unwrap();
-            assert_eq!(
-                answer.status, expected,
-                "{method} {path} for {who}: {}",
-                answer.body
+            let expected = match statuses[*column] {
+                401 => "401 unauthenticated".to_owned(),
+                403 => "403 forbidden".to_owned(),
+                404 => "404 not-found".to_owned(),
+                status => status.to_string(),
+            };
+            let found = answer.outcome();
+            // Which rules are broken is for other tests to say.
+            let found = found.split(" validation-failed").next().unwrap();
+            mismatches.compare(
+                format!("{method} {path} for {who}"),
+                found,
+                expected.as_str(),
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_open_route_answers_strangers() {
+    let shop = Shop::open().await;
+    let mut mismatches = Mismatches::default();
+    for path in OPEN {
+        let request = Request::get(path.replace("{name}", "not-found")).body(Body::empty());
+        let answer = shop.stranger().request(request.unwrap()).await;
+        mismatches.answer(path, &answer, "200");
+        if path.starts_with("/_") {
+            mismatches.compare(path, &answer.body, &json!({ "ok": true }));
         }
     }
 }
@@ -92,28 +115,26 @@ async fn the_table_names_every_route() {
         .collect()
         .into_iter()
         .flat_map(|route| {
-            route
-                .actions
-                .into_iter()
-                .map(move |method| (method.to_string(), route.uri.clone()))
+            let methods = route.actions.into_iter();
+            methods.map(move |method| (method.to_string(), route.uri.clone()))
         })
-        .filter_map(|(method, uri)| Some((method, uri.strip_prefix("/api/v1")?.to_owned())))
         .collect();
-    let ids = |path: &str| {
-        ["product", "order", "customer", "account"]
-            .iter()
-            .fold(path.to_owned(), |path, name| {
-                path.replace(&format!(":{name}"), "{id}")
-            })
-    };
+    let open = OPEN.map(|path| ("GET".to_owned(), path.to_owned()));
     let mut table: Vec<_> = TABLE
         .iter()
-        .chain(&ACCOUNTS)
-        .map(|(method, path, ..)| ((*method).to_owned(), ids(path)))
+        .map(|(method, path, ..)| ((*method).to_owned(), format!("/api/v1{}", with_id(path))))
+        .chain(open)
         .collect();
     routes.sort();
     table.sort();
     assert_eq!(table, routes);
+}
+
+/// The path as the routes have it.
+pub(super) fn with_id(path: &str) -> String {
+    let parts = path.split('/');
+    let parts = parts.map(|part| if part.starts_with(':') { "{id}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// A shop with an administrator and two customers.
@@ -121,19 +142,26 @@ struct Scene {
     shop: Shop,
     admin: Client,
     owner: Client,
-    other: Client,
 }
 
 impl Scene {
     async fn open() -> Self {
         let (shop, admin) = Shop::open_with_admin().await;
-        let (owner, other) = (shop.customer("owner").await, shop.customer("other").await);
-        Self {
-            shop,
-            admin,
-            owner,
-            other,
-        }
+        let owner = shop.customer("owner").await;
+        Self { shop, admin, owner }
+    }
+
+    /// One of each kind, each with their column of the table.
+    async fn callers(&self) -> [(&'static str, Client, usize); 7] {
+        [
+            ("a stranger", self.shop.stranger(), 0),
+            ("an expired token", self.expired(), 0),
+            ("a deleted account", self.deleted().await, 0),
+            ("a demoted account", self.demoted().await, 0),
+            ("the owner", self.owner.clone(), 1),
+            ("another customer", self.shop.customer("other").await, 2),
+            ("an administrator", self.shop.admin_named("boss").await, 3),
+        ]
     }
 
     /// Whose token is an administrator's, but over.
@@ -151,10 +179,7 @@ impl Scene {
     async fn deleted(&self) -> Client {
         let gone = self.shop.admin_named("gone").await;
         let path = format!("/customer-accounts/{}", gone.account_id);
-        assert_eq!(
-            self.admin.delete(&path).await.status,
-            StatusCode::NO_CONTENT
-        );
+        assert_eq!(self.admin.delete(&path).await.outcome(), "204");
         gone
     }
 
@@ -162,37 +187,36 @@ impl Scene {
     async fn demoted(&self) -> Client {
         let customer = self.shop.customer("demoted").await;
         let path = format!("/customer-accounts/{}", customer.account_id);
-        let promoted = self.admin.patch(&path, json!({ "role": "admin" })).await;
-        assert_eq!(promoted.status, StatusCode::OK);
+        let set_role = async |role| {
+            let answer = self.admin.patch(&path, json!({ "role": role })).await;
+            assert_eq!(answer.outcome(), "200");
+        };
+        set_role("admin").await;
         let login = self.shop.log_in("demoted", PASSWORD).await;
-        let token = login.body["token"].as_str().unwrap().to_owned();
-        let demoted = self.admin.patch(&path, json!({ "role": "customer" })).await;
-        assert_eq!(demoted.status, StatusCode::OK);
-        self.shop.bearing(Some(token))
+        set_role("customer").await;
+        self.shop
+            .bearing(login.body["token"].as_str().map(str::to_owned))
     }
 
     /// The path with new things in it.
     async fn fill(&self, path: &str) -> String {
-        let mut path = path.to_owned();
-        if path.contains(":product") {
-            path = path.replace(":product", &self.product().await.to_string());
-        }
-        if path.contains(":order") {
-            let order = self.owner.order(&[(self.product().await, 1)]).await;
-            path = path.replace(":order", &order.body["id"].to_string());
-        }
-        if path.contains(":customer") {
-            path = path.replace(":customer", &self.customer().await.to_string());
-        }
-        if path.contains(":account") {
-            let account = self.body("account").await;
-            let account = self
-                .admin
-                .post("/customer-accounts", account.unwrap())
-                .await;
-            path = path.replace(":account", &account.body["id"].to_string());
-        }
-        path
+        let Some(name) = path.split('/').find(|part| part.starts_with(':')) else {
+            return path.to_owned();
+        };
+        let id = match name {
+            ":product" => self.product().await,
+            ":customer" => self.customer().await,
+            ":order" => {
+                let order = self.owner.order(&[(self.product().await, 1)]).await;
+                order.body["id"].as_i64().unwrap()
+            }
+            _ => {
+                let account = self.body("account").await.unwrap();
+                let account = self.admin.post("/customer-accounts", account).await;
+                account.body["id"].as_i64().unwrap()
+            }
+        };
+        path.replace(name, &id.to_string())
     }
 
     async fn product(&self) -> i64 {
