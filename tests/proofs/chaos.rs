@@ -261,14 +261,13 @@ impl Stage {
         let config = place.configuration().await;
         let shop = Shop::open_on(place, config).await;
         let admin = shop.admin().await;
-        let plenty = json!({ "name": "Plenty", "price": "1.00", "stock": 100_000_000 });
-        let plenty = admin.add_product(plenty).await;
+        let plenty = admin.sell("Plenty", "1.00", 100_000_000).await;
         let (mut clients, mut renamed) = (Vec::new(), Vec::new());
         let mut book = Book::default();
         for number in 0..CLIENTS {
             let client = shop.customer(&format!("client-{number}")).await;
             clients.push(client.token.unwrap().into());
-            let id = admin.add_product(json!({ "name": "First", "price": "1.00" }));
+            let id = admin.sell("First", "1.00", None);
             renamed.push(id.await);
             let names = book.names.entry(renamed[number]).or_default();
             "First".clone_into(&mut names.acknowledged);

@@ -30,11 +30,7 @@ struct Known {
 async fn whenever_the_server_is_killed_every_acknowledged_order_is_there_once() {
     // In here the shop only prepares and looks on; it is the server's database too.
     let shop = Shop::open().await;
-    let product = shop
-        .admin()
-        .await
-        .add_product(json!({ "name": "Lamp", "price": "9", "stock": STOCK }))
-        .await;
+    let product = shop.admin().await.sell("Lamp", "9", STOCK).await;
     let token: Arc<str> = shop.customer("buyer").await.token.unwrap().into();
     let mut known = Known::default();
     for round in 0..KILLS {
@@ -72,7 +68,7 @@ async fn whenever_the_server_is_killed_every_acknowledged_order_is_there_once() 
         let answer = place(&server, &token, product, &key)
             .await
             .expect("nothing is killed any more");
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        assert_eq!(answer.status, 201, "{}", answer.body);
         known.answered.insert(key, answer.body);
     }
     println!(
@@ -140,7 +136,7 @@ async fn order_until_it_dies(
                 .extend(keys.take_while(|key| !key.starts_with(&prefix)));
             break;
         };
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        assert_eq!(answer.status, 201, "{}", answer.body);
         known.answered.insert(key, answer.body);
     }
     known

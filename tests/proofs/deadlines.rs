@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use boxcar::models::{connection, orders};
 use loco_rs::{config::Config, controller::middleware::timeout::TimeOut};
 use sea_orm::{
@@ -27,7 +26,7 @@ async fn an_order_that_waits_too_long_for_a_lock_is_never_placed() {
     let begun = Instant::now();
     let answer = scene.order().await;
     assert!(begun.elapsed() < TIME + LATE, "{:?}", begun.elapsed());
-    answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    answer.assert_problem(503, "unavailable");
     lock.rollback().await.unwrap();
     scene.assert_orders(0).await;
 }
@@ -38,7 +37,7 @@ async fn orders_that_queue_behind_a_lock_too_long_are_never_placed() {
     let lock = scene.lock().await;
     let waiting = (0..6).map(|_| scene.order());
     for answer in futures_util::future::join_all(waiting).await {
-        answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+        answer.assert_problem(503, "unavailable");
     }
     lock.rollback().await.unwrap();
     scene.assert_orders(0).await;
@@ -55,7 +54,7 @@ async fn an_order_whose_lock_is_free_in_time_is_placed() {
         "it did not wait"
     );
     lock.rollback().await.unwrap();
-    assert_eq!(order.await.status, StatusCode::CREATED);
+    assert_eq!(order.await.status, 201);
     scene.assert_orders(1).await;
 }
 
@@ -65,10 +64,10 @@ async fn the_key_of_an_order_that_took_too_long_can_be_used_again() {
     let lock = scene.lock().await;
     let order = json!({ "items": [{ "product_id": scene.product, "quantity": 1 }] });
     let refused = scene.customer.post_once("k-1", "/orders", &order).await;
-    refused.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    refused.assert_problem(503, "unavailable");
     lock.rollback().await.unwrap();
     let placed = scene.customer.post_once("k-1", "/orders", &order).await;
-    assert_eq!(placed.status, StatusCode::CREATED);
+    assert_eq!(placed.status, 201);
     assert_eq!(placed.header("idempotency-replayed"), None);
 }
 
@@ -123,7 +122,7 @@ impl Scene {
 
     /// That so many orders are there, and that none is on its way: the next one is placed behind them.
     async fn assert_orders(&self, expected: u64) {
-        assert_eq!(self.order().await.status, StatusCode::CREATED);
+        assert_eq!(self.order().await.status, 201);
         let db = &self.shop.ctx.db;
         assert_eq!(
             orders::Entity::find().count(db).await.unwrap(),

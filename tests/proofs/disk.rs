@@ -135,8 +135,7 @@ impl Scene {
         }
         let shop = Shop::open_on(database, config).await;
         let (admin, customer) = (shop.admin().await, shop.customer("ada").await);
-        let product = json!({ "name": "Lamp", "price": "9.00", "stock": 1_000_000 });
-        let product = admin.add_product(product).await;
+        let product = admin.sell("Lamp", "9.00", 1_000_000).await;
         Some(Self {
             shop,
             admin,
@@ -159,7 +158,7 @@ impl Scene {
             acknowledged.insert(tag, done);
             // Takes back what it began, on a connection that may have seen the end of the disk.
             let refused = self.customer.order(&[(self.product + 1_000, 1)]).await;
-            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert_eq!(refused.status, 422);
         }
         let refused = acknowledged.values().filter(|done| !**done).count();
         assert!(refused > 0, "the disk was never full");
@@ -202,7 +201,7 @@ impl Scene {
             Ask::Import => return self.import(tag, &filler).await,
         };
         if answer.status != StatusCode::CREATED {
-            answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+            answer.assert_problem(503, "unavailable");
         }
         answer.status == StatusCode::CREATED
     }
@@ -258,8 +257,7 @@ impl Place {
         let config = database.configuration().await;
         let shop = Shop::open_on(database, config).await;
         let admin = shop.admin().await;
-        let product = json!({ "name": "Lamp", "price": "9.00", "stock": 1_000_000 });
-        let product = admin.add_product(product).await;
+        let product = admin.sell("Lamp", "9.00", 1_000_000).await;
         let customer = shop.customer("ada").await;
         // The server has the database for itself.
         shop.ctx.db.clone().close().await.unwrap();
@@ -282,7 +280,7 @@ impl Place {
         let (path, token) = ("/api/v1/orders", self.customer.token.as_deref());
         let answer = in_time(server.request(Method::POST, path, token, Some(&order))).await;
         if answer.status != StatusCode::CREATED {
-            answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+            answer.assert_problem(503, "unavailable");
             return None;
         }
         Some(note.to_owned())

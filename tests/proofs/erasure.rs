@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use boxcar::models::{idempotency_keys, now};
 use chrono::TimeDelta;
 use sea_orm::{
@@ -60,7 +60,7 @@ async fn a_deleted_accounts_names_are_nowhere_and_its_customer_stays() {
     person.delete_account().await;
     person.assert_nowhere(&ACCOUNT).await;
     let path = format!("/customers/{}", person.client.customer_id);
-    assert_eq!(person.admin.get(&path).await.status, StatusCode::OK);
+    assert_eq!(person.admin.get(&path).await.status, 200);
 }
 
 #[tokio::test]
@@ -68,8 +68,8 @@ async fn an_administrator_who_was_a_customer_is_nowhere() {
     let person = Person::known_everywhere().await;
     let path = format!("/customer-accounts/{}", person.client.account_id);
     let promoted = person.admin.patch(&path, json!({ "role": "admin" })).await;
-    assert_eq!(promoted.status, StatusCode::OK, "{}", promoted.body);
-    let boss = person.log_in(NEW_PASSWORD).await;
+    assert_eq!(promoted.status, 200, "{}", promoted.body);
+    let boss = person.log_in().await;
     // Another customer's order, in whose history the administrator stands, and whose answers show it.
     let other = person.shop.customer("ada").await;
     let order = other.order(&[(person.product, 1)]).await.body["id"].clone();
@@ -135,8 +135,8 @@ async fn who_is_erased_while_their_orders_are_cancelled_is_nowhere() {
             );
             (cancelled, deleted)
         };
-        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
-        assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
+        assert_eq!(deleted.status, 204, "{}", deleted.body);
+        assert_eq!(cancelled.status, 200, "{}", cancelled.body);
         // Words that are said of an order after the erasure are the administrator's own.
         person
             .assert_nowhere(&[&CUSTOMER[..7], &ACCOUNT].concat())
@@ -148,7 +148,7 @@ async fn who_is_erased_while_their_orders_are_cancelled_is_nowhere() {
 async fn a_server_that_runs_deletes_what_is_past_its_time_by_itself() {
     let (shop, admin) = Shop::open_with_admin().await;
     let fresh = admin.post_once("fresh", "/products", &tea()).await;
-    assert_eq!(fresh.status, StatusCode::CREATED);
+    assert_eq!(fresh.status, 201);
     let db = &shop.ctx.db;
     let kept = idempotency_keys::Entity::find().one(db).await.unwrap();
     let kept = kept.unwrap();
@@ -186,7 +186,7 @@ async fn assert_answers_nothing_of_the_person(person: &Person, client: &Client) 
         let again = client.post_once(key, path, body).await;
         assert_eq!(again.header("idempotency-replayed"), None, "{path}");
         if path == "/customers" {
-            assert_eq!(again.status, StatusCode::CREATED, "{}", again.body);
+            assert_eq!(again.status, 201, "{}", again.body);
             assert_ne!(again.body["id"], person.client.customer_id);
         } else {
             assert!(again.status.is_client_error(), "{path}: {}", again.body);
@@ -220,7 +220,7 @@ impl Person {
         let order = person.place("own", address.clone()).await;
         let cancel = format!("/orders/{order}/cancel");
         let cancelled = person.client.post_once("own-cancel", &cancel, &reason);
-        assert_eq!(cancelled.await.status, StatusCode::OK);
+        assert_eq!(cancelled.await.status, 200);
         // By themselves, cancelled by an administrator.
         let order = person.place("own-2", address.clone()).await;
         let cancel = format!("/orders/{order}/cancel");
@@ -235,11 +235,11 @@ impl Person {
         let renamed = person
             .admin
             .patch(&path, json!({ "username": "vortigern-8" }));
-        assert_eq!(renamed.await.status, StatusCode::OK);
+        assert_eq!(renamed.await.status, 200);
         let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
         let changed = person.client.put("/auth/password", change).await;
-        assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
-        person.client.token = person.log_in(NEW_PASSWORD).await.token;
+        assert_eq!(changed.status, 204, "{}", changed.body);
+        person.client = person.log_in().await;
         person.place("own-3", address).await;
         let contents = contents(&person.shop.ctx.db).await;
         for word in CUSTOMER.iter().chain(&ACCOUNT) {
@@ -255,8 +255,7 @@ impl Person {
     /// With an account, and no orders.
     async fn without_orders() -> Self {
         let (shop, admin) = Shop::open_with_admin().await;
-        let product = json!({ "name": "Tea", "price": "2", "stock": 99 });
-        let product = admin.add_product(product).await;
+        let product = admin.sell("Tea", "2", 99).await;
         let mut person = Self {
             client: shop.stranger(),
             shop,
@@ -273,12 +272,10 @@ impl Person {
         let account = json!({
             "customer_id": customer.body["id"], "username": "Zarquon-7", "password": PASSWORD,
         });
-        let account = person.admin_posts("account", "/customer-accounts", account);
-        let account = account.await.body;
-        let login = person.shop.log_in("zarquon-7", PASSWORD).await;
-        person.client = person.bearing(&login);
-        person.client.account_id = account["id"].as_i64().unwrap();
-        person.client.customer_id = customer.body["id"].as_i64().unwrap();
+        person
+            .admin_posts("account", "/customer-accounts", account)
+            .await;
+        person.client = person.shop.logged_in("zarquon-7", PASSWORD).await;
         person
     }
 
@@ -299,19 +296,11 @@ impl Person {
     async fn place(&self, key: &str, mut order: Value) -> i64 {
         order["items"] = order_lines(&[(self.product, 1)]);
         let placed = self.client.post_once(key, "/orders", &order).await;
-        assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.body);
-        placed.body["id"].as_i64().unwrap()
+        placed.id()
     }
 
-    async fn log_in(&self, password: &str) -> Client {
-        let login = self.shop.log_in("vortigern-8", password).await;
-        self.bearing(&login)
-    }
-
-    fn bearing(&self, login: &Answer) -> Client {
-        assert_eq!(login.status, StatusCode::OK, "{}", login.body);
-        let token = login.body["token"].as_str().map(ToOwned::to_owned);
-        self.shop.bearing(token)
+    async fn log_in(&self) -> Client {
+        self.shop.logged_in("vortigern-8", NEW_PASSWORD).await
     }
 
     async fn delete_customer(&self) {
@@ -326,7 +315,7 @@ impl Person {
 
     async fn delete(&self, path: &str) {
         let deleted = self.admin.send(Method::DELETE, path, None).await;
-        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
+        assert_eq!(deleted.status, 204, "{}", deleted.body);
     }
 
     /// That none of the words of the customer or the account is left.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
@@ -108,7 +108,7 @@ async fn what_is_written_while_redis_is_away_is_shown_by_all_when_it_is_back() {
         let answer = nodes
             .send(&nodes.servers[0], Method::PATCH, &path, &body)
             .await;
-        assert_eq!(answer.status, StatusCode::OK, "{outage:?}: {}", answer.body);
+        assert_eq!(answer.status, 200, "{outage:?}: {}", answer.body);
         match outage {
             Outage::Stopped | Outage::Killed => redis.resume().await,
             Outage::Frozen => redis.thaw(),
@@ -137,7 +137,7 @@ fn seconds() -> Duration {
 }
 
 fn price(answer: &Answer) -> i64 {
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
     minor(&answer.body["price"])
 }
 
@@ -257,7 +257,7 @@ impl Stage {
     async fn get(&self, server: &Server, token: &str, path: &str) -> Answer {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let answer = server.request(Method::GET, path, Some(token), None).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer
     }
 
@@ -275,7 +275,7 @@ impl Stage {
             let answer = server
                 .request(Method::PATCH, &path, Some(&self.admin), Some(&body))
                 .await;
-            assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+            assert_eq!(answer.status, 200, "{}", answer.body);
             acknowledged.store(next, Ordering::SeqCst);
             self.writes.fetch_add(1, Ordering::SeqCst);
             // Long enough for readers to find what is kept.
@@ -323,7 +323,7 @@ impl Stage {
             let placed = server
                 .request(Method::POST, "/api/v1/orders", Some(token), Some(&order))
                 .await;
-            assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.body);
+            assert_eq!(placed.status, 201, "{}", placed.body);
             self.writes.fetch_add(1, Ordering::SeqCst);
             let id = &placed.body["id"];
 
@@ -348,7 +348,7 @@ impl Stage {
             let cancelled = server
                 .request(Method::POST, &cancel, Some(token), Some(&json!({})))
                 .await;
-            assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
+            assert_eq!(cancelled.status, 200, "{}", cancelled.body);
             let path = format!("/api/v1/orders/{id}");
             let shown = self.get(self.any(turn), token, &path).await;
             assert_eq!(shown.body["status"], "cancelled");

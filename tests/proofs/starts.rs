@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use boxcar::models::{customer_accounts, customers, orders, products};
 use migration::{Migrator, MigratorTrait};
 use rand::Rng;
@@ -140,7 +140,7 @@ async fn after_a_signal_the_one_file_holds_everything_that_was_acknowledged() {
             while let Ok(answer) =
                 request_at(port, Method::POST, PRODUCT, &bearer, Some(&product)).await
             {
-                assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+                assert_eq!(answer.status, 201, "{}", answer.body);
                 let id = answer.body["id"].as_i64().unwrap();
                 acknowledged.lock().unwrap().push(id);
             }
@@ -435,6 +435,6 @@ async fn log_in(server: &Server, password: &str) -> String {
     let answer = server
         .request(Method::POST, "/api/v1/auth/login", None, Some(&body))
         .await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
     answer.body["token"].as_str().unwrap().to_owned()
 }

@@ -1,10 +1,7 @@
 //! The same request with the same key, sent to two nodes at once: both answer the same, or one says that
 //! the other is still at work. None is refused by the trace of its twin.
 
-use axum::{
-    Router,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Router, http::HeaderMap};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Shop, assert_invariants};
@@ -37,8 +34,7 @@ async fn a_customer_is_added_once_and_both_are_told() {
 async fn the_last_piece_is_ordered_once_and_both_are_told() {
     let scene = Scene::open().await;
     for pair in 0..PAIRS {
-        let product = json!({ "name": "Tea", "price": "2", "stock": 1 });
-        let product = scene.admin.add_product(product).await;
+        let product = scene.admin.sell("Tea", "2", 1).await;
         let order = json!({
             "customer_id": scene.customer.customer_id,
             "items": [{ "product_id": product, "quantity": 1 }]
@@ -51,8 +47,10 @@ async fn the_last_piece_is_ordered_once_and_both_are_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_cancelled_once_and_both_are_told() {
     let scene = Scene::open().await;
-    let product = json!({ "name": "Tea", "price": "2", "stock": PAIRS });
-    let product = scene.admin.add_product(product).await;
+    let product = scene
+        .admin
+        .sell("Tea", "2", i64::try_from(PAIRS).unwrap())
+        .await;
     for pair in 0..PAIRS {
         let order = scene.customer.order(&[(product, 1)]).await;
         let path = format!("/orders/{}/cancel", order.body["id"]);
@@ -65,8 +63,7 @@ async fn an_order_is_cancelled_once_and_both_are_told() {
 async fn stock_is_taken_away_once_and_both_are_told() {
     let scene = Scene::open().await;
     for pair in 0..PAIRS {
-        let product = json!({ "name": "Tea", "price": "2", "stock": 3 });
-        let product = scene.admin.add_product(product).await;
+        let product = scene.admin.sell("Tea", "2", 3).await;
         let path = format!("/products/{product}/stock");
         let taken = json!({ "delta": -3, "reason": "broken" });
         scene.twins(&format!("s-{pair}"), &path, &taken).await;
@@ -120,7 +117,7 @@ impl Scene {
             }
             [_] => {
                 let refused = if one.status.is_success() { &two } else { &one };
-                refused.assert_problem(StatusCode::CONFLICT, "idempotency-in-progress");
+                refused.assert_problem(409, "idempotency-in-progress");
             }
             _ => panic!("{path}: {} and {}", one.body, two.body),
         }

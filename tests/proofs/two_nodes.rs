@@ -41,7 +41,7 @@ async fn what_is_written_through_one_node_is_read_through_the_other() {
         };
         let body = json!({ "price": format!("{price}.00") });
         let written = nodes.send(writer, Method::PATCH, &path, &body).await;
-        assert_eq!(written.status, StatusCode::OK, "{}", written.body);
+        assert_eq!(written.status, 200, "{}", written.body);
         for _ in 0..2 {
             let read = nodes.get(reader, &path).await;
             assert_eq!(read.body["price"], format!("{price}.00"));
@@ -106,7 +106,7 @@ async fn both_nodes_count_one_budget_that_outlives_them() {
     assert_eq!(answered.count(), 20, "{statuses:?}");
     let third = nodes.another(limited).await;
     let refused = nodes.get(&third, "/api/v1/products").await;
-    refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    refused.assert_problem(429, "rate-limited");
     assert_eq!(
         refused.header("ratelimit-policy"),
         Some("\"default\";q=20;w=86400")
@@ -153,7 +153,7 @@ async fn without_redis_requests_are_let_through_or_refused_as_the_settings_say()
                 .get(&nodes.servers[0], "/api/v1/products")
                 .await
                 .status,
-            StatusCode::OK
+            200
         );
         nodes.redis.as_ref().unwrap().kill().await;
         for _ in 0..4 {

@@ -49,9 +49,7 @@ async fn an_order_leaves_what_it_does_not_concern_in_the_cache() {
         shop,
         ..
     } = &scene;
-    let other = admin
-        .add_product(json!({ "name": "Rug", "price": "9" }))
-        .await;
+    let other = admin.sell("Rug", "9", None).await;
     let spared = [
         (ada, format!("/products/{other}")),
         (bob, "/orders".to_owned()),
@@ -62,10 +60,7 @@ async fn an_order_leaves_what_it_does_not_concern_in_the_cache() {
         who.get(path).await;
     }
     let metrics = metrics(shop);
-    assert_eq!(
-        ada.order(&[(scene.lamp, 1)]).await.status,
-        StatusCode::CREATED
-    );
+    assert_eq!(ada.order(&[(scene.lamp, 1)]).await.status, 201);
     let misses = metrics.misses.get();
     for (who, path) in &spared {
         who.get(path).await;
@@ -79,8 +74,7 @@ async fn products_are_counted_again_when_there_may_be_others_and_not_with_every_
     let Scene {
         admin, ada, shop, ..
     } = &scene;
-    let rug = json!({ "name": "Rug", "price": "9" });
-    let rug = admin.add_product(rug).await;
+    let rug = admin.sell("Rug", "9", None).await;
     assert_eq!(totals(admin).await, [2, 2]);
     // Nobody has told the caches: whatever is counted again shows it.
     products::Entity::update_many()
@@ -92,9 +86,7 @@ async fn products_are_counted_again_when_there_may_be_others_and_not_with_every_
     assert!(ada.order(&[(scene.lamp, 1)]).await.status.is_success());
     // An order may leave less that is available, but no fewer products.
     assert_eq!(totals(admin).await, [2, 1]);
-    admin
-        .add_product(json!({ "name": "Mat", "price": "5" }))
-        .await;
+    admin.sell("Mat", "5", None).await;
     assert_eq!(totals(admin).await, [2, 2]);
     let lamp = format!("/products/{}", scene.lamp);
     assert!(admin.delete(&lamp).await.status.is_success());
@@ -112,25 +104,18 @@ async fn nobody_is_answered_with_what_was_kept_for_somebody_else() {
         for who in [admin, ada, bob] {
             assert_eq!(who.get("/auth/me").await.body["id"], who.account_id);
         }
-        assert_eq!(admin.get(&order).await.status, StatusCode::OK);
-        assert_eq!(ada.get(&order).await.status, StatusCode::OK);
-        bob.get(&order)
-            .await
-            .assert_problem(StatusCode::NOT_FOUND, "not-found");
+        assert_eq!(admin.get(&order).await.status, 200);
+        assert_eq!(ada.get(&order).await.status, 200);
+        bob.get(&order).await.assert_problem(404, "not-found");
         assert_eq!(admin.get("/orders").await.body["total_items"], 1);
         assert_eq!(ada.get("/orders").await.body["total_items"], 1);
         assert_eq!(bob.get("/orders").await.body["total_items"], 0);
         for path in ["/customers", "/customer-accounts"] {
-            assert_eq!(admin.get(path).await.status, StatusCode::OK);
-            ada.get(path)
-                .await
-                .assert_problem(StatusCode::FORBIDDEN, "forbidden");
+            assert_eq!(admin.get(path).await.status, 200);
+            ada.get(path).await.assert_problem(403, "forbidden");
         }
         let stranger = scene.shop.stranger();
-        assert_eq!(
-            stranger.get("/products").await.status,
-            StatusCode::UNAUTHORIZED
-        );
+        assert_eq!(stranger.get("/products").await.status, 401);
     }
 }
 
@@ -185,7 +170,7 @@ async fn every_get_has_an_entity_tag_and_is_not_sent_again_to_who_has_it() {
                 .admin
                 .get_if(&path, header::IF_NONE_MATCH, known)
                 .await;
-            assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{path} {known}");
+            assert_eq!(again.status, 304, "{path} {known}");
             assert!(again.bytes.is_empty() && again.header("content-type").is_none());
             for name in ["etag", "cache-control", "vary", "link"] {
                 assert_eq!(again.header(name), first.header(name), "{path} {name}");
@@ -204,35 +189,6 @@ async fn every_get_has_an_entity_tag_and_is_not_sent_again_to_who_has_it() {
 }
 
 #[tokio::test]
-async fn head_has_the_headers_of_get() {
-    let scene = Scene::open().await;
-    for path in scene.paths() {
-        let get = scene.admin.get(&path).await;
-        let head = scene.admin.send(Method::HEAD, &path, None).await;
-        assert!(head.bytes.is_empty(), "{path}");
-        for name in [
-            "etag",
-            "cache-control",
-            "vary",
-            "link",
-            "content-type",
-            "content-length",
-        ] {
-            assert_eq!(head.header(name), get.header(name), "{path} {name}");
-        }
-        let etag = get.header("etag").unwrap();
-        let request = axum::http::Request::head(format!("/api/v1{path}"))
-            .header(header::IF_NONE_MATCH, etag)
-            .body(axum::body::Body::empty())
-            .unwrap();
-        assert_eq!(
-            scene.admin.request(request).await.status,
-            StatusCode::NOT_MODIFIED
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_get_that_has_to_match_and_does_not_fails() {
     let scene = Scene::open().await;
     let path = format!("/products/{}", scene.lamp);
@@ -240,7 +196,7 @@ async fn a_get_that_has_to_match_and_does_not_fails() {
         .admin
         .get_if(&path, header::IF_MATCH, "\"other\"")
         .await;
-    answer.assert_problem(StatusCode::PRECONDITION_FAILED, "precondition-failed");
+    answer.assert_problem(412, "precondition-failed");
     let etag = scene
         .admin
         .get(&path)
@@ -249,7 +205,7 @@ async fn a_get_that_has_to_match_and_does_not_fails() {
         .unwrap()
         .to_owned();
     let answer = scene.admin.get_if(&path, header::IF_MATCH, &etag).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
@@ -266,7 +222,7 @@ async fn a_write_to_what_has_changed_fails_and_changes_nothing() {
                 .admin
                 .send_if_match(method.clone(), &path, stale, body.as_ref())
                 .await;
-            answer.assert_problem(StatusCode::PRECONDITION_FAILED, "precondition-failed");
+            answer.assert_problem(412, "precondition-failed");
             assert_eq!(
                 scene.admin.get(&path).await.bytes,
                 before.bytes,
@@ -321,12 +277,12 @@ async fn a_star_matches_whatever_is_there_and_nothing_that_is_not() {
         .admin
         .send_if_match(Method::PATCH, &path, "*", Some(&rename))
         .await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.status, 200);
     let answer = scene
         .admin
         .send_if_match(Method::PATCH, "/products/999", "*", Some(&rename))
         .await;
-    answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
+    answer.assert_problem(404, "not-found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -356,7 +312,7 @@ async fn of_many_who_have_seen_the_same_one_may_change_it() {
         .partition(|answer| answer.status == StatusCode::OK);
     assert_eq!(won.len(), 1);
     for answer in lost {
-        answer.assert_problem(StatusCode::PRECONDITION_FAILED, "precondition-failed");
+        answer.assert_problem(412, "precondition-failed");
     }
     assert_eq!(
         scene.admin.get(&path).await.body["name"],
@@ -401,9 +357,7 @@ async fn what_a_change_answers_and_every_problem_is_kept_by_nobody() {
 async fn a_cache_without_room_keeps_nothing_and_answers_all_the_same() {
     let shop = Shop::open_with(&[("cache", "max_bytes", json!(0))]).await;
     let admin = shop.admin().await;
-    let lamp = admin
-        .add_product(json!({ "name": "Lamp", "price": "9" }))
-        .await;
+    let lamp = admin.sell("Lamp", "9", None).await;
     for _ in 0..3 {
         assert_eq!(
             admin.get(&format!("/products/{lamp}")).await.body["name"],
@@ -436,7 +390,7 @@ async fn figures_are_not_shown_where_they_are_turned_off() {
     let shop = Shop::open_with(&[("metrics", "enable", json!(false))]).await;
     let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty());
     let answer = shop.stranger().request(request.unwrap()).await;
-    answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
+    answer.assert_problem(404, "not-found");
 }
 
 fn metrics(shop: &Shop) -> Metrics {
@@ -474,11 +428,9 @@ impl Scene {
         let (ada, bob) = (shop.customer("ada").await, shop.customer("bob").await);
         let lamp = json!({ "name": "Lamp", "price": "19.99", "stock": 50, "sku": "LAMP" });
         let lamp = admin.add_product(lamp).await;
-        let order = ada.order(&[(lamp, 2)]).await.body["id"].as_i64().unwrap();
+        let order = ada.order(&[(lamp, 2)]).await.id();
         let guest = json!({ "name": "Guest", "email": "guest@example.com" });
-        let guest = admin.post("/customers", guest).await.body["id"]
-            .as_i64()
-            .unwrap();
+        let guest = admin.post("/customers", guest).await.id();
         Self {
             shop,
             admin,
@@ -554,52 +506,19 @@ impl Scene {
     }
 
     /// Writes that may depend on what is there, of things that can be read under the same path.
+    #[rustfmt::skip]
     fn conditional_writes(&self) -> Vec<(Method, String, Option<Value>)> {
-        let Self {
-            lamp,
-            order,
-            guest,
-            bob,
-            ..
-        } = self;
+        let Self { lamp, order, guest, bob, .. } = self;
         let (product, customer) = (format!("/products/{lamp}"), format!("/customers/{guest}"));
         let account = format!("/customer-accounts/{}", bob.account_id);
         vec![
-            (
-                Method::PUT,
-                product.clone(),
-                Some(json!({ "name": "Lamp", "price": "5" })),
-            ),
-            (
-                Method::PATCH,
-                product.clone(),
-                Some(json!({ "price": "6" })),
-            ),
-            (
-                Method::PUT,
-                customer.clone(),
-                Some(json!({ "name": "G", "email": "g@example.com" })),
-            ),
-            (
-                Method::PATCH,
-                customer.clone(),
-                Some(json!({ "name": "Guest" })),
-            ),
-            (
-                Method::PUT,
-                account.clone(),
-                Some(json!({ "username": "bob2", "password": PASSWORD })),
-            ),
-            (
-                Method::PATCH,
-                account.clone(),
-                Some(json!({ "username": "bob3" })),
-            ),
-            (
-                Method::PATCH,
-                format!("/orders/{order}"),
-                Some(json!({ "status": "paid" })),
-            ),
+            (Method::PUT, product.clone(), Some(json!({ "name": "Lamp", "price": "5" }))),
+            (Method::PATCH, product.clone(), Some(json!({ "price": "6" }))),
+            (Method::PUT, customer.clone(), Some(json!({ "name": "G", "email": "g@example.com" }))),
+            (Method::PATCH, customer.clone(), Some(json!({ "name": "Guest" }))),
+            (Method::PUT, account.clone(), Some(json!({ "username": "bob2", "password": PASSWORD }))),
+            (Method::PATCH, account.clone(), Some(json!({ "username": "bob3" }))),
+            (Method::PATCH, format!("/orders/{order}"), Some(json!({ "status": "paid" }))),
             (Method::DELETE, account, None),
             (Method::DELETE, customer, None),
             (Method::DELETE, product, None),

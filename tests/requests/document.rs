@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Request, StatusCode},
+    http::{Method, Request, StatusCode, header},
 };
 use boxcar::{
     app::App,
@@ -23,7 +23,7 @@ use loco_rs::app::Hooks;
 use serde_json::{Value, json};
 
 use super::matrix;
-use crate::support::{Answer, Client, Mismatches, Shop, order_lines};
+use crate::support::{Answer, Client, Mismatches, PASSWORD, Shop, order_lines};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -247,237 +247,148 @@ async fn real_answers_are_as_documented() {
     session.assert_complete();
 }
 
-/// Somebody who compares every answer with the document.
+/// What is sent to an operation, by its name: the id of its path or its query, a body, and the status to come.
+type Step<'a> = (&'a Client, &'a str, &'a str, Value, u16);
+
+/// Compares every answer with the document.
 struct Session {
     document: Value,
     seen: Mutex<BTreeSet<String>>,
 }
 
+#[rustfmt::skip]
 impl Session {
     fn new() -> Self {
-        Self {
-            document: json_document(),
-            seen: Mutex::default(),
-        }
+        Self { document: json_document(), seen: Mutex::default() }
     }
 
     async fn log_in(&self, shop: &Shop) {
-        let customer = shop.customer("login").await;
-        let right = json!({ "username": "login", "password": crate::support::PASSWORD });
-        let wrong = json!({ "username": "login", "password": "x" });
-        let stranger = shop.stranger();
-        self.expect(&stranger, "login", "", Some(right), 200).await;
-        self.expect(&stranger, "login", "", Some(wrong), 401).await;
-        self.expect(&stranger, "login", "", Some(json!([])), 422)
-            .await;
-        self.expect(&stranger, "show_me", "", None, 401).await;
-        let new = "gravel otter 3 plinth dune";
-        let wrong = json!({ "current_password": "x", "new_password": new });
-        self.expect(&customer, "change_password", "", Some(wrong), 422)
-            .await;
-        self.expect(&customer, "log_out", "", None, 204).await;
-        self.expect(&customer, "log_out", "", None, 401).await;
-        let other = shop.customer("other").await;
-        let right = json!({ "current_password": crate::support::PASSWORD, "new_password": new });
-        self.expect(&other, "change_password", "", Some(right), 204)
-            .await;
+        let (stranger, ada, bob) = (&shop.stranger(), &shop.customer("ada").await, &shop.customer("bob").await);
+        let login = |password| json!({ "username": "ada", "password": password });
+        let change = |password| json!({ "current_password": password, "new_password": "gravel otter 3 plinth dune" });
+        self.expect_all([
+            (stranger, "login", "", login(PASSWORD), 200),
+            (stranger, "login", "", login("x"), 401),
+            (stranger, "login", "", json!([]), 422),
+            (stranger, "show_me", "", Value::Null, 401),
+            (ada, "change_password", "", change("x"), 422),
+            (ada, "log_out", "", Value::Null, 204),
+            (ada, "log_out", "", Value::Null, 401),
+            (bob, "change_password", "", change(PASSWORD), 204),
+        ]).await;
     }
 
     async fn sell(&self, admin: &Client) {
         let full = json!({ "name": "Tea", "price": 4.5, "sku": "T-1", "stock": 3, "description": "Black" });
-        let made = self
-            .expect(admin, "create_product", "", Some(full.clone()), 201)
-            .await;
-        let id = made.body["id"].to_string();
         let bare = json!({ "name": "Download", "price": "6.5" });
-        self.expect(admin, "create_product", "", Some(bare), 201)
-            .await;
-        self.expect(admin, "create_product", "", Some(full.clone()), 409)
-            .await;
-        self.expect(admin, "list_products", "", None, 200).await;
-        self.expect(
-            admin,
-            "list_products",
-            "?cursor=&page_size=1&sort=-price",
-            None,
-            200,
-        )
-        .await;
-        self.expect(admin, "list_products", "?cursor=&page_size=9", None, 200)
-            .await;
-        self.expect(admin, "list_products", "?cursor=x", None, 400)
-            .await;
-        self.expect(admin, "list_products", "?colour=red", None, 422)
-            .await;
-        self.expect(admin, "show_product", &id, None, 200).await;
-        self.expect(admin, "replace_product", &id, Some(full), 200)
-            .await;
-        self.expect(
-            admin,
-            "change_product",
-            &id,
-            Some(json!({ "stock": 9 })),
-            200,
-        )
-        .await;
-        let adjustment = json!({ "delta": -2, "reason": "Broken" });
-        self.expect(admin, "adjust_stock", &id, Some(adjustment), 200)
-            .await;
-        let too_many = json!({ "delta": -100, "reason": "Broken" });
-        self.expect(admin, "adjust_stock", &id, Some(too_many), 409)
-            .await;
-        self.expect(admin, "list_stock_movements", &id, None, 200)
-            .await;
+        let adjustment = |delta| json!({ "delta": delta, "reason": "Broken" });
+        self.expect_all([
+            (admin, "create_product", "", full.clone(), 201),
+            (admin, "create_product", "", bare, 201),
+            (admin, "create_product", "", full.clone(), 409),
+            (admin, "list_products", "", Value::Null, 200),
+            (admin, "list_products", "?cursor=&page_size=1&sort=-price", Value::Null, 200),
+            (admin, "list_products", "?cursor=&page_size=9", Value::Null, 200),
+            (admin, "list_products", "?cursor=x", Value::Null, 400),
+            (admin, "list_products", "?colour=red", Value::Null, 422),
+            (admin, "show_product", "1", Value::Null, 200),
+            (admin, "replace_product", "1", full, 200),
+            (admin, "change_product", "1", json!({ "stock": 9 }), 200),
+            (admin, "adjust_stock", "1", adjustment(-2), 200),
+            (admin, "adjust_stock", "1", adjustment(-100), 409),
+            (admin, "list_stock_movements", "1", Value::Null, 200),
+        ]).await;
     }
 
     async fn order(&self, shop: &Shop, admin: &Client) {
-        let customer = shop.customer("orders").await;
-        let order = json!({ "items": order_lines(&[(1, 2), (2, 1)]), "note": "Ring twice" });
-        let placed = self
-            .expect(&customer, "place_order", "", Some(order), 201)
-            .await;
-        let id = placed.body["id"].to_string();
-        let greedy = json!({ "items": order_lines(&[(1, 1_000)]) });
-        self.expect(&customer, "place_order", "", Some(greedy), 409)
-            .await;
-        self.expect(&customer, "place_order", "", Some(json!({})), 422)
-            .await;
-        self.expect(&customer, "list_orders", "", None, 200).await;
-        self.expect(&customer, "list_orders", "?cursor=", None, 200)
-            .await;
-        self.expect(&customer, "show_order", &id, None, 200).await;
-        self.expect(
-            &customer,
-            "advance_order",
-            &id,
-            Some(json!({ "status": "paid" })),
-            403,
-        )
-        .await;
-        self.expect(
-            admin,
-            "advance_order",
-            &id,
-            Some(json!({ "status": "paid" })),
-            200,
-        )
-        .await;
+        let customer = &shop.customer("orders").await;
+        let order = |pieces| json!({ "items": order_lines(&[(1, pieces), (2, 1)]), "note": "Ring twice" });
+        let paid = json!({ "status": "paid" });
         let reason = json!({ "reason": "Too late" });
-        self.expect(&customer, "cancel_order", &id, Some(reason.clone()), 200)
-            .await;
-        self.expect(&customer, "cancel_order", &id, Some(reason), 409)
-            .await;
-        self.expect(admin, "list_stock_movements", "1", None, 200)
-            .await;
+        self.expect_all([
+            (customer, "place_order", "", order(2), 201),
+            (customer, "place_order", "", order(1_000), 409),
+            (customer, "place_order", "", json!({}), 422),
+            (customer, "list_orders", "", Value::Null, 200),
+            (customer, "list_orders", "?cursor=", Value::Null, 200),
+            (customer, "show_order", "1", Value::Null, 200),
+            (customer, "advance_order", "1", paid.clone(), 403),
+            (admin, "advance_order", "1", paid, 200),
+            (customer, "cancel_order", "1", reason.clone(), 200),
+            (customer, "cancel_order", "1", reason, 409),
+            (admin, "list_stock_movements", "1", Value::Null, 200),
+        ]).await;
     }
 
     async fn keep_customers(&self, admin: &Client) {
-        let details =
-            json!({ "name": "Ada", "email": "ada@example.net", "phone": "+44 20 7946 0318" });
-        let made = self
-            .expect(admin, "create_customer", "", Some(details.clone()), 201)
-            .await;
-        let id = made.body["id"].to_string();
-        self.expect(admin, "replace_customer", &id, Some(details), 200)
-            .await;
-        self.expect(
-            admin,
-            "change_customer",
-            &id,
-            Some(json!({ "phone": null })),
-            200,
-        )
-        .await;
-        self.expect(admin, "show_customer", &id, None, 200).await;
-        self.expect(admin, "list_customers", "", None, 200).await;
-        let password = crate::support::PASSWORD;
-        let account =
-            json!({ "customer_id": made.body["id"], "username": "Ada.L", "password": password });
-        let account = self
-            .expect(admin, "create_customer_account", "", Some(account), 201)
-            .await;
-        let account = account.body["id"].to_string();
-        let credentials = json!({ "username": "ada", "password": password });
-        self.expect(
-            admin,
-            "replace_customer_account",
-            &account,
-            Some(credentials),
-            200,
-        )
-        .await;
-        let role = json!({ "role": "admin" });
-        self.expect(admin, "change_customer_account", &account, Some(role), 200)
-            .await;
-        self.expect(admin, "show_customer_account", &account, None, 200)
-            .await;
-        self.expect(admin, "list_customer_accounts", "", None, 200)
-            .await;
-        self.expect(admin, "show_me", "", None, 200).await;
-        self.expect(admin, "delete_customer_account", &account, None, 204)
-            .await;
-        self.expect(admin, "delete_customer", &id, None, 204).await;
-        self.expect(admin, "show_customer", &id, None, 404).await;
+        let details = json!({ "name": "Ada", "email": "ada@example.net", "phone": "+44 20 7946 0318" });
+        let made = self.expect(&(admin, "create_customer", "", details.clone(), 201)).await;
+        let id = &made.body["id"].to_string();
+        let account = json!({ "customer_id": made.body["id"], "username": "Ada.L", "password": PASSWORD });
+        let made = self.expect(&(admin, "create_customer_account", "", account, 201)).await;
+        let account = &made.body["id"].to_string();
+        let credentials = json!({ "username": "ada.lovelace", "password": PASSWORD });
+        self.expect_all([
+            (admin, "replace_customer", id, details, 200),
+            (admin, "change_customer", id, json!({ "phone": null }), 200),
+            (admin, "show_customer", id, Value::Null, 200),
+            (admin, "list_customers", "", Value::Null, 200),
+            (admin, "replace_customer_account", account, credentials, 200),
+            (admin, "change_customer_account", account, json!({ "role": "admin" }), 200),
+            (admin, "show_customer_account", account, Value::Null, 200),
+            (admin, "list_customer_accounts", "", Value::Null, 200),
+            (admin, "show_me", "", Value::Null, 200),
+            (admin, "delete_customer_account", account, Value::Null, 204),
+            (admin, "delete_customer", id, Value::Null, 204),
+            (admin, "show_customer", id, Value::Null, 404),
+        ]).await;
     }
 
     async fn go_wrong(&self, shop: &Shop, admin: &Client) {
-        self.expect(admin, "show_product", "one", None, 400).await;
-        self.expect(admin, "delete_product", "1", None, 204).await;
-        self.expect(admin, "delete_product", "1", None, 404).await;
-        let last = admin.account_id.to_string();
-        self.expect(admin, "delete_customer_account", &last, None, 409)
-            .await;
-        self.expect(
-            &shop.bearing(Some("forged".to_owned())),
-            "list_orders",
-            "",
-            None,
-            401,
-        )
-        .await;
-        let untyped = Request::post("/api/v1/products")
-            .body(Body::empty())
-            .unwrap();
-        self.compare("create_product", &admin.request(untyped).await, 415);
-        let large = format!("{{\"name\": \"{}\"}}", "x".repeat(2_000_000));
-        let large = Request::post("/api/v1/products")
-            .header("Content-Type", "application/json")
-            .body(Body::from(large));
-        self.compare("create_product", &admin.request(large.unwrap()).await, 413);
-        let changed = Request::delete("/api/v1/products/2").header("If-Match", "\"old\"");
-        let changed = changed.body(Body::empty()).unwrap();
-        self.compare("delete_product", &admin.request(changed).await, 412);
+        let last = &admin.account_id.to_string();
+        self.expect_all([
+            (admin, "show_product", "one", Value::Null, 400),
+            (admin, "delete_product", "1", Value::Null, 204),
+            (admin, "delete_product", "1", Value::Null, 404),
+            (admin, "delete_customer_account", last, Value::Null, 409),
+            (&shop.bearing(Some("forged".to_owned())), "list_orders", "", Value::Null, 401),
+        ]).await;
+        let untyped = Request::post("/api/v1/products").body(Body::empty());
+        self.compare("create_product", &admin.request(untyped.unwrap()).await, 415);
+        let large = json!({ "name": "x".repeat(2_000_000), "price": "1" });
+        self.compare("create_product", &admin.post("/products", large).await, 413);
+        let changed = admin.send_if_match(Method::DELETE, "/products/2", "\"old\"", None).await;
+        self.compare("delete_product", &changed, 412);
         let known = admin.get("/products/2").await;
-        let known = Request::get("/api/v1/products/2")
-            .header("If-None-Match", known.header("etag").unwrap())
-            .body(Body::empty());
-        self.compare("show_product", &admin.request(known.unwrap()).await, 304);
+        let same = admin.get_if("/products/2", header::IF_NONE_MATCH, known.header("etag").unwrap()).await;
+        self.compare("show_product", &same, 304);
         for (body, status) in [("A", 201), ("A", 201), ("B", 422)] {
             let body = json!({ "name": body, "price": "1" });
             let answer = admin.post_once("key", "/products", &body).await;
             self.compare("create_product", &answer, status);
         }
     }
+}
+
+impl Session {
+    async fn expect_all<const STEPS: usize>(&self, steps: [Step<'_>; STEPS]) {
+        for step in &steps {
+            self.expect(step).await;
+        }
+    }
 
     /// Sends what the operation takes, and compares the answer.
-    async fn expect(
-        &self,
-        client: &Client,
-        name: &str,
-        rest: &str,
-        body: Option<Value>,
-        status: u16,
-    ) -> Answer {
+    async fn expect(&self, (client, name, rest, body, status): &Step<'_>) -> Answer {
         let (path, method, _) = self.operation(name);
         let path = if path.contains("{id}") {
             path.replace("{id}", rest)
         } else {
             format!("{path}{rest}")
         };
-        let answer = client
-            .send(method.to_uppercase().parse().unwrap(), &path, body)
-            .await;
-        self.compare(name, &answer, status);
+        let method = method.to_uppercase().parse().unwrap();
+        let body = (!body.is_null()).then(|| body.clone());
+        let answer = client.send(method, &path, body).await;
+        self.compare(name, &answer, *status);
         answer
     }
 
@@ -580,7 +491,7 @@ async fn the_page_loads_nothing_from_elsewhere() {
         (StatusCode::SEE_OTHER, Some("/swagger/"))
     );
     let page = get(&shop, "/swagger/").await;
-    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
     assert!(
         policy.contains("default-src 'none'; script-src 'self';"),
@@ -591,7 +502,7 @@ async fn the_page_loads_nothing_from_elsewhere() {
     let sources = html.split(['"']).filter(|part| part.starts_with("./"));
     for source in sources {
         let asset = get(&shop, &format!("/swagger/{}", &source[2..])).await;
-        assert_eq!(asset.status, StatusCode::OK, "{source}");
+        assert_eq!(asset.status, 200, "{source}");
         assert!(!asset.bytes.is_empty(), "{source}");
     }
     let settings = get(&shop, "/swagger/swagger-initializer.js").await;
@@ -622,7 +533,7 @@ async fn every_text_of_the_page_names_its_character_set() {
         ("/swagger/favicon-32x32.png", "image/png"),
     ] {
         let answer = get(&shop, path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("content-type"), Some(kind), "{path}");
     }
 }

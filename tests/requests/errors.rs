@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{Method, Request, StatusCode, header},
+    http::{Method, Request, header},
     routing::get,
 };
 use boxcar::{app::App, initializers::problem_details::ProblemDetails};
@@ -130,7 +130,7 @@ async fn a_body_that_announces_too_much_is_too_large() {
         .body(Body::from(body))
         .unwrap();
     let answer = admin.request(request).await;
-    answer.assert_problem(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large");
+    answer.assert_problem(413, "payload-too-large");
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn no_more_than_a_hundred_faults_are_named() {
         (admin, "/orders", json!({ "items": lines })),
     ] {
         let answer = client.post(path, body).await;
-        answer.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed");
+        answer.assert_problem(422, "validation-failed");
         assert_eq!(answer.faults().len(), 100, "{path}");
         assert_eq!(
             answer.body["detail"], "100 fields or more are invalid; the first 100 are named.",
@@ -300,7 +300,7 @@ async fn an_error_of_the_database_tells_the_client_nothing() {
     shop.ctx.db.execute_unprepared(drop).await.unwrap();
     let lamp = json!({ "name": "Lamp", "price": 5, "stock": 3 });
     let answer = admin.post("/products", lamp).await;
-    answer.assert_problem(StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    answer.assert_problem(500, "internal");
     assert_tells_nothing(&answer, &["stock_movements", "table", "insert", "sql"]);
 }
 
@@ -318,7 +318,7 @@ async fn a_failed_health_check_says_so() {
     shop.ctx.db.close_by_ref().await.unwrap();
     let request = Request::get("/_readiness").body(Body::empty()).unwrap();
     let answer = shop.stranger().request(request).await;
-    answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    answer.assert_problem(503, "unavailable");
 }
 
 /// `POST /customers` of a body as it stands.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use boxcar::{
     app::App,
@@ -35,7 +34,7 @@ async fn the_same_request_is_answered_the_same_and_done_once() {
     let (shop, admin) = Shop::open_with_admin().await;
     let first = admin.post_once("k-1", "/products", &tea()).await;
     let again = admin.post_once("k-1", "/products", &tea()).await;
-    assert_eq!(first.status, StatusCode::CREATED);
+    assert_eq!(first.status, 201);
     assert_eq!(first.header("idempotency-replayed"), None);
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!((again.status, &again.bytes), (first.status, &first.bytes));
@@ -49,15 +48,13 @@ async fn the_same_request_is_answered_the_same_and_done_once() {
 #[tokio::test]
 async fn a_retried_order_takes_its_stock_once() {
     let (shop, admin) = Shop::open_with_admin().await;
-    let product = admin
-        .add_product(json!({ "name": "Tea", "price": "2", "stock": 9 }))
-        .await;
+    let product = admin.sell("Tea", "2", 9).await;
     let customer = shop.customer("ada").await;
     let order = json!({ "items": [{ "product_id": product, "quantity": 2 }] });
     for _ in 0..3 {
         assert_eq!(
             customer.post_once("k-1", "/orders", &order).await.status,
-            StatusCode::CREATED
+            201
         );
     }
     assert_eq!(
@@ -71,9 +68,7 @@ async fn a_retried_order_takes_its_stock_once() {
 async fn every_post_but_login_takes_a_key() {
     let (shop, admin) = Shop::open_with_admin().await;
     let customer = shop.customer("ada").await;
-    let product = admin
-        .add_product(json!({ "name": "Tea", "price": "2", "stock": 9 }))
-        .await;
+    let product = admin.sell("Tea", "2", 9).await;
     let order = customer
         .post(
             "/orders",
@@ -114,30 +109,26 @@ async fn another_request_under_the_same_key_is_refused() {
     let other = admin
         .post_once("k-1", "/products", &json!({ "name": "Cup", "price": "1" }))
         .await;
-    other.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch");
+    other.assert_problem(422, "idempotency-mismatch");
 }
 
 #[tokio::test]
 async fn an_answer_that_its_account_may_not_see_any_more_is_not_replayed() {
     let (shop, root) = Shop::open_with_admin().await;
-    let (ada, mut boss) = (shop.customer("ada").await, shop.customer("boss").await);
-    let boss_path = format!("/customer-accounts/{}", boss.account_id);
-    root.patch(&boss_path, json!({ "role": "admin" })).await;
-    let log_in = || async {
-        let login = shop.log_in("boss", PASSWORD).await;
-        login.body["token"].as_str().map(str::to_owned)
-    };
-    boss.token = log_in().await;
-    let tea = json!({ "name": "Tea", "price": "2", "stock": 9 });
-    let tea = root.add_product(tea).await;
+    let (ada, boss) = (
+        shop.customer("ada").await,
+        shop.customer_and_admin("boss").await,
+    );
+    let tea = root.sell("Tea", "2", 9).await;
     let order = ada.order(&[(tea, 1)]).await;
     let cancel = format!("/orders/{}/cancel", order.body["id"]);
     let done = boss.post_once("k-1", &cancel, &json!({})).await;
-    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
-    root.patch(&boss_path, json!({ "role": "customer" })).await;
-    boss.token = log_in().await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let path = format!("/customer-accounts/{}", boss.account_id);
+    root.patch(&path, json!({ "role": "customer" })).await;
+    let boss = shop.logged_in("boss", PASSWORD).await;
     let again = boss.post_once("k-1", &cancel, &json!({})).await;
-    again.assert_problem(StatusCode::NOT_FOUND, "not-found");
+    again.assert_problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -146,16 +137,14 @@ async fn keys_of_different_accounts_have_nothing_to_do_with_each_other() {
     let other = shop.admin_named("other").await;
     let first = admin.post_once("k-1", "/products", &tea()).await;
     let second = other.post_once("k-1", "/products", &tea()).await;
-    assert_eq!(second.status, StatusCode::CREATED);
+    assert_eq!(second.status, 201);
     assert_ne!(first.body["id"], second.body["id"]);
 }
 
 #[tokio::test]
 async fn a_refusal_is_not_kept_and_its_retry_may_succeed() {
     let (shop, admin) = Shop::open_with_admin().await;
-    let product = admin
-        .add_product(json!({ "name": "Tea", "price": "2", "stock": 0 }))
-        .await;
+    let product = admin.sell("Tea", "2", 0).await;
     let customer = shop.customer("ada").await;
     let order = json!({ "items": [{ "product_id": product, "quantity": 1 }] });
     assert_eq!(
@@ -167,7 +156,7 @@ async fn a_refusal_is_not_kept_and_its_retry_may_succeed() {
         .await;
     assert_eq!(
         customer.post_once("k-1", "/orders", &order).await.status,
-        StatusCode::CREATED
+        201
     );
 }
 
@@ -278,7 +267,7 @@ async fn under_another_secret_a_key_from_before_is_refused_and_nothing_done_twic
     let mut admin = admin.at(renewed.router.unwrap());
     admin.token = Some(account.unwrap().0.token(jwt).unwrap());
     let again = admin.post_once("k-1", "/products", &tea()).await;
-    again.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch");
+    again.assert_problem(422, "idempotency-mismatch");
     let products = products::Entity::find().count(&shop.ctx.db).await;
     assert_eq!(products.unwrap(), 1);
 }

@@ -12,7 +12,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Client, PASSWORD, Shop};
+use crate::support::{Answer, Client, Mismatches, PASSWORD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_requests_a_day_are_answered_and_the_next_is_refused_for_each_client_and_route() {
@@ -28,11 +28,7 @@ async fn a_hundred_requests_a_day_are_answered_and_the_next_is_refused_for_each_
             }
             let statuses = requests.join_all().await;
             let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-            assert_eq!(
-                (count(StatusCode::OK), count(StatusCode::TOO_MANY_REQUESTS)),
-                (100, 1),
-                "{path}"
-            );
+            assert_eq!((count(200), count(429)), (100, 1), "{path}");
         }
     }
 }
@@ -41,35 +37,25 @@ async fn a_hundred_requests_a_day_are_answered_and_the_next_is_refused_for_each_
 async fn a_refusal_says_for_how_long_and_changes_nothing() {
     let shop = limited(2).await;
     let admin = shop.admin().await;
+    let lamp = json!({ "name": "Lamp", "price": "5" });
+    let policy = Some("\"default\";q=2;w=86400");
     for left in ["1", "0"] {
-        let answer = admin
-            .post("/products", json!({ "name": "Lamp", "price": "5" }))
-            .await;
-        assert_eq!(answer.status, StatusCode::CREATED);
-        assert_eq!(
-            answer.header("ratelimit-policy"),
-            Some("\"default\";q=2;w=86400")
-        );
+        let answer = admin.post("/products", lamp.clone()).await;
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.header("ratelimit-policy"), policy);
         let limit = answer.header("ratelimit").unwrap();
         assert!(
             limit.starts_with(&format!("\"default\";r={left};t=")),
             "{limit}"
         );
     }
-    let answer = admin
-        .post("/products", json!({ "name": "Lamp", "price": "5" }))
-        .await;
-    answer.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    let answer = admin.post("/products", lamp).await;
+    answer.assert_problem(429, "rate-limited");
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((43_100..=43_200).contains(&wait), "{wait}");
-    assert_eq!(
-        answer.header("ratelimit"),
-        Some(format!("\"default\";r=0;t={wait}").as_str())
-    );
-    assert_eq!(
-        answer.header("ratelimit-policy"),
-        Some("\"default\";q=2;w=86400")
-    );
+    let limit = format!("\"default\";r=0;t={wait}");
+    assert_eq!(answer.header("ratelimit"), Some(&*limit));
+    assert_eq!(answer.header("ratelimit-policy"), policy);
     assert!(answer.header("x-request-id").is_some());
     assert_eq!(admin.get("/products").await.body["total_items"], 2);
 }
@@ -78,36 +64,25 @@ async fn a_refusal_says_for_how_long_and_changes_nothing() {
 async fn each_method_of_each_route_has_a_budget_of_its_own_whatever_the_id() {
     let shop = limited(2).await;
     let admin = shop.admin().await;
-    let lamp = admin
-        .add_product(json!({ "name": "Lamp", "price": "5" }))
-        .await;
+    let lamp = admin.sell("Lamp", "5", None).await;
     let path = format!("/products/{lamp}");
-    assert_eq!(admin.get(&path).await.status, StatusCode::OK);
-    assert_eq!(
-        admin.get("/products/999").await.status,
-        StatusCode::NOT_FOUND
-    );
-    assert_eq!(admin.get(&path).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(admin.get(&path).await.status, 200);
+    assert_eq!(admin.get("/products/999").await.status, 404);
+    assert_eq!(admin.get(&path).await.status, 429);
     assert_eq!(
         admin.patch(&path, json!({ "price": "6" })).await.status,
-        StatusCode::OK
+        200
     );
-    assert_eq!(admin.get("/products").await.status, StatusCode::OK);
+    assert_eq!(admin.get("/products").await.status, 200);
 }
 
 #[tokio::test]
 async fn head_is_a_get() {
     let shop = limited(2).await;
     let ada = shop.customer("ada").await;
-    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
-    assert_eq!(
-        ada.send(Method::HEAD, "/products", None).await.status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        ada.get("/products").await.status,
-        StatusCode::TOO_MANY_REQUESTS
-    );
+    assert_eq!(ada.get("/products").await.status, 200);
+    assert_eq!(ada.send(Method::HEAD, "/products", None).await.status, 200);
+    assert_eq!(ada.get("/products").await.status, 429);
 }
 
 #[tokio::test]
@@ -117,83 +92,57 @@ async fn whoever_has_no_valid_token_has_the_budget_of_their_address() {
     let forged = shop.bearing(Some("forged".to_owned()));
     let stranger = shop.stranger();
     for client in [&stranger, &forged, &stranger] {
-        assert_eq!(
-            from("192.0.2.1", client).await.status,
-            StatusCode::UNAUTHORIZED
-        );
+        assert_eq!(from("192.0.2.1", client).await.status, 401);
     }
-    assert_eq!(
-        from("192.0.2.1", &forged).await.status,
-        StatusCode::TOO_MANY_REQUESTS
-    );
-    assert_eq!(
-        from("192.0.2.2", &stranger).await.status,
-        StatusCode::UNAUTHORIZED
-    );
-    assert_eq!(from("192.0.2.1", &ada).await.status, StatusCode::OK);
+    assert_eq!(from("192.0.2.1", &forged).await.status, 429);
+    assert_eq!(from("192.0.2.2", &stranger).await.status, 401);
+    assert_eq!(from("192.0.2.1", &ada).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_token_that_was_revoked_counts_for_its_address() {
     let shop = limited(2).await;
     let (ada, admin) = (shop.customer("ada").await, shop.admin().await);
-    assert_eq!(from("192.0.2.1", &ada).await.status, StatusCode::OK);
+    assert_eq!(from("192.0.2.1", &ada).await.status, 200);
     admin
         .delete(&format!("/customer-accounts/{}", ada.account_id))
         .await;
     for _ in 0..2 {
-        assert_eq!(
-            from("192.0.2.1", &ada).await.status,
-            StatusCode::UNAUTHORIZED
-        );
+        assert_eq!(from("192.0.2.1", &ada).await.status, 401);
     }
-    assert_eq!(
-        from("192.0.2.1", &ada).await.status,
-        StatusCode::TOO_MANY_REQUESTS
-    );
-    assert_eq!(
-        from("192.0.2.1", &shop.stranger()).await.status,
-        StatusCode::TOO_MANY_REQUESTS
-    );
-    assert_eq!(
-        from("192.0.2.2", &ada).await.status,
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(from("192.0.2.1", &ada).await.status, 429);
+    assert_eq!(from("192.0.2.1", &shop.stranger()).await.status, 429);
+    assert_eq!(from("192.0.2.2", &ada).await.status, 401);
 }
 
 #[tokio::test]
 async fn an_ipv6_network_is_one_client_and_an_ipv4_address_in_ipv6_is_that_address() {
     let shop = limited(1).await;
     let stranger = shop.stranger();
+    let mut mismatches = Mismatches::default();
     for (address, status) in [
-        ("2001:db8:1:2::1", StatusCode::UNAUTHORIZED),
-        ("2001:db8:1:2:ffff::7", StatusCode::TOO_MANY_REQUESTS),
-        ("2001:db8:1:3::1", StatusCode::UNAUTHORIZED),
-        ("::ffff:192.0.2.1", StatusCode::UNAUTHORIZED),
-        ("192.0.2.1", StatusCode::TOO_MANY_REQUESTS),
+        ("2001:db8:1:2::1", 401),
+        ("2001:db8:1:2:ffff::7", 429),
+        ("2001:db8:1:3::1", 401),
+        ("::ffff:192.0.2.1", 401),
+        ("192.0.2.1", 429),
     ] {
-        assert_eq!(from(address, &stranger).await.status, status, "{address}");
+        mismatches.compare(address, from(address, &stranger).await.status, status);
     }
 }
 
 #[tokio::test]
 async fn a_forwarding_header_is_believed_only_where_the_settings_name_it() {
     let shop = limited(1).await;
-    assert_eq!(
-        forwarded(&shop, "203.0.113.1").await,
-        StatusCode::UNAUTHORIZED
-    );
-    assert_eq!(
-        forwarded(&shop, "203.0.113.2").await,
-        StatusCode::TOO_MANY_REQUESTS
-    );
+    assert_eq!(forwarded(&shop, "203.0.113.1").await, 401);
+    assert_eq!(forwarded(&shop, "203.0.113.2").await, 429);
 
     for header in ["X-Forwarded-For", "Forwarded", "X-Real-IP"] {
         let shop = behind_a_proxy(header).await;
         for (client, status) in [
-            ("203.0.113.1", StatusCode::UNAUTHORIZED),
-            ("203.0.113.2", StatusCode::UNAUTHORIZED),
-            ("203.0.113.1", StatusCode::TOO_MANY_REQUESTS),
+            ("203.0.113.1", 401),
+            ("203.0.113.2", 401),
+            ("203.0.113.1", 429),
         ] {
             assert_eq!(forwarded(&shop, client).await, status, "{header}: {client}");
         }
@@ -203,21 +152,22 @@ async fn a_forwarding_header_is_believed_only_where_the_settings_name_it() {
 #[tokio::test]
 async fn a_client_behind_a_proxy_counts_for_itself_however_its_address_is_written() {
     let shop = behind_a_proxy("X-Forwarded-For").await;
+    let mut mismatches = Mismatches::default();
     for (addresses, status) in [
-        ("203.0.113.1:4711", StatusCode::UNAUTHORIZED),
-        ("203.0.113.2:4711", StatusCode::UNAUTHORIZED),
-        ("203.0.113.1:4712", StatusCode::TOO_MANY_REQUESTS),
+        ("203.0.113.1:4711", 401),
+        ("203.0.113.2:4711", 401),
+        ("203.0.113.1:4712", 429),
         // What the client wrote stands to the left of what the proxy has added.
-        ("203.0.113.9, 203.0.113.1", StatusCode::TOO_MANY_REQUESTS),
-        ("[2001:db8::1]:4711", StatusCode::UNAUTHORIZED),
-        ("2001:db8::2", StatusCode::TOO_MANY_REQUESTS),
+        ("203.0.113.9, 203.0.113.1", 429),
+        ("[2001:db8::1]:4711", 401),
+        ("2001:db8::2", 429),
         // Not an address: it counts for the connection's.
-        ("unknown", StatusCode::UNAUTHORIZED),
-        ("_hidden", StatusCode::TOO_MANY_REQUESTS),
-        ("203.0.113.3", StatusCode::UNAUTHORIZED),
+        ("unknown", 401),
+        ("_hidden", 429),
+        ("203.0.113.3", 401),
     ] {
         let answered = forwarded_by("x-forwarded-for", &shop, addresses).await;
-        assert_eq!(answered, status, "{addresses}");
+        mismatches.compare(addresses, answered, status);
     }
 }
 
@@ -225,19 +175,15 @@ async fn a_client_behind_a_proxy_counts_for_itself_however_its_address_is_writte
 async fn a_token_that_is_good_no_more_leaves_its_owners_budget_alone() {
     let shop = limited(3).await;
     let ada = shop.customer("ada").await;
-    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
-    assert_eq!(
-        ada.post("/auth/logout", json!({})).await.status,
-        StatusCode::NO_CONTENT
-    );
+    assert_eq!(ada.get("/products").await.status, 200);
+    assert_eq!(ada.post("/auth/logout", json!({})).await.status, 204);
     for number in 0..12 {
         let answer = from(&format!("192.0.2.{number}"), &ada).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.status, 401);
     }
-    let login = shop.log_in("ada", PASSWORD).await;
-    let token = login.body["token"].as_str().unwrap().to_owned();
-    let answer = shop.bearing(Some(token)).get("/products").await;
-    assert_eq!(answer.status, StatusCode::OK);
+    let ada = shop.logged_in("ada", PASSWORD).await;
+    let answer = ada.get("/products").await;
+    assert_eq!(answer.status, 200);
     let left = answer.header("ratelimit").unwrap();
     assert!(left.starts_with("\"default\";r=1;"), "{left}");
 }
@@ -257,12 +203,12 @@ async fn whoever_fails_to_log_in_keeps_nobody_else_out_for_the_day() {
     };
     for number in 0..9 {
         let body = json!({ "username": format!("nobody-{number}"), "password": PASSWORD });
-        assert_eq!(login(body).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(login(body).await, 401);
         login(json!([])).await;
     }
-    assert_eq!(login(json!([])).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(login(json!([])).await, 429);
     let answer = log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.status, 200);
     assert_eq!(answer.header("ratelimit"), None);
     assert_eq!(
         answer.header("ratelimit-policy"),
@@ -280,14 +226,14 @@ async fn without_a_limit_of_failed_logins_they_count_for_their_route() {
     shop.customer("ada").await;
     for left in ["1", "0"] {
         let failed = log_in(&shop, "192.0.2.1", "ada", "not her password").await;
-        assert_eq!(failed.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(failed.status, 401);
         let limit = failed.header("ratelimit").unwrap();
         assert!(limit.starts_with(&format!("\"default\";r={left};t=")));
     }
     let failed = log_in(&shop, "192.0.2.1", "ada", "not her password").await;
-    failed.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    failed.assert_problem(429, "rate-limited");
     let right = log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
-    assert_eq!(right.status, StatusCode::OK);
+    assert_eq!(right.status, 200);
 }
 
 #[tokio::test]
@@ -302,16 +248,16 @@ async fn a_username_is_not_guessed_from_many_addresses_and_its_owner_still_logs_
     shop.customer("bob").await;
     let wrong = "not it at all, sorry";
     let logged_in = log_in(&shop, "198.51.100.1", "ada", PASSWORD).await;
-    assert_eq!(logged_in.status, StatusCode::OK);
+    assert_eq!(logged_in.status, 200);
     for number in 0..10 {
         let failed = log_in(&shop, &format!("192.0.2.{number}"), "ada", wrong).await;
-        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+        failed.assert_problem(401, "invalid-credentials");
     }
     let refused = log_in(&shop, "192.0.2.10", "ada", wrong).await;
-    refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    refused.assert_problem(429, "rate-limited");
     for (address, username) in [("198.51.100.1", "ada"), ("192.0.2.10", "bob")] {
         let answer = log_in(&shop, address, username, PASSWORD).await;
-        assert_eq!(answer.status, StatusCode::OK, "{username}");
+        assert_eq!(answer.status, 200, "{username}");
     }
 }
 
@@ -326,12 +272,9 @@ async fn an_ipv6_network_that_is_larger_than_a_client_has_a_budget_of_failed_log
     for number in 0..40 {
         let address = format!("2001:db8:1:ff{number:02x}::1");
         let failed = log_in(&shop, &address, &format!("nobody-{number}"), PASSWORD).await;
-        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+        failed.assert_problem(401, "invalid-credentials");
     }
-    for (address, status) in [
-        ("2001:db8:1:ffff::1", StatusCode::TOO_MANY_REQUESTS),
-        ("2001:db8:1:fe00::1", StatusCode::UNAUTHORIZED),
-    ] {
+    for (address, status) in [("2001:db8:1:ffff::1", 429), ("2001:db8:1:fe00::1", 401)] {
         let answer = log_in(&shop, address, "somebody", PASSWORD).await;
         assert_eq!(answer.status, status, "{address}");
     }
@@ -366,7 +309,7 @@ async fn what_is_no_moment_in_redis_is_no_end_of_the_limit() {
             return;
         };
         let ada = shop.customer("ada").await;
-        assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+        assert_eq!(ada.get("/products").await.status, 200);
         for key in keys(&mut redis, &format!("{prefix}:budget:*")).await {
             let mut pipe = redis::pipe();
             pipe.del(&key);
@@ -380,11 +323,8 @@ async fn what_is_no_moment_in_redis_is_no_end_of_the_limit() {
         let mut answered = 0;
         for _ in 0..4 {
             let status = ada.get("/products").await.status;
-            assert!(
-                [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS].contains(&status),
-                "{broken}: {status}"
-            );
-            answered += u32::from(status == StatusCode::OK);
+            assert!(status == 200 || status == 429, "{broken}: {status}");
+            answered += u32::from(status == 200);
         }
         assert!(answered <= 2, "{broken}: {answered} were answered");
     }
@@ -402,11 +342,11 @@ async fn health_the_swagger_page_and_options_are_not_limited() {
             "/api-docs/openapi.json",
         ] {
             let answer = ask(&shop.stranger(), Method::GET, path).await;
-            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert_eq!(answer.status, 200, "{path}");
             assert_eq!(answer.header("ratelimit"), None, "{path}");
         }
         let answer = ask(&shop.stranger(), Method::OPTIONS, "/api/v1/products").await;
-        assert_ne!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_ne!(answer.status, 429);
     }
 }
 
@@ -416,10 +356,8 @@ async fn no_requests_is_no_limit() {
     let ada = shop.customer("ada").await;
     for _ in 0..150 {
         let answer = ada.get("/products").await;
-        assert_eq!(
-            (answer.status, answer.header("ratelimit")),
-            (StatusCode::OK, None)
-        );
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("ratelimit"), None);
     }
 }
 
@@ -430,12 +368,12 @@ async fn a_budget_comes_back_with_time() {
     let shop = Shop::open_with(&settings).await;
     let ada = shop.customer("ada").await;
     for _ in 0..2 {
-        assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+        assert_eq!(ada.get("/products").await.status, 200);
     }
     let refused = ada.get("/products").await;
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
-    assert_eq!(ada.get("/products").await.status, StatusCode::OK);
+    assert_eq!(ada.get("/products").await.status, 200);
 }
 
 #[tokio::test]
@@ -447,24 +385,24 @@ async fn too_many_failed_logins_of_a_name_from_an_address_are_refused_there_alon
         // Nobody needs to fear for the right password.
         assert_eq!(
             log_in(&shop, "192.0.2.1", "ada", PASSWORD).await.status,
-            StatusCode::OK
+            200
         );
         let failed = log_in(&shop, "192.0.2.1", "ADA", "not it at all, sorry").await;
-        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+        failed.assert_problem(401, "invalid-credentials");
     }
     for password in [PASSWORD, "not it at all, sorry"] {
         let refused = log_in(&shop, "192.0.2.1", "ada", password).await;
-        refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+        refused.assert_problem(429, "rate-limited");
         let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!((200..=300).contains(&wait), "{wait}");
     }
     assert_eq!(
         log_in(&shop, "192.0.2.2", "ada", PASSWORD).await.status,
-        StatusCode::OK
+        200
     );
     assert_eq!(
         log_in(&shop, "192.0.2.1", "bob", PASSWORD).await.status,
-        StatusCode::OK
+        200
     );
 }
 
@@ -474,13 +412,13 @@ async fn too_many_failed_logins_from_an_address_are_refused_whatever_the_name() 
     shop.customer("ada").await;
     for number in 0..10 {
         let failed = log_in(&shop, "192.0.2.1", &format!("nobody-{number}"), PASSWORD).await;
-        failed.assert_problem(StatusCode::UNAUTHORIZED, "invalid-credentials");
+        failed.assert_problem(401, "invalid-credentials");
     }
     let refused = log_in(&shop, "192.0.2.1", "ada", PASSWORD).await;
-    refused.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    refused.assert_problem(429, "rate-limited");
     assert_eq!(
         log_in(&shop, "192.0.2.2", "ada", PASSWORD).await.status,
-        StatusCode::OK
+        200
     );
 }
 
@@ -497,9 +435,7 @@ async fn no_more_logins_fail_than_may_however_many_are_tried_at_once() {
         });
     }
     let statuses = attempts.join_all().await;
-    let failed = statuses
-        .iter()
-        .filter(|status| **status == StatusCode::UNAUTHORIZED);
+    let failed = statuses.iter().filter(|status| **status == 401);
     assert_eq!(failed.count(), 3, "{statuses:?}");
 }
 
@@ -515,7 +451,7 @@ async fn right_logins_are_not_refused_for_being_many_at_once() {
             stranger.post("/auth/login", body).await.status
         });
     }
-    assert_eq!(attempts.join_all().await, [StatusCode::OK; 8]);
+    assert_eq!(attempts.join_all().await, [200; 8]);
 }
 
 async fn limited(requests: u32) -> Shop {

@@ -185,17 +185,11 @@ impl Scene {
 
     /// Who was an administrator when they got their token, and is a customer now.
     async fn demoted(&self) -> Client {
-        let customer = self.shop.customer("demoted").await;
-        let path = format!("/customer-accounts/{}", customer.account_id);
-        let set_role = async |role| {
-            let answer = self.admin.patch(&path, json!({ "role": role })).await;
-            assert_eq!(answer.outcome(), "200");
-        };
-        set_role("admin").await;
-        let login = self.shop.log_in("demoted", PASSWORD).await;
-        set_role("customer").await;
-        self.shop
-            .bearing(login.body["token"].as_str().map(str::to_owned))
+        let demoted = self.shop.customer_and_admin("demoted").await;
+        let path = format!("/customer-accounts/{}", demoted.account_id);
+        let answer = self.admin.patch(&path, json!({ "role": "customer" })).await;
+        assert_eq!(answer.outcome(), "200");
+        demoted
     }
 
     /// The path with new things in it.
@@ -208,12 +202,11 @@ impl Scene {
             ":customer" => self.customer().await,
             ":order" => {
                 let order = self.owner.order(&[(self.product().await, 1)]).await;
-                order.body["id"].as_i64().unwrap()
+                order.id()
             }
             _ => {
                 let account = self.body("account").await.unwrap();
-                let account = self.admin.post("/customer-accounts", account).await;
-                account.body["id"].as_i64().unwrap()
+                self.admin.post("/customer-accounts", account).await.id()
             }
         };
         path.replace(name, &id.to_string())
@@ -226,8 +219,7 @@ impl Scene {
 
     async fn customer(&self) -> i64 {
         let customer = self.body("customer").await.unwrap();
-        let added = self.admin.post("/customers", customer).await;
-        added.body["id"].as_i64().unwrap()
+        self.admin.post("/customers", customer).await.id()
     }
 
     async fn body(&self, what: &str) -> Option<Value> {

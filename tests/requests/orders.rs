@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, Mismatches, PASSWORD, Shop, order_lines},
+    support::{Answer, Client, Mismatches, Shop, order_lines},
 };
 
 #[tokio::test]
@@ -55,16 +55,11 @@ async fn an_administrator_who_is_no_customer_has_to_say_for_whom() {
 
 #[tokio::test]
 async fn an_administrator_who_is_a_customer_orders_for_itself() {
-    let (shop, admin) = Shop::open_with_admin().await;
-    let customer = shop.customer("grace").await;
-    let account = format!("/customer-accounts/{}", customer.account_id);
-    admin.patch(&account, json!({ "role": "admin" })).await;
-    let login = json!({ "username": "grace", "password": PASSWORD });
-    let login = shop.stranger().post("/auth/login", login).await;
-    let grace = shop.bearing(login.body["token"].as_str().map(str::to_owned));
+    let shop = Shop::open().await;
+    let grace = shop.customer_and_admin("grace").await;
     let cup = grace.add_product(a_cup(null())).await;
     let answer = grace.order(&[(cup, 1)]).await;
-    assert_eq!(answer.body["customer"]["id"], customer.customer_id);
+    assert_eq!(answer.body["customer"]["id"], grace.customer_id);
 }
 
 #[tokio::test]
@@ -107,9 +102,7 @@ async fn a_customer_does_not_say_for_whom() {
 #[tokio::test]
 async fn lines_of_the_same_product_are_merged_where_it_was_first_named() {
     let (_shop, admin, customer, cup) = shop_with_cups(8).await;
-    let pot = admin
-        .add_product(json!({ "name": "Pot", "price": 10 }))
-        .await;
+    let pot = admin.sell("Pot", "10", None).await;
     let order = customer.order(&[(cup, 1), (pot, 1), (cup, 3)]).await.body;
     let items = order["items"].as_array().unwrap();
     let lines: Vec<_> = items
@@ -147,7 +140,7 @@ async fn an_order_takes_its_pieces_from_the_stock() {
 async fn the_last_pieces_can_be_ordered() {
     let (_shop, _admin, customer, cup) = shop_with_cups(8).await;
     let answer = customer.order(&[(cup, 8)]).await;
-    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.status, 201);
     assert_eq!(stock(&customer, cup).await, 0);
 }
 
@@ -156,7 +149,7 @@ async fn a_stock_that_is_not_tracked_has_no_end() {
     let (_shop, admin, customer, _) = shop_with_cups(8).await;
     let untracked = admin.add_product(a_cup(null())).await;
     let answer = customer.order(&[(untracked, 10_000)]).await;
-    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.status, 201);
     assert_eq!(stock(&customer, untracked).await, null());
 }
 
@@ -189,7 +182,7 @@ async fn an_order_that_exceeds_the_stock_changes_nothing() {
     let few = admin.add_product(a_cup(json!(3))).await;
     let before = ledger(&shop).await;
     let answer = customer.order(&[(cups, 8), (few, 4)]).await;
-    answer.assert_problem(StatusCode::CONFLICT, "insufficient-stock");
+    answer.assert_problem(409, "insufficient-stock");
     assert_eq!(stock(&customer, cups).await, 8);
     assert_eq!(stock(&customer, few).await, 3);
     assert_eq!(ledger(&shop).await, before);
@@ -235,7 +228,7 @@ async fn a_line_that_breaks_a_rule_is_named_with_the_rule() {
 async fn a_line_takes_up_to_ten_thousand_pieces() {
     let (_shop, _admin, customer, cup) = shop_with_cups(10_000).await;
     let answer = customer.order(&[(cup, 10_000)]).await;
-    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.status, 201);
 }
 
 #[tokio::test]
@@ -246,7 +239,7 @@ async fn an_order_has_one_to_a_hundred_lines() {
         answer.assert_invalid(&[("/items", "length")]);
     }
     let answer = customer.order(&[(cup, 1); 100]).await;
-    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.status, 201);
 }
 
 #[tokio::test]
@@ -266,8 +259,7 @@ async fn an_order_names_its_items() {
 #[tokio::test]
 async fn the_greatest_order_there_can_be_has_an_exact_total() {
     let (_shop, admin, customer, _) = shop_with_cups(1).await;
-    let yacht = json!({ "name": "Yacht", "price": "99999999.99" });
-    let yacht = admin.add_product(yacht).await;
+    let yacht = admin.sell("Yacht", "99999999.99", None).await;
     let order = customer.order(&[(yacht, 10_000); 100]).await.body;
     assert_eq!(order["total"], "99999999990000.00");
     let listed = customer.get("/orders?sort=-total").await.body;
@@ -293,7 +285,7 @@ async fn somebody_else_s_order_is_not_found() {
     let order = customer.order(&[(cup, 1)]).await.body;
     let other = shop.customer("alan").await;
     let answer = other.get(&format!("/orders/{}", order["id"])).await;
-    answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
+    answer.assert_problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -302,8 +294,8 @@ async fn a_customer_lists_its_own_orders() {
     let own = customer.order(&[(cup, 1)]).await.body;
     shop.customer("alan").await.order(&[(cup, 1)]).await;
     assert_eq!(listed(&customer, "").await, from_ref(&own["id"]));
-    let walked = customer.get("/orders?cursor=").await.body;
-    assert_eq!(walked["items"], json!([own]));
+    let by_cursor = customer.get("/orders?cursor=").await.body;
+    assert_eq!(by_cursor["items"], json!([own]));
 }
 
 #[tokio::test]
@@ -437,7 +429,7 @@ async fn the_last_pieces_are_sold_once_however_many_orders_race_for_them() {
         .partition(|answer| answer.status == StatusCode::CREATED);
     assert_eq!((placed.len(), refused.len()), (7, 17));
     for answer in refused {
-        answer.assert_problem(StatusCode::CONFLICT, "insufficient-stock");
+        answer.assert_problem(409, "insufficient-stock");
         assert_eq!(answer.body["errors"][0]["available"], 0);
     }
     assert_eq!(stock(&admin, cup).await, 0);
@@ -448,11 +440,10 @@ async fn the_last_pieces_are_sold_once_however_many_orders_race_for_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn orders_for_the_same_products_in_any_order_do_not_hinder_each_other() {
     let (_shop, admin, _, cup) = shop_with_cups(100).await;
-    let pot = json!({ "name": "Pot", "price": 10, "stock": 100 });
-    let pot = admin.add_product(pot).await;
+    let pot = admin.sell("Pot", "10", 100).await;
     let orders = [[(cup, 1), (pot, 2)], [(pot, 2), (cup, 1)]].repeat(10);
     for answer in race(&admin, &orders).await {
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        assert_eq!(answer.status, 201, "{}", answer.body);
     }
     assert_eq!(stock(&admin, cup).await, 80);
     assert_eq!(stock(&admin, pot).await, 60);
@@ -493,7 +484,7 @@ async fn race<const LINES: usize>(admin: &Client, orders: &[[(i64, i64); LINES]]
     for number in 0..orders.len() {
         let body = json!({ "name": "Racer", "email": format!("racer{number}@example.com") });
         let customer = admin.post("/customers", body).await;
-        customers.push(customer.body["id"].as_i64().unwrap());
+        customers.push(customer.id());
     }
     let mut racing = JoinSet::new();
     for (customer, lines) in customers.into_iter().zip(orders.iter().copied()) {

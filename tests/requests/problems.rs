@@ -1,9 +1,6 @@
 //! The pages that the types of problems lead to.
 
-use axum::{
-    body::Body,
-    http::{Request, StatusCode},
-};
+use axum::{body::Body, http::Request};
 use boxcar::views::problem::Kind;
 
 use crate::support::{Answer, Shop};
@@ -49,13 +46,13 @@ async fn a_type_that_is_not_known_is_not_found() {
     let shop = Shop::open().await;
     for name in ["nothing", "about:blank", "%2e%2e", "NOT-FOUND"] {
         let answer = get(&shop, &format!("/problems/{name}")).await;
-        answer.assert_problem(StatusCode::NOT_FOUND, "not-found");
+        answer.assert_problem(404, "not-found");
     }
 }
 
 async fn page(shop: &Shop, path: &str) -> String {
     let answer = get(shop, path).await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}");
+    assert_eq!(answer.status, 200, "{path}");
     assert_eq!(
         answer.header("content-type"),
         Some("text/html; charset=utf-8")

@@ -152,6 +152,18 @@ impl Shop {
         self.stranger().post("/auth/login", credentials).await
     }
 
+    /// Somebody who has logged in.
+    pub async fn logged_in(&self, username: &str, password: &str) -> Client {
+        let login = self.log_in(username, password).await;
+        assert_eq!(login.status, 200, "{}", login.body);
+        let account = &login.body["account"];
+        Client {
+            account_id: account["id"].as_i64().unwrap(),
+            customer_id: account["customer_id"].as_i64().unwrap_or_default(),
+            ..self.bearing(login.body["token"].as_str().map(str::to_owned))
+        }
+    }
+
     /// A new administrator, who is no customer, named `admin`.
     pub async fn admin(&self) -> Client {
         self.admin_named("admin").await
@@ -164,6 +176,15 @@ impl Shop {
 
     /// A new customer with an account. The email is the name at example.com.
     pub async fn customer(&self, username: &str) -> Client {
+        self.customer_with(username, Role::Customer).await
+    }
+
+    /// A new customer whose account is an administrator's.
+    pub async fn customer_and_admin(&self, username: &str) -> Client {
+        self.customer_with(username, Role::Admin).await
+    }
+
+    async fn customer_with(&self, username: &str, role: Role) -> Client {
         let details = customers::Details {
             name: CustomerName::parse(username).unwrap(),
             email: Email::parse(&format!("{username}@example.com")).unwrap(),
@@ -172,8 +193,7 @@ impl Shop {
         let customer = transaction!(&self.ctx, |txn| customers::Model::create(txn, &details)
             .await)
         .unwrap();
-        self.account(Some(customer.id), username, Role::Customer)
-            .await
+        self.account(Some(customer.id), username, role).await
     }
 
     async fn account(&self, customer_id: Option<i64>, username: &str, role: Role) -> Client {
@@ -312,9 +332,14 @@ impl Client {
 
     /// Adds a product and answers its id.
     pub async fn add_product(&self, body: Value) -> i64 {
-        let answer = self.post("/products", body).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
-        answer.body["id"].as_i64().unwrap()
+        self.post("/products", body).await.id()
+    }
+
+    /// Adds a product, of which there are so many pieces if its stock is tracked, and answers its id.
+    pub async fn sell(&self, name: &str, price: &str, stock: impl Into<Option<i64>>) -> i64 {
+        let stock: Option<i64> = stock.into();
+        self.add_product(json!({ "name": name, "price": price, "stock": stock }))
+            .await
     }
 
     /// Orders pieces of products, each line a product's id and a quantity, for oneself.
@@ -347,6 +372,13 @@ impl Answer {
             .unwrap()
             .strip_prefix("/problems/")
             .unwrap()
+    }
+
+    /// The id of what was made.
+    #[track_caller]
+    pub fn id(&self) -> i64 {
+        assert_eq!(self.status, 201, "{}", self.body);
+        self.body["id"].as_i64().unwrap()
     }
 
     /// What the problem says is wrong, as pairs of pointer and code.
@@ -384,19 +416,19 @@ impl Answer {
     /// That rules are broken, and which: pairs of pointer and code.
     #[track_caller]
     pub fn assert_invalid(&self, faults: &[(&str, &str)]) {
-        self.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed");
+        self.assert_problem(422, "validation-failed");
         assert_eq!(self.faults(), faults);
     }
 
     /// That it is a problem of that status and type.
     #[track_caller]
-    pub fn assert_problem(&self, status: StatusCode, problem: &str) {
-        assert_eq!((self.status, self.problem()), (status, problem));
+    pub fn assert_problem(&self, status: u16, problem: &str) {
+        assert_eq!((self.status.as_u16(), self.problem()), (status, problem));
     }
 
     /// The field's value has to be unique and is taken.
     pub fn assert_taken(&self, pointer: &str) {
-        self.assert_problem(StatusCode::CONFLICT, "conflict");
+        self.assert_problem(409, "conflict");
         assert_eq!(self.faults(), [(pointer, "taken")]);
     }
 

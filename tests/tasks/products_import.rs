@@ -205,15 +205,11 @@ async fn a_list_of_stocks_changes_nothing_else_and_refuses_skus_that_are_new() {
 #[tokio::test]
 async fn a_product_without_a_sku_is_known_by_its_id_and_its_name() {
     let (shop, admin) = Shop::open_with_admin().await;
-    admin
-        .add_product(json!({ "name": "Tea", "price": "1" }))
-        .await;
+    admin.sell("Tea", "1", None).await;
     admin
         .add_product(json!({ "name": "Cup", "price": "2", "sku": "B-1" }))
         .await;
-    admin
-        .add_product(json!({ "name": "Pot", "price": "3", "stock": 1 }))
-        .await;
+    admin.sell("Pot", "3", 1).await;
     let text =
         "id,sku,name,price,stock\n1,,Tea,5,7\n2,,Cup,5,\n3,,Jug,5,\n3,P-1,Pot,4,2\n9,,Mug,6,8\n";
     let outcome = import_by_program(&shop, text).await;

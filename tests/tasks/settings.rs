@@ -116,118 +116,38 @@ async fn a_value_that_cannot_be_is_named_with_its_variable() {
 }
 
 /// Variables, the settings that they are for, and values that these cannot have.
-#[allow(clippy::too_many_lines, reason = "it is a table")]
+#[rustfmt::skip]
 fn wrong_values() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
     let (empty, word, most) = ("", "many", "18446744073709551615");
     let long = "999999999999999999999999999999";
     vec![
-        (
-            "PORT",
-            "server.port",
-            vec![empty, word, "70000", "-1", "0", "1.5"],
-        ),
-        (
-            "REQUEST_TIMEOUT",
-            "server.middlewares.timeout_request.timeout",
-            vec![empty, word, "0", "-1", most],
-        ),
+        ("PORT", "server.port", vec![empty, word, "70000", "-1", "0", "1.5"]),
+        ("REQUEST_TIMEOUT", "server.middlewares.timeout_request.timeout", vec![empty, word, "0", "-1", most]),
         ("DB_LOGGING", "database.enable_logging", vec![empty, "yes"]),
         ("DB_AUTO_MIGRATE", "database.auto_migrate", vec![empty, "1"]),
-        (
-            "DB_CONNECT_TIMEOUT",
-            "database.connect_timeout",
-            vec![empty, word, "0", most],
-        ),
-        (
-            "DB_IDLE_TIMEOUT",
-            "database.idle_timeout",
-            vec![empty, word, "0", most],
-        ),
-        (
-            "DB_MIN_CONNECTIONS",
-            "database.min_connections",
-            vec![empty, word, "-1", "17"],
-        ),
-        (
-            "DB_MAX_CONNECTIONS",
-            "database.max_connections",
-            vec![empty, word, "0", "-1", "4294967296"],
-        ),
-        (
-            "JWT_EXPIRATION",
-            "auth.jwt.expiration",
-            vec![empty, word, "0", most],
-        ),
+        ("DB_CONNECT_TIMEOUT", "database.connect_timeout", vec![empty, word, "0", most]),
+        ("DB_IDLE_TIMEOUT", "database.idle_timeout", vec![empty, word, "0", most]),
+        ("DB_MIN_CONNECTIONS", "database.min_connections", vec![empty, word, "-1", "17"]),
+        ("DB_MAX_CONNECTIONS", "database.max_connections", vec![empty, word, "0", "-1", "4294967296"]),
+        ("JWT_EXPIRATION", "auth.jwt.expiration", vec![empty, word, "0", most]),
         ("LOG_LEVEL", "logger.level", vec!["loud"]),
         ("BINDING", "server.binding", vec![empty]),
         ("JWT_SECRET", "auth.jwt.secret", vec!["it's short"]),
-        (
-            "JWT_SECRET_PREVIOUS",
-            "settings.security.previous_jwt_secret",
-            vec!["QUJD"],
-        ),
-        (
-            "STORE_CURRENCY",
-            "settings.store.currency",
-            vec![empty, "usd", "it's"],
-        ),
-        (
-            "LOGIN_FAILURES",
-            "settings.security.login_failures",
-            vec![empty, word, "-1", long],
-        ),
-        (
-            "LOGIN_FAILURES_PERIOD_SECONDS",
-            "settings.security.login_failures_period_seconds",
-            vec![empty, word, "0", most],
-        ),
-        (
-            "RATE_LIMIT_REQUESTS",
-            "settings.rate_limit.requests",
-            vec![empty, word, "1.5"],
-        ),
-        (
-            "RATE_LIMIT_PERIOD_SECONDS",
-            "settings.rate_limit.period_seconds",
-            vec![empty, "0", most],
-        ),
-        (
-            "RATE_LIMIT_ON_ERROR",
-            "settings.rate_limit.on_error",
-            vec![empty, "maybe"],
-        ),
-        (
-            "CACHE_MAX_BYTES",
-            "settings.cache.max_bytes",
-            vec![empty, "64M", most],
-        ),
-        (
-            "CACHE_TTL_SECONDS",
-            "settings.cache.ttl_seconds",
-            vec![empty, "0", most],
-        ),
+        ("JWT_SECRET_PREVIOUS", "settings.security.previous_jwt_secret", vec!["QUJD"]),
+        ("STORE_CURRENCY", "settings.store.currency", vec![empty, "usd", "it's"]),
+        ("LOGIN_FAILURES", "settings.security.login_failures", vec![empty, word, "-1", long]),
+        ("LOGIN_FAILURES_PERIOD_SECONDS", "settings.security.login_failures_period_seconds", vec![empty, word, "0", most]),
+        ("RATE_LIMIT_REQUESTS", "settings.rate_limit.requests", vec![empty, word, "1.5"]),
+        ("RATE_LIMIT_PERIOD_SECONDS", "settings.rate_limit.period_seconds", vec![empty, "0", most]),
+        ("RATE_LIMIT_ON_ERROR", "settings.rate_limit.on_error", vec![empty, "maybe"]),
+        ("CACHE_MAX_BYTES", "settings.cache.max_bytes", vec![empty, "64M", most]),
+        ("CACHE_TTL_SECONDS", "settings.cache.ttl_seconds", vec![empty, "0", most]),
         ("SEED_DEMO", "settings.demo.seed", vec![empty, "perhaps"]),
         ("METRICS", "settings.metrics.enable", vec![empty, "0"]),
-        (
-            "MAX_CONNECTIONS",
-            "settings.connections.max",
-            vec![empty, "0", most],
-        ),
-        (
-            "MAX_CONNECTIONS_PER_ADDRESS",
-            "settings.connections.max_per_address",
-            vec![empty, "-1", most],
-        ),
-        (
-            "CONNECTION_PATIENCE_SECONDS",
-            "settings.connections.patience_seconds",
-            vec![empty, "0", most],
-        ),
-        (
-            "SHUTDOWN_DELAY_SECONDS",
-            "settings.shutdown.delay_seconds",
-            vec![empty, "soon", most],
-        ),
+        ("MAX_CONNECTIONS", "settings.connections.max", vec![empty, "0", most]),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "settings.connections.max_per_address", vec![empty, "-1", most]),
+        ("CONNECTION_PATIENCE_SECONDS", "settings.connections.patience_seconds", vec![empty, "0", most]),
+        ("SHUTDOWN_DELAY_SECONDS", "settings.shutdown.delay_seconds", vec![empty, "soon", most]),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Settings, and what a start makes of them.
 
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use boxcar::{
     app::App,
     models::{customer_accounts, customers, orders, products},
@@ -284,7 +284,7 @@ async fn login(server: &Server, username: &str, password: &str) -> Value {
     let answer = server
         .request(Method::POST, "/api/v1/auth/login", None, Some(&body))
         .await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
     answer.body
 }
 
