@@ -1,5 +1,5 @@
-//! Random histories of a store, held against a simple store in memory: after every operation the two
-//! have to have given the same answer.
+//! Model-based test: random sequences of operations on the store and on a reference model, a simple store in
+//! memory. After every operation the two have to have given the same answer.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use proptest::{
 };
 use serde_json::json;
 
-use crate::support::{Client, Shop, assert_invariants};
+use crate::support::{Answer, Client, Shop, assert_invariants, order_lines};
 
 const PRODUCTS: usize = 3;
 
@@ -24,9 +24,9 @@ enum Operation {
     Archive(usize),
 }
 
-/// The store as one would write it on a napkin.
+/// The reference model: what has to be true of the store, without a database.
 #[derive(Debug, Default)]
-struct Napkin {
+struct Model {
     /// Stock by product; `None` is not tracked.
     stock: Vec<Option<i64>>,
     archived: Vec<bool>,
@@ -34,8 +34,8 @@ struct Napkin {
     orders: Vec<(&'static str, BTreeMap<usize, i64>)>,
 }
 
-impl Napkin {
-    /// The status that the store has to answer with.
+impl Model {
+    /// Does it, and answers the status that the store has to answer with.
     fn carry_out(&mut self, operation: &Operation) -> StatusCode {
         match operation {
             Operation::Order(lines) => self.order(lines),
@@ -111,25 +111,22 @@ impl Napkin {
 }
 
 #[test]
-fn the_store_answers_like_the_napkin() {
+fn the_store_answers_as_the_reference_model_does() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let (shop, admin) = runtime.block_on(async {
-        let (shop, mut admin) = Shop::open_with_admin().await;
-        admin.customer_id = shop.customer("buyer").await.customer_id;
-        (shop, admin)
-    });
+    let (shop, mut admin) = runtime.block_on(Shop::open_with_admin());
+    admin.customer_id = runtime.block_on(shop.customer("buyer")).customer_id;
     let mut runner = TestRunner::new(Config {
         cases: 24,
         failure_persistence: None,
         ..Config::default()
     });
-    let histories = proptest::collection::vec(operation(), 1..40);
-    let outcome = runner.run(&histories, |history| {
-        runtime.block_on(live_through(&admin, &history));
+    let sequences = proptest::collection::vec(operation(), 1..40);
+    let outcome = runner.run(&sequences, |operations| {
+        runtime.block_on(compare(&admin, &operations));
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -138,88 +135,70 @@ fn the_store_answers_like_the_napkin() {
     runtime.block_on(assert_invariants(&shop.ctx.db));
 }
 
-async fn live_through(admin: &Client, history: &[Operation]) {
-    let mut napkin = Napkin {
+/// Has the store and the model do the same, and compares the two after each operation.
+async fn compare(admin: &Client, operations: &[Operation]) {
+    let mut model = Model {
         stock: vec![Some(4), Some(20), None],
         archived: vec![false; PRODUCTS],
         orders: vec![],
     };
     let (mut products, mut orders) = (Vec::new(), Vec::new());
-    for stock in &napkin.stock {
-        products.push(
-            admin
-                .add_product(json!({ "name": "Thing", "price": "1.10", "stock": stock }))
-                .await,
-        );
+    for stock in &model.stock {
+        products.push(admin.sell("Thing", "1.10", *stock).await);
     }
-    for operation in history {
-        let answer = match operation {
-            Operation::Order(lines) => {
-                let items: Vec<_> = lines
-                    .iter()
-                    .map(|(product, quantity)| json!({ "product_id": products[*product], "quantity": quantity }))
-                    .collect();
-                let answer = admin
-                    .post(
-                        "/orders",
-                        json!({ "customer_id": admin.customer_id, "items": items }),
-                    )
-                    .await;
-                orders.extend(
-                    answer.body["id"]
-                        .as_i64()
-                        .filter(|_| answer.status == StatusCode::CREATED),
-                );
-                answer
-            }
-            Operation::Cancel(order) => {
-                let id = orders.get(*order).copied().unwrap_or(i64::MAX);
-                admin.post(&format!("/orders/{id}/cancel"), json!({})).await
-            }
-            Operation::Advance(order, status) => {
-                let id = orders.get(*order).copied().unwrap_or(i64::MAX);
-                admin
-                    .patch(&format!("/orders/{id}"), json!({ "status": status }))
-                    .await
-            }
-            Operation::Adjust(product, delta) => {
-                let path = format!("/products/{}/stock", products[*product]);
-                admin
-                    .post(&path, json!({ "delta": delta, "reason": "counted" }))
-                    .await
-            }
-            Operation::SetStock(product, stock) => {
-                admin
-                    .patch(
-                        &format!("/products/{}", products[*product]),
-                        json!({ "stock": stock }),
-                    )
-                    .await
-            }
-            Operation::Archive(product) => {
-                admin
-                    .delete(&format!("/products/{}", products[*product]))
-                    .await
-            }
-        };
-        let expected = napkin.carry_out(operation);
-        assert_eq!(
-            answer.status, expected,
-            "{operation:?} of {history:?}: {}",
-            answer.body
-        );
-        for (product, id) in products
-            .iter()
-            .enumerate()
-            .filter(|(product, _)| !napkin.archived[*product])
-        {
-            let stock = &admin.get(&format!("/products/{id}")).await.body["stock"];
-            assert_eq!(
-                *stock,
-                json!(napkin.stock[product]),
-                "after {operation:?} of {history:?}"
-            );
+    for operation in operations {
+        let answer = ask(admin, operation, &products, &orders).await;
+        if matches!(operation, Operation::Order(_)) && answer.status == 201 {
+            orders.push(answer.id());
         }
+        let expected = model.carry_out(operation);
+        let which = format!("{operation:?} of {operations:?}");
+        assert_eq!(answer.status, expected, "{which}: {}", answer.body);
+        for (product, id) in products.iter().enumerate() {
+            if !model.archived[product] {
+                let shown = admin.get(&format!("/products/{id}")).await.body;
+                assert_eq!(shown["stock"], json!(model.stock[product]), "after {which}");
+            }
+        }
+    }
+}
+
+async fn ask(admin: &Client, operation: &Operation, products: &[i64], orders: &[i64]) -> Answer {
+    let path_of = |product: &usize| format!("/products/{}", products[*product]);
+    let path_of_order = |order: &usize| {
+        let id = orders.get(*order).copied().unwrap_or(i64::MAX);
+        format!("/orders/{id}")
+    };
+    match operation {
+        Operation::Order(lines) => {
+            let lines = lines
+                .iter()
+                .map(|(product, quantity)| (products[*product], *quantity));
+            let items = order_lines(&lines.collect::<Vec<_>>());
+            let order = json!({ "customer_id": admin.customer_id, "items": items });
+            admin.post("/orders", order).await
+        }
+        Operation::Cancel(order) => {
+            let path = format!("{}/cancel", path_of_order(order));
+            admin.post(&path, json!({})).await
+        }
+        Operation::Advance(order, status) => {
+            admin
+                .patch(&path_of_order(order), json!({ "status": status }))
+                .await
+        }
+        Operation::Adjust(product, delta) => {
+            let path = format!("{}/stock", path_of(product));
+            admin
+                .post(&path, json!({ "delta": delta, "reason": "counted" }))
+                .await
+        }
+        Operation::SetStock(product, stock) => {
+            admin
+                .patch(&path_of(product), json!({ "stock": stock }))
+                .await
+        }
+        Operation::Archive(product) => admin.delete(&path_of(product)).await,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the store promises, attacked: by many tasks at once, crashes, random histories, and clients who
-//! mean it no good. `docs/consistency.md` and `docs/security.md` say what is promised.
+//! What the store promises, attacked: by many tasks at once, crashes, random sequences of
+//! operations, and clients with bad intentions. `docs/consistency.md` and `docs/security.md` say what is promised.
 
 mod attacks;
 mod chaos;
