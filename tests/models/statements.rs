@@ -294,7 +294,7 @@ async fn what_a_get_cannot_answer_is_a_problem() {
             "unavailable",
         ),
         (
-            "an error nobody expects",
+            "an unexpected error",
             account().append_query_errors([secret]),
             500,
             "internal",

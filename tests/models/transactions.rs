@@ -284,7 +284,7 @@ async fn two_who_wait_for_each_other_both_succeed() {
     let shop = Shop::open().await;
     let db = &shop.ctx.db;
     if db.get_database_backend() == DbBackend::Sqlite {
-        println!("SQLite has one writer at a time, who waits for nobody");
+        println!("SQLite has one writer at a time, who waits for no other");
         return;
     }
     let one = add_product(db, &kettle(None, Some(0))).await.id;
@@ -363,7 +363,7 @@ async fn add_one(db: &DatabaseConnection, id: i64) -> Result<Model, Error> {
     })
 }
 
-/// Adds a piece to one product and then to the other, having met somebody in between the first time.
+/// Adds a piece to one product and then to the other, having met the other task in between the first time.
 async fn add_to_both(
     db: &DatabaseConnection,
     first: i64,

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const PING: &str = "GET /_ping HTTP/1.1\r\nHost: shop\r\n\r\n";
 
 #[tokio::test]
-async fn whoever_comes_when_there_are_enough_connections_is_turned_away() {
+async fn a_client_that_comes_when_there_are_enough_connections_is_turned_away() {
     let server = start(&[("MAX_CONNECTIONS", "3"), ("METRICS", "true")]).await;
     let mut served = Vec::new();
     for _ in 0..3 {
@@ -38,7 +38,7 @@ async fn whoever_comes_when_there_are_enough_connections_is_turned_away() {
     served.pop();
     let deadline = Instant::now() + DEADLINE;
     while served_at(&server).await.is_none() {
-        assert!(Instant::now() < deadline, "nobody is let in any more");
+        assert!(Instant::now() < deadline, "no client is let in any more");
     }
     drop(served);
     let figures = loop {
@@ -77,17 +77,17 @@ async fn one_address_cannot_have_every_connection() {
     drop(held);
     let deadline = Instant::now() + DEADLINE;
     while served_at(&server).await.is_none() {
-        assert!(Instant::now() < deadline, "nobody is let in any more");
+        assert!(Instant::now() < deadline, "no client is let in any more");
     }
 }
 
 #[tokio::test]
-async fn whoever_leaves_makes_room_for_others_of_the_same_address() {
+async fn a_client_that_leaves_makes_room_for_others_of_the_same_address() {
     let server = start(&[("MAX_CONNECTIONS_PER_ADDRESS", "1")]).await;
     for _ in 0..20 {
         let deadline = Instant::now() + DEADLINE;
         while served_at(&server).await.is_none() {
-            assert!(Instant::now() < deadline, "nobody is let in any more");
+            assert!(Instant::now() < deadline, "no client is let in any more");
         }
     }
 }

@@ -19,7 +19,7 @@ const KILLS: usize = 20;
 const SHOPPERS: usize = 8;
 const STOCK: i64 = 1_000_000;
 
-/// What the shoppers know: what each key was answered, and the keys that nobody answered for.
+/// What the shoppers know: what each key was answered, and the keys that were not answered.
 #[derive(Default)]
 struct Known {
     answered: BTreeMap<String, Value>,

@@ -1,5 +1,5 @@
 //! Readers and writers race, and no reader sees a state from before a write that was acknowledged
-//! before it asked; nor anything that is somebody else's.
+//! before it asked; nor anything of another customer.
 
 use std::{
     sync::{
@@ -310,7 +310,7 @@ impl Stage {
         }
     }
 
-    /// Orders, looks for the order everywhere, and finds nobody else's.
+    /// Orders, looks for the order everywhere, and finds no other customer's.
     async fn shop(self: Arc<Self>, number: usize) {
         let customer = &self.customers[number];
         let token = customer.token.as_deref().unwrap();
@@ -337,7 +337,7 @@ impl Stage {
             for item in items {
                 assert_eq!(
                     item["customer"]["id"], customer.customer_id,
-                    "somebody else's order"
+                    "another customer's order"
                 );
             }
             let me = self.get(other, token, "/api/v1/auth/me").await;

@@ -70,7 +70,7 @@ async fn whatever_races_the_stock_adds_up_and_every_order_is_there_once() {
     );
     assert!(
         answers["order 409"] > 0,
-        "nobody was refused: this was no race"
+        "none was refused: this was not a race"
     );
 }
 

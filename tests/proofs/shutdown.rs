@@ -17,7 +17,7 @@ use crate::support::{Client, Program, Server, Shop, assert_invariants, request_a
 const SHOPPERS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readiness_fails_first_and_whoever_heeds_it_loses_no_request() {
+async fn readiness_fails_first_and_a_client_that_heeds_it_loses_no_request() {
     let (shop, buyer, order) = shop().await;
     let server = Arc::new(start(&shop, "2").await);
     let (ready, heeded) = watch::channel(true);
@@ -123,7 +123,7 @@ async fn a_client_that_stops_in_the_middle_does_not_hold_the_end_up() {
     drop(stalled);
 }
 
-/// A shop that looks on, somebody who buys there, and what they order.
+/// A shop that looks on, a customer who buys there, and what they order.
 async fn shop() -> (Shop, Client, Value) {
     let (shop, admin) = Shop::open_with_admin().await;
     let product = admin.sell("Lamp", "9", 1_000_000).await;
@@ -142,7 +142,7 @@ async fn readiness(server: &Server) -> StatusCode {
     answer.status
 }
 
-/// Waits until nobody listens there any more.
+/// Waits until no server listens there any more.
 async fn closed(port: u16) {
     while request_at(port, Method::GET, "/_ping", "", None)
         .await

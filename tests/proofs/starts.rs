@@ -359,7 +359,7 @@ impl File {
     }
 }
 
-/// Whether nobody writes to the store just now.
+/// Whether no other process writes to the store just now.
 async fn is_free(db: &DatabaseConnection) -> bool {
     let begun = db.execute_unprepared("BEGIN IMMEDIATE; ROLLBACK").await;
     begun.is_ok()

@@ -245,7 +245,7 @@ async fn order_whatever_happens(
                 ),
                 Err(_) => {}
             }
-            assert!(Instant::now() < deadline, "nobody answers");
+            assert!(Instant::now() < deadline, "no node answers");
             sleep(Duration::from_millis(250)).await;
         };
         placed.push(id);

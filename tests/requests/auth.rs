@@ -23,7 +23,7 @@ const NEW_PASSWORD: &str = "gravel otter 3 plinth dune";
 const INVALID_TOKEN: &str = "Bearer realm=\"boxcar\", error=\"invalid_token\"";
 
 #[tokio::test]
-async fn a_login_answers_a_token_that_nobody_may_keep() {
+async fn a_login_answers_a_token_that_is_not_to_be_kept() {
     let shop = Shop::open().await;
     shop.customer("ada").await;
     let answer = shop.log_in("ada", PASSWORD).await;
@@ -283,7 +283,7 @@ async fn a_token_whose_claims_are_wrong_or_missing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_in_a_token_makes_nobody_an_administrator() {
+async fn a_role_in_a_token_does_not_make_an_administrator() {
     let shop = Shop::open().await;
     let ada = shop.customer("ada").await;
     let mut claims = claims_of(ada.token.as_ref().unwrap());

@@ -88,7 +88,7 @@ async fn an_id_that_is_not_a_number_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_nobodys_id_is_not_found() {
+async fn an_id_that_no_row_has_is_not_found() {
     let (_shop, admin) = Shop::open_with_admin().await;
     let mut mismatches = Mismatches::default();
     for id in ["0", "-1", "99", "9223372036854775807"] {

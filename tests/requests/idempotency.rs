@@ -173,7 +173,7 @@ async fn a_key_that_cannot_be_one_is_malformed() {
 #[tokio::test]
 async fn while_the_first_runs_its_key_is_taken_and_free_again_afterwards() {
     let running = Arc::<Running>::default();
-    let first = running.claim(Some(key("a"))).expect("nobody has it");
+    let first = running.claim(Some(key("a"))).expect("it is free");
     assert!(running.claim(Some(key("a"))).is_none());
     assert!(running.claim(Some(key("b"))).is_some());
     assert!(running.claim(None).is_some());

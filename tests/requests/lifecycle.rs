@@ -98,7 +98,7 @@ async fn a_cancellation_needs_no_body() {
 }
 
 #[tokio::test]
-async fn somebody_elses_order_is_not_found_to_be_cancelled() {
+async fn an_order_of_another_customer_is_not_found_to_be_cancelled() {
     let (shop, admin) = Shop::open_with_admin().await;
     let (_, order) = one_order(&shop, &admin).await;
     let other = shop.customer("other").await;

@@ -86,7 +86,7 @@ async fn head_is_a_get() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_valid_token_has_the_budget_of_their_address() {
+async fn a_client_without_a_valid_token_has_the_budget_of_its_address() {
     let shop = limited(3).await;
     let ada = shop.customer("ada").await;
     let forged = shop.bearing(Some("forged".to_owned()));
@@ -189,7 +189,7 @@ async fn a_token_that_is_good_no_more_leaves_its_owners_budget_alone() {
 }
 
 #[tokio::test]
-async fn whoever_fails_to_log_in_keeps_nobody_else_out_for_the_day() {
+async fn a_client_that_fails_to_log_in_does_not_keep_others_out_for_the_day() {
     let settings = [
         ("rate_limit", "requests", json!(2)),
         ("security", "login_failures", json!(1)),
@@ -382,7 +382,7 @@ async fn too_many_failed_logins_of_a_name_from_an_address_are_refused_there_alon
     shop.customer("ada").await;
     shop.customer("bob").await;
     for _ in 0..3 {
-        // Nobody needs to fear for the right password.
+        // The right password does not count.
         assert_eq!(
             log_in(&shop, "192.0.2.1", "ada", PASSWORD).await.status,
             200

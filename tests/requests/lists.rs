@@ -475,7 +475,7 @@ struct Plain {
     created_at: sea_orm::prelude::DateTimeWithTimeZone,
 }
 
-/// A list that somebody asks for.
+/// A list that is asked for.
 #[derive(Debug)]
 struct Wish {
     q: &'static str,

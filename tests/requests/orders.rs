@@ -78,13 +78,13 @@ async fn an_administrator_orders_for_any_customer() {
 }
 
 #[tokio::test]
-async fn an_order_for_nobody_is_refused() {
+async fn an_order_for_a_customer_who_is_not_there_is_refused() {
     let (shop, admin) = Shop::open_with_admin().await;
     let deleted = shop.customer("grace").await.customer_id;
     admin.delete(&format!("/customers/{deleted}")).await;
     let cup = admin.add_product(a_cup(null())).await;
-    for nobody in [deleted, 404, -1] {
-        let answer = order_for(&admin, nobody, &[(cup, 1)]).await;
+    for missing in [deleted, 404, -1] {
+        let answer = order_for(&admin, missing, &[(cup, 1)]).await;
         answer.assert_invalid(&[("/customer_id", "reference")]);
     }
 }
@@ -280,7 +280,7 @@ async fn address_and_note_have_up_to_a_thousand_characters() {
 }
 
 #[tokio::test]
-async fn somebody_else_s_order_is_not_found() {
+async fn an_order_of_another_customer_is_not_found() {
     let (shop, _admin, customer, cup) = shop_with_cups(8).await;
     let order = customer.order(&[(cup, 1)]).await.body;
     let other = shop.customer("alan").await;

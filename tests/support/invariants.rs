@@ -57,7 +57,7 @@ const NEVER: [(&str, &str); 11] = [
          HAVING COUNT(DISTINCT c.id) <> 1 OR COALESCE(SUM(t.delta), 0) <> -SUM(c.delta)",
     ),
     (
-        "an order for nobody",
+        "an order without a customer",
         "SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.id IS NULL",
     ),
 ];

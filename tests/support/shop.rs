@@ -52,7 +52,7 @@ pub struct Shop {
     _database: TestDatabase,
 }
 
-/// Somebody who talks to a shop.
+/// A client of a shop.
 #[derive(Clone)]
 pub struct Client {
     router: Router,
@@ -131,12 +131,12 @@ impl Shop {
         (shop, admin, customer)
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub fn stranger(&self) -> Client {
         self.bearing(None)
     }
 
-    /// Somebody with that token.
+    /// A client with that token.
     pub fn bearing(&self, token: Option<String>) -> Client {
         Client {
             router: self.router.clone(),
@@ -152,7 +152,7 @@ impl Shop {
         self.stranger().post("/auth/login", credentials).await
     }
 
-    /// Somebody who has logged in.
+    /// A client who has logged in.
     pub async fn logged_in(&self, username: &str, password: &str) -> Client {
         let login = self.log_in(username, password).await;
         assert_eq!(login.status, 200, "{}", login.body);
@@ -256,11 +256,8 @@ impl Client {
 
     /// `POST` of a JSON body below `/api/v1`, under an `Idempotency-Key`.
     pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
-        let request = Request::post(format!("/api/v1{path}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("Idempotency-Key", key);
-        self.request(request.body(Body::from(body.to_string())).unwrap())
-            .await
+        let key = Some(("idempotency-key", key));
+        self.send_with(key, Method::POST, path, Some(body)).await
     }
 
     /// `PUT` of a JSON body below `/api/v1`.
@@ -273,11 +270,42 @@ impl Client {
         self.send(Method::PATCH, path, Some(body)).await
     }
 
+    /// `GET` below `/api/v1` with a header.
+    pub async fn get_if(&self, path: &str, header: HeaderName, value: &str) -> Answer {
+        let header = Some((header.as_str(), value));
+        self.send_with(header, Method::GET, path, None).await
+    }
+
+    /// Any method with or without a JSON body, if the thing is still as an entity tag says.
+    pub async fn send_if_match(
+        &self,
+        method: Method,
+        path: &str,
+        etag: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.send_with(Some(("if-match", etag)), method, path, body)
+            .await
+    }
+
     /// Any method with or without a JSON body, below `/api/v1`.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.send_with(None, method, path, body.as_ref()).await
+    }
+
+    async fn send_with(
+        &self,
+        header: Option<(&str, &str)>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -303,31 +331,6 @@ impl Client {
             body,
             bytes,
         }
-    }
-
-    /// `GET` with a header.
-    pub async fn get_if(&self, path: &str, header: HeaderName, value: &str) -> Answer {
-        let request = Request::get(format!("/api/v1{path}")).header(header, value);
-        self.request(request.body(Body::empty()).unwrap()).await
-    }
-
-    /// Any method with a JSON body, if the thing is still as an entity tag says.
-    pub async fn send_if_match(
-        &self,
-        method: Method,
-        path: &str,
-        etag: &str,
-        body: Option<&Value>,
-    ) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
-            .header(header::IF_MATCH, etag);
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        self.request(request.body(body).unwrap()).await
     }
 
     /// Adds a product and answers its id.

@@ -152,7 +152,7 @@ fn wrong_values() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
 }
 
 #[tokio::test]
-async fn a_place_where_nobody_can_listen_is_named() {
+async fn an_address_that_cannot_be_listened_on_is_named() {
     let program = Program::new("test").env("BINDING", "no such host");
     let outcome = refused(program).await;
     assert!(outcome.stderr.contains("BINDING and PORT"), "{outcome:?}");

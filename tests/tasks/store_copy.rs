@@ -56,7 +56,7 @@ async fn a_copied_store_goes_on_where_the_store_was() {
 }
 
 #[tokio::test]
-async fn a_copy_is_of_one_moment_whoever_orders_meanwhile() {
+async fn a_copy_is_of_one_moment_whatever_is_ordered_meanwhile() {
     let shop = filled().await;
     let buyer = shop.customer("buyer").await;
     let to = file().await;
@@ -196,7 +196,7 @@ async fn what_is_no_address_of_a_database_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_the_password_of_a_server_that_cannot_be_reached() {
+async fn the_password_of_a_server_that_cannot_be_reached_is_not_shown() {
     let mut shop = Shop::open().await;
     shop.ctx.config.database.connect_timeout = 500;
     let port = free_port();
