@@ -19,12 +19,13 @@ use crate::{
     models::{
         Topic,
         customer_accounts::{Model, Verifier},
-        idempotency_keys::Running,
+        idempotency_keys::InFlight,
         transaction::Database,
+        types::NewPassword,
     },
     settings::Settings,
     shared::{SharedState, cache::VersionedCache, digest::Digest, metrics::Metrics, redis::Redis},
-    views::answer::Representation,
+    views::answer::CachedBody,
 };
 
 /// How many bytes of accounts are kept: some ten thousand of them.
@@ -34,7 +35,7 @@ const ACCOUNTS_BYTES: u64 = 8 << 20;
 const TOTALS_BYTES: u64 = 1 << 20;
 
 /// The answers that this node keeps.
-pub type Answers = VersionedCache<Representation>;
+pub type Answers = VersionedCache<CachedBody>;
 
 /// How many rows lists have, as this node counted them.
 pub type Totals = VersionedCache<u64>;
@@ -69,7 +70,7 @@ pub struct ServerState {
     /// What makes fingerprints of requests.
     pub fingerprints: Fingerprints,
     /// The requests with an `Idempotency-Key` that are running.
-    pub in_flight: Arc<Running>,
+    pub in_flight: Arc<InFlight>,
     /// What the server knows of its end.
     pub draining: Draining,
 }
@@ -90,6 +91,7 @@ impl Context {
     pub fn install(ctx: &AppContext) -> Result<()> {
         Settings::load(ctx)?;
         let settings = Settings::of(ctx)?;
+        NewPassword::set_min_length(settings.security.password_min_length);
         let jwt = ctx.config.get_jwt_config()?.clone();
         let previous_secret = settings.security.previous_jwt_secret();
         let ttl = Duration::from_secs(settings.cache.ttl_seconds);
@@ -103,7 +105,7 @@ impl Context {
         let max_bytes = settings.cache.max_bytes;
         ctx.shared_store.insert(Self(Arc::new(ServerState {
             db: ctx.db.clone(),
-            answers: Answers::new(max_bytes, ttl, metrics.clone(), Representation::size),
+            answers: Answers::new(max_bytes, ttl, metrics.clone(), CachedBody::size),
             totals: Totals::new(TOTALS_BYTES.min(max_bytes), ttl, Metrics::default(), |_| {
                 size_of::<u64>()
             }),

@@ -6,17 +6,13 @@
 //! * what is accepted keeps its bounds and, written down again, is accepted again and says the same;
 //! * what makes a new product or customer also changes one.
 
-use boxcar::{
-    models::{
-        customers,
-        error::BrokenRule,
-        products::{self, Adjustment},
-        types::{Line, Money, Phone, Prose, Whole},
-    },
-    views::{
-        fields::{FromFields, Rejection, from_json},
-        orders::{Advance, Cancellation, Placement},
-    },
+use boxcar::models::{
+    customers,
+    error::{Error, FieldError},
+    input::{Input, from_json},
+    orders::{Cancellation, NewOrder, StatusChange},
+    products::{self, Adjustment},
+    types::{BoundedInt, Money, MultiLine, Phone, SingleLine},
 };
 use serde_json::{Value, json};
 
@@ -29,46 +25,47 @@ pub fn check(data: &[u8]) {
     let changed_customer = read::<customers::Changes>(data);
     assert!(customer.is_none() || changed_customer.is_ok());
     round_trip(data, adjustment);
-    round_trip(data, placement);
+    round_trip(data, order);
     round_trip(
         data,
-        |advance: &Advance| json!({ "status": advance.status.as_str() }),
+        |change: &StatusChange| json!({ "status": change.status.as_str() }),
     );
     round_trip(data, cancellation);
 }
 
 /// Reads a body, and what it is shown as, and gives that back.
-fn round_trip<T: FromFields>(data: &[u8], show: impl Fn(&T) -> Value) -> Option<Value> {
+fn round_trip<T: Input>(data: &[u8], show: impl Fn(&T) -> Value) -> Option<Value> {
     let shown = show(&read::<T>(data).ok()?);
     let again = read::<T>(shown.to_string().as_bytes()).expect("accepted again");
     assert_eq!(show(&again), shown);
     Some(shown)
 }
 
-fn read<T: FromFields>(data: &[u8]) -> Result<T, ()> {
-    from_json(data, 12).map_err(|rejection| explained(data, &rejection))
+fn read<T: Input>(data: &[u8]) -> Result<T, ()> {
+    from_json(data).map_err(|error| explained(data, &error))
 }
 
-fn explained(data: &[u8], rejection: &Rejection) {
+fn explained(data: &[u8], error: &Error) {
     let document = serde_json::from_slice::<Value>(data).ok();
-    match rejection {
-        Rejection::Malformed(why) => assert!(!why.is_empty() && document.is_none()),
-        Rejection::Invalid(broken) => {
+    match error {
+        Error::Malformed(why) => assert!(!why.is_empty() && document.is_none()),
+        Error::Invalid(broken) => {
             assert!(!broken.is_empty());
             // Of fields that stand there twice, `Value` knows the last one, and the rules the first.
-            let twice = broken.iter().any(|rule| rule.violation.code == "duplicate");
+            let twice = broken.iter().any(|rule| rule.code == "duplicate");
             if let Some(document) = document.filter(|_| !twice) {
                 let astray = broken.iter().find(|rule| !leads_into(&document, rule));
                 assert!(astray.is_none(), "{astray:?}");
             }
         }
+        other => panic!("{other:?}"),
     }
 }
 
-fn leads_into(document: &Value, rule: &BrokenRule) -> bool {
+fn leads_into(document: &Value, rule: &FieldError) -> bool {
     let missing = || {
         let parent = rule.pointer.rsplit_once('/').map(|(parent, _)| parent);
-        rule.violation.code == "required"
+        rule.code == "required"
             && parent.is_some_and(|parent| document.pointer(parent).is_some_and(Value::is_object))
     };
     document.pointer(&rule.pointer).is_some() || missing()
@@ -81,7 +78,7 @@ fn product(details: &products::Details) -> Value {
         "price": details.price.to_string(),
         "sku": details.sku.as_ref().map(line),
         "description": details.description.as_ref().map(prose),
-        "stock": details.stock.map(Whole::get),
+        "stock": details.stock.map(BoundedInt::get),
     })
 }
 
@@ -98,10 +95,10 @@ fn adjustment(adjustment: &Adjustment) -> Value {
     json!({ "delta": adjustment.delta.get(), "reason": line(&adjustment.reason) })
 }
 
-fn placement(placement: &Placement) -> Value {
-    assert!((1..=100).contains(&placement.lines.len()));
-    let items: Vec<_> = placement
-        .lines
+fn order(order: &NewOrder) -> Value {
+    assert!((1..=100).contains(&order.items.len()));
+    let items: Vec<_> = order
+        .items
         .iter()
         .map(|line| {
             assert!((1..=10_000).contains(&line.quantity.get()));
@@ -110,9 +107,9 @@ fn placement(placement: &Placement) -> Value {
         .collect();
     json!({
         "items": items,
-        "customer_id": placement.customer_id,
-        "shipping_address": placement.shipping_address.as_ref().map(prose),
-        "note": placement.note.as_ref().map(prose),
+        "customer_id": order.customer_id,
+        "shipping_address": order.shipping_address.as_ref().map(prose),
+        "note": order.note.as_ref().map(prose),
     })
 }
 
@@ -120,14 +117,14 @@ fn cancellation(cancellation: &Cancellation) -> Value {
     json!({ "reason": cancellation.reason.as_ref().map(prose) })
 }
 
-fn line<const MAX: usize>(line: &Line<MAX>) -> &str {
+fn line<const MAX: usize>(line: &SingleLine<MAX>) -> &str {
     let text = line.as_str();
     assert!((1..=MAX).contains(&text.chars().count()) && text == text.trim());
     assert!(!text.contains(char::is_control));
     text
 }
 
-fn prose<const MAX: usize>(prose: &Prose<MAX>) -> &str {
+fn prose<const MAX: usize>(prose: &MultiLine<MAX>) -> &str {
     assert!(prose.as_str().chars().count() <= MAX && !prose.as_str().contains('\0'));
     prose.as_str()
 }

@@ -5,7 +5,7 @@
 //! * what is refused says why;
 //! * what is accepted asks for a page from 1 and for 1 to 100 items;
 //! * every link on the page that answers it leads to the same list: the same filter, order and size;
-//! * the link to the next page of a walk leads to the position that the last page ended at, so that a
+//! * the link to the next page of a list by cursor leads to the position that the last page ended at, so that a
 //!   cursor which is accepted is given out and accepted again.
 
 use std::fmt::Debug;
@@ -15,13 +15,12 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use boxcar::{
     models::{
         customer_accounts, customers,
-        listing::{self, Listing, NoFilter, Paging, Place},
+        error::Error,
+        input::from_query,
+        listing::{self, Filter, Listing, NoFilter, PageInfo, Paging, SortKey},
         orders, products, stock_movements,
     },
-    views::{
-        fields::{FromFields, Rejection, from_query},
-        page::{Page, SortWords},
-    },
+    views::page::Page,
 };
 
 const LAST_PAGE: u64 = 1_000_000_000;
@@ -50,50 +49,51 @@ pub fn check(data: &[u8]) {
 
 fn list<F, K>(uri: &Uri)
 where
-    F: Clone + Debug + PartialEq + FromFields,
-    K: Debug + SortWords,
+    F: Filter,
+    K: Debug + SortKey,
 {
     let listing = match from_query::<Listing<F, K>>(uri.query().unwrap_or_default()) {
         Ok(listing) => listing,
-        Err(Rejection::Malformed(why)) => return assert!(!why.is_empty()),
-        Err(Rejection::Invalid(broken)) => return assert!(!broken.is_empty()),
+        Err(Error::Malformed(why)) => return assert!(!why.is_empty()),
+        Err(Error::Invalid(errors)) => return assert!(!errors.is_empty()),
+        Err(other) => panic!("{other:?}"),
     };
     assert!((1..=100).contains(&listing.page_size));
-    for place in places(&listing) {
-        follow(&listing, uri, place);
+    for info in infos(&listing) {
+        follow(&listing, uri, info);
     }
 }
 
 /// Where a page that answers `listing` may stand.
-fn places<F, K>(listing: &Listing<F, K>) -> Vec<Place> {
+fn infos<F, K>(listing: &Listing<F, K>) -> Vec<PageInfo> {
     match &listing.paging {
         Paging::Number(page) => {
             assert!((1..=LAST_PAGE).contains(page));
             let more = (page + 1).min(LAST_PAGE) * listing.page_size;
             [0, 1, more]
-                .map(|total_items| Place::Number {
+                .map(|total_items| PageInfo::Number {
                     page: *page,
                     total_items,
                 })
                 .to_vec()
         }
-        Paging::After(position) => vec![Place::Walk {
+        Paging::After(position) => vec![PageInfo::Cursor {
             next: position.clone(),
         }],
     }
 }
 
-fn follow<F, K>(listing: &Listing<F, K>, uri: &Uri, place: Place)
+fn follow<F, K>(listing: &Listing<F, K>, uri: &Uri, info: PageInfo)
 where
-    F: Clone + Debug + PartialEq + FromFields,
-    K: Debug + SortWords,
+    F: Filter,
+    K: Debug + SortKey,
 {
     let page = listing::Page {
         items: Vec::<i64>::new(),
         page_size: listing.page_size,
-        place,
+        info,
     };
-    let shown = Page::new(page, listing, uri).representation().unwrap();
+    let shown = Page::new(page, listing, uri).body().unwrap();
     let links = shown.link.unwrap();
     for link in links.to_str().unwrap().split(", ") {
         let (uri, rel) = link.split_once('>').unwrap();

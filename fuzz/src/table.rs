@@ -7,7 +7,7 @@
 
 use boxcar::{
     models::products,
-    views::{records::Records, rows::Rows},
+    views::csv::{Rows, records::Records},
 };
 
 /// Reads the bytes as a table.

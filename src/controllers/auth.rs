@@ -13,16 +13,17 @@ use crate::{
     context::Context,
     models::{
         self, customer_accounts,
-        customer_accounts::PasswordChange,
+        customer_accounts::{Login, PasswordChange},
+        input::NoBody,
         listing::NoFilter,
         queue::{Client, hashing},
-        types::fold,
+        types::{RawText, case_fold},
     },
     shared::quotas::Quota,
     transaction,
     views::{
-        answer::{NoContent, Representation, Secret},
-        auth::{Login, LoginBody, Nothing, PasswordChangeBody, Token},
+        answer::{Answer, CachedBody},
+        auth::Token,
         customer_accounts::CustomerAccount,
         problem::Problem,
     },
@@ -57,7 +58,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// Gives a token for a name and a password. It goes into the `Authorization` header of every other
 /// request.
 #[utoipa::path(
-    post, path = "/auth/login", tag = TAG, security(()), request_body = LoginBody,
+    post, path = "/auth/login", tag = TAG, security(()), request_body = Login,
     responses((status = 200, body = Token))
 )]
 async fn login(
@@ -65,8 +66,9 @@ async fn login(
     address: Address,
     entry: Entry,
     Json(login): Json<Login>,
-) -> Result<Secret<Token>, Problem> {
+) -> Result<axum::Json<Token>, Problem> {
     let Login { username, password } = login;
+    let RawText(username) = username;
     let digest = ctx.shared.digest(&as_counted(&username));
     entry.note(|facts| {
         facts.account = None;
@@ -89,25 +91,25 @@ async fn login(
     let known = Arc::new(account.clone().without_password());
     entry.note(|facts| facts.account = Some(known));
     let token = account.token(&ctx.jwt)?;
-    Ok(Secret(Token::new(token, ctx.jwt.expiration, account)))
+    Ok(axum::Json(Token::new(token, ctx.jwt.expiration, account)))
 }
 
 /// Show the account that is logged in
 ///
 /// Who the token belongs to, with its customer.
 #[utoipa::path(
-    get, path = "/auth/me", tag = TAG, responses((status = 200, body = CustomerAccount))
+    get, path = "/auth/me", tag = TAG, params(Cached), responses((status = 200, body = CustomerAccount))
 )]
 async fn show_me(
     account: Account,
     State(ctx): State<Context>,
     cached: Cached,
-    Query(NoFilter): Query<NoFilter>,
+    Query(NoFilter {}): Query<NoFilter>,
 ) -> Result<Response, Problem> {
     let id = account.0.id;
     let account = || async {
         let account = customer_accounts::Model::find(&ctx.db, id).await?;
-        Ok(Representation::of(&CustomerAccount::from(account))?)
+        Ok(CachedBody::of(&CustomerAccount::from(account))?)
     };
     cached.answer(Audience::Account(id), account).await
 }
@@ -119,20 +121,20 @@ async fn show_me(
 async fn log_out(
     account: Account,
     State(ctx): State<Context>,
-    Json(Nothing): Json<Nothing>,
-) -> Result<NoContent, Problem> {
+    Json(NoBody {}): Json<NoBody>,
+) -> Result<Answer, Problem> {
     let id = account.0.id;
     transaction!(&ctx.on_behalf_of(&account), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.log_out(txn).await
     })?;
-    Ok(NoContent)
+    Ok(Answer::no_content())
 }
 
 /// Change one's own password
 ///
 /// Ends the tokens that are out: log in again with the new one.
-#[utoipa::path(put, path = "/auth/password", tag = TAG, request_body = PasswordChangeBody,
+#[utoipa::path(put, path = "/auth/password", tag = TAG, request_body = PasswordChange,
     responses((status = 204)))]
 async fn change_password(
     account: Account,
@@ -140,7 +142,7 @@ async fn change_password(
     address: Address,
     entry: Entry,
     Json(change): Json<PasswordChange>,
-) -> Result<NoContent, Problem> {
+) -> Result<Answer, Problem> {
     let id = account.0.id;
     let turn = hashing().turn(Client::Account(id)).await?;
     // Whoever has found a token must not find out the password with it.
@@ -156,13 +158,13 @@ async fn change_password(
         account.change(txn, &changes).await
     })?;
     entry.note(|facts| facts.changed = vec!["password"]);
-    Ok(NoContent)
+    Ok(Answer::no_content())
 }
 
 /// A username as failures are counted for it, whatever was typed: no account has a longer name.
 fn as_counted(username: &str) -> String {
     let username: String = username.chars().take(64).collect();
-    fold(&username)
+    case_fold(&username)
 }
 
 /// An attempt to show who one is by a password.

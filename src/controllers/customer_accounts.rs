@@ -1,30 +1,29 @@
 //! Customer accounts, for administrators.
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
-    extract::{Admin, Cached, Entry, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
+    Context, Endpoint,
+    extract::{
+        Admin, Cached, Entry, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query,
+        cached::Audience,
+    },
     location,
 };
 use crate::{
-    context::Context,
+    idempotent,
     models::{
         connection::erased,
-        customer_accounts::{Changes, Filter, Key, Model, Registration},
-        idempotency_keys::KeptAnswer,
+        customer_accounts::{self, Changes, Credentials, Filter, Key, NewAccount, Registration},
         listing::Listing,
-        queue::{Client, turn_to_search},
+        queue::Client,
     },
-    once, transaction,
+    transaction,
     views::{
-        answer::{Changed, NoContent, Representation, created},
-        customer_accounts::{
-            Credentials, CredentialsBody, CustomerAccount, CustomerAccountBody,
-            CustomerAccountFilter, CustomerAccountPatch,
-        },
-        page::{Page, PageParameters, SortParameter},
+        answer::{Answer, CachedBody},
+        customer_accounts::CustomerAccount,
+        page::Page,
         problem::Problem,
     },
 };
@@ -49,55 +48,49 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// Each with its customer, the oldest first unless said otherwise.
 #[utoipa::path(
     get, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])),
-    params(PageParameters, SortParameter<Key>, CustomerAccountFilter),
+    params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<CustomerAccount>))
 )]
 async fn list_customer_accounts(
-    admin: Admin,
+    _: Admin,
     State(ctx): State<Context>,
     cached: Cached,
-    uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    let client = Client::Account(admin.0.id);
-    let page = || async {
-        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
-        let page = Model::list(&ctx.db, &listing).await?;
-        Ok(Page::new(page.map(CustomerAccount::from), &listing, &uri).representation()?)
+    let fetch = async |listing| {
+        let page = customer_accounts::Model::list(&ctx.db, &listing).await?;
+        Ok(page.map(CustomerAccount::from))
     };
-    cached.answer(Audience::Administrators, page).await
+    let count = async |filter| customer_accounts::Model::count(&ctx.db, &filter).await;
+    cached
+        .page(Audience::Administrators, listing, fetch, count)
+        .await
 }
 
-/// Make an account for a customer
+/// Create an account for a customer
 ///
 /// Each customer has one at most. The password is refused when it is easily guessed, with the reason.
 #[utoipa::path(
-    post, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])),
-    request_body = CustomerAccountBody,
+    post, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    request_body = Registration,
     responses((status = 201, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn create_customer_account(
     admin: Admin,
     State(ctx): State<Context>,
-    Idempotent {
-        body: registration,
-        once,
-    }: Idempotent<Registration>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &admin)?;
-    let registration = registration
-        .hashed(&ctx.db, Client::Account(admin.0.id))
+    Idempotent(registration, key): Idempotent<Registration>,
+) -> Result<Answer, Problem> {
+    let client = Client::Account(admin.0.id);
+    let account = NewAccount::from(registration)
+        .hashed(&ctx.db, client)
         .await?;
-    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
-        let account = Model::create(txn, &registration).await?;
+    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+        let account = customer_accounts::Model::create(txn, &account).await?;
         let (id, customer_id) = (account.0.id, account.0.customer_id);
-        created(
-            location("customer-accounts", id),
-            &CustomerAccount::from(account),
-            customer_id,
-        )
-    })?;
-    Ok(answer)
+        let location = location("customer-accounts", id);
+        let answer = Answer::created(location, &CustomerAccount::from(account))?;
+        Ok(answer.about_customer(customer_id))
+    })
 }
 
 /// Show a customer account
@@ -105,18 +98,18 @@ async fn create_customer_account(
 /// With its customer. The password is never shown.
 #[utoipa::path(
     get, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)),
+    params(Id, Cached),
     responses((status = 200, body = CustomerAccount))
 )]
 async fn show_customer_account(
     _: Admin,
     State(ctx): State<Context>,
     cached: Cached,
-    Path(id): Path,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let account = || async {
-        let account = Model::find(&ctx.db, id).await?;
-        Ok(Representation::of(&CustomerAccount::from(account))?)
+        let account = customer_accounts::Model::find(&ctx.db, id).await?;
+        Ok(CachedBody::of(&CustomerAccount::from(account))?)
     };
     cached.answer(Audience::Administrators, account).await
 }
@@ -126,17 +119,17 @@ async fn show_customer_account(
 /// Ends the tokens that are out.
 #[utoipa::path(
     put, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = CredentialsBody,
+    params(Id, IfMatch), request_body = Credentials,
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn replace_customer_account(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     entry: Entry,
     Json(credentials): Json<Credentials>,
-) -> Result<Changed, Problem> {
+) -> Result<Answer, Problem> {
     change(&ctx, &admin, id, &if_match, &entry, credentials.into()).await
 }
 
@@ -145,17 +138,17 @@ async fn replace_customer_account(
 /// Only the fields that are sent change (RFC 7396). A new password or role ends the tokens that are out.
 #[utoipa::path(
     patch, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = CustomerAccountPatch,
+    params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn change_customer_account(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     entry: Entry,
     Json(changes): Json<Changes>,
-) -> Result<Changed, Problem> {
+) -> Result<Answer, Problem> {
     change(&ctx, &admin, id, &if_match, &entry, changes).await
 }
 
@@ -164,22 +157,22 @@ async fn change_customer_account(
 /// Ends the tokens that are out. The customer stays.
 #[utoipa::path(
     delete, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)),
+    params(Id, IfMatch),
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer_account(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
-) -> Result<NoContent, Problem> {
+) -> Result<Answer, Problem> {
     transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let account = Model::find_locked(txn, id).await?;
+        let account = customer_accounts::Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.delete(txn).await
     })?;
     erased(&ctx.db).await;
-    Ok(NoContent)
+    Ok(Answer::no_content())
 }
 
 async fn change(
@@ -189,15 +182,15 @@ async fn change(
     if_match: &IfMatch,
     entry: &Entry,
     changes: Changes,
-) -> Result<Changed, Problem> {
+) -> Result<Answer, Problem> {
     let client = Client::Account(admin.0.id);
     let changes = changes.hashed(&ctx.db, id, client).await?;
     let (before, account) = transaction!(&ctx.on_behalf_of(admin), |txn| {
-        let account = Model::find_locked(txn, id).await?;
+        let account = customer_accounts::Model::find_locked(txn, id).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         let before = account.0.clone();
         Ok((before, account.0.change(txn, &changes).await?))
     })?;
     entry.note(|facts| facts.changed = account.0.changed_since(&before));
-    Ok(Changed::to(&CustomerAccount::from(account))?)
+    Ok(Answer::ok(&CustomerAccount::from(account))?)
 }

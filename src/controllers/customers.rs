@@ -1,27 +1,27 @@
 //! Customers, for administrators.
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
-    extract::{Admin, Cached, Idempotent, IfMatch, Json, Path, Query, cached::Audience},
+    Context, Endpoint,
+    extract::{
+        Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
+    },
     location,
 };
 use crate::{
-    context::Context,
+    idempotent,
     models::{
         connection::erased,
-        customers::{Changes, Details, Filter, Key, Model},
-        idempotency_keys::KeptAnswer,
+        customers::{self, Changes, Details, Filter, Key},
         listing::Listing,
-        queue::{Client, turn_to_search},
     },
-    once, transaction,
+    transaction,
     views::{
-        answer::{Changed, NoContent, Representation, created},
-        customers::{Customer, CustomerBody, CustomerFilter, CustomerPatch},
-        page::{Page, PageParameters, SortParameter},
+        answer::{Answer, CachedBody},
+        customers::Customer,
+        page::Page,
         problem::Problem,
     },
 };
@@ -46,23 +46,23 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// The oldest first, unless said otherwise.
 #[utoipa::path(
     get, path = "/customers", tag = TAG, security(("bearer" = ["admin"])),
-    params(PageParameters, SortParameter<Key>, CustomerFilter),
+    params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<Customer>))
 )]
 async fn list_customers(
-    admin: Admin,
+    _: Admin,
     State(ctx): State<Context>,
     cached: Cached,
-    uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    let client = Client::Account(admin.0.id);
-    let page = || async {
-        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
-        let page = Model::list(&ctx.db, &listing).await?;
-        Ok(Page::new(page.map(Customer::from), &listing, &uri).representation()?)
+    let fetch = async |listing| {
+        let page = customers::Model::list(&ctx.db, &listing).await?;
+        Ok(page.map(Customer::from))
     };
-    cached.answer(Audience::Administrators, page).await
+    let count = async |filter| customers::Model::count(&ctx.db, &filter).await;
+    cached
+        .page(Audience::Administrators, listing, fetch, count)
+        .await
 }
 
 /// Add a customer
@@ -70,29 +70,21 @@ async fn list_customers(
 /// No two have the same email address, whatever the case of its letters. To log in, they need a customer
 /// account too.
 #[utoipa::path(
-    post, path = "/customers", tag = TAG, security(("bearer" = ["admin"])),
-    request_body = CustomerBody,
+    post, path = "/customers", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    request_body = Details,
     responses((status = 201, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn create_customer(
     admin: Admin,
     State(ctx): State<Context>,
-    Idempotent {
-        body: details,
-        once,
-    }: Idempotent<Details>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &admin)?;
-    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
-        let customer = Model::create(txn, &details).await?;
+    Idempotent(details, key): Idempotent<Details>,
+) -> Result<Answer, Problem> {
+    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+        let customer = customers::Model::create(txn, &details).await?;
         let id = customer.id;
-        created(
-            location("customers", id),
-            &Customer::from(customer),
-            Some(id),
-        )
-    })?;
-    Ok(answer)
+        let answer = Answer::created(location("customers", id), &Customer::from(customer))?;
+        Ok(answer.about_customer(id))
+    })
 }
 
 /// Show a customer
@@ -100,18 +92,18 @@ async fn create_customer(
 /// A customer who was deleted is not found, even where their orders stay.
 #[utoipa::path(
     get, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)),
+    params(Id, Cached),
     responses((status = 200, body = Customer))
 )]
 async fn show_customer(
     _: Admin,
     State(ctx): State<Context>,
     cached: Cached,
-    Path(id): Path,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let customer = || async {
-        let customer = Model::find(&ctx.db, id).await?;
-        Ok(Representation::of(&Customer::from(customer))?)
+        let customer = customers::Model::find(&ctx.db, id).await?;
+        Ok(CachedBody::of(&Customer::from(customer))?)
     };
     cached.answer(Audience::Administrators, customer).await
 }
@@ -121,22 +113,17 @@ async fn show_customer(
 /// Every field is replaced; one that may be missing and is, is cleared.
 #[utoipa::path(
     put, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = CustomerBody,
+    params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn replace_customer(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     Json(details): Json<Details>,
-) -> Result<Changed, Problem> {
-    let customer = transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let customer = Model::find_locked(txn, id).await?;
-        if_match.check(|| Customer::from(customer.clone()))?;
-        customer.replace(txn, &details).await
-    })?;
-    Ok(Changed::to(&Customer::from(customer))?)
+) -> Result<Answer, Problem> {
+    change(&ctx, &admin, id, &if_match, &details.into()).await
 }
 
 /// Change a customer
@@ -144,22 +131,17 @@ async fn replace_customer(
 /// Only the fields that are sent change (RFC 7396).
 #[utoipa::path(
     patch, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = CustomerPatch,
+    params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn change_customer(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
-) -> Result<Changed, Problem> {
-    let customer = transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let customer = Model::find_locked(txn, id).await?;
-        if_match.check(|| Customer::from(customer.clone()))?;
-        customer.change(txn, &changes).await
-    })?;
-    Ok(Changed::to(&Customer::from(customer))?)
+) -> Result<Answer, Problem> {
+    change(&ctx, &admin, id, &if_match, &changes).await
 }
 
 /// Delete a customer
@@ -167,20 +149,35 @@ async fn change_customer(
 /// Their account goes too. Where there are orders, the personal data is erased and the orders stay.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)),
+    params(Id, IfMatch),
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
-) -> Result<NoContent, Problem> {
+) -> Result<Answer, Problem> {
     transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let customer = Model::find_locked(txn, id).await?;
+        let customer = customers::Model::find_locked(txn, id).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.delete(txn).await
     })?;
     erased(&ctx.db).await;
-    Ok(NoContent)
+    Ok(Answer::no_content())
+}
+
+async fn change(
+    ctx: &Context,
+    admin: &Admin,
+    id: i64,
+    if_match: &IfMatch,
+    changes: &Changes,
+) -> Result<Answer, Problem> {
+    let customer = transaction!(&ctx.on_behalf_of(admin), |txn| {
+        let customer = customers::Model::find_locked(txn, id).await?;
+        if_match.check(|| Customer::from(customer.clone()))?;
+        customer.change(txn, changes).await
+    })?;
+    Ok(Answer::ok(&Customer::from(customer))?)
 }

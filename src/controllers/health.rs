@@ -47,7 +47,7 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Json<Health>, 
     if readiness.is_ready().await {
         Ok(healthy().await)
     } else {
-        Err(Problem::new(Kind::Unavailable))
+        Err(Problem::new(Kind::UNAVAILABLE))
     }
 }
 

@@ -1,30 +1,25 @@
 //! Orders: customers place and see their own, administrators everybody's.
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
-    extract::{Account, Admin, Cached, Idempotent, IfMatch, Json, Path, Query},
+    Context, Endpoint,
+    extract::{Account, Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query},
     location,
 };
 use crate::{
-    context::Context,
+    idempotent,
     models::{
-        Error,
-        error::BrokenRule,
-        idempotency_keys::KeptAnswer,
         listing::Listing,
-        orders::{Filter, Key, Model, NewOrder, Scope, Status},
+        orders::{self, Cancellation, Filter, Key, NewOrder, Scope, StatusChange},
+        types::OrderStatus,
     },
-    once, transaction,
+    transaction,
     views::{
-        answer::{Changed, Representation, created, done},
-        orders::{
-            Advance, Cancellation, CancellationBody, Order, OrderBody, OrderFilter, OrderPatch,
-            Placement,
-        },
-        page::{Page, PageParameters, SortParameter},
+        answer::{Answer, CachedBody},
+        orders::Order,
+        page::Page,
         problem::Problem,
     },
 };
@@ -35,7 +30,7 @@ const TAG: &str = "Orders";
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         routes!(list_orders, place_order),
-        routes!(show_order, advance_order),
+        routes!(show_order, change_order_status),
         routes!(cancel_order),
     ]
 }
@@ -45,60 +40,45 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// The newest first. Customers see their own.
 #[utoipa::path(
     get, path = "/orders", tag = TAG,
-    params(PageParameters, SortParameter<Key>, OrderFilter),
+    params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<Order>))
 )]
 async fn list_orders(
     account: Account,
     State(ctx): State<Context>,
     cached: Cached,
-    uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    if listing.filter.customer_id.is_some() {
-        for_administrators(&account)?;
-    }
     let scope = account.scope();
-    let page = || async {
-        let page = Model::list_for(&ctx.db, scope, &listing).await?;
-        Ok(Page::new(page.map(Order::from), &listing, &uri).representation()?)
+    listing.filter.check_for(scope)?;
+    let fetch = async |listing| {
+        let page = orders::Model::list_for(&ctx.db, scope, &listing).await?;
+        Ok(page.map(Order::from))
     };
-    cached.answer(scope.into(), page).await
+    let count = async |filter| orders::Model::count_for(&ctx.db, scope, &filter).await;
+    cached.page(scope.into(), listing, fetch, count).await
 }
 
 /// Place an order
 ///
 /// All of its lines or none: when there are not enough pieces of one product, nothing is ordered.
 #[utoipa::path(
-    post, path = "/orders", tag = TAG, request_body = OrderBody,
+    post, path = "/orders", tag = TAG, params(IdempotencyKey), request_body = NewOrder,
     responses((status = 201, body = Order), (status = 409, description = "insufficient-stock"))
 )]
 async fn place_order(
     account: Account,
     State(ctx): State<Context>,
-    Idempotent {
-        body: placement,
-        once,
-    }: Idempotent<Placement>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &account)?;
-    let order = NewOrder {
-        customer_id: orderer(&account, placement.customer_id)?,
-        lines: placement.lines,
-        shipping_address: placement.shipping_address,
-        note: placement.note,
-    };
-    let actor = account.actor();
-    let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
-        let placed = Model::place(txn, &order, &ctx.settings.store.currency, &actor).await?;
-        let (id, customer_id) = (placed.order.id, placed.order.customer_id);
-        created(
-            location("orders", id),
-            &Order::from(placed),
-            Some(customer_id),
-        )
-    })?;
-    Ok(answer)
+    Idempotent(order, key): Idempotent<NewOrder>,
+) -> Result<Answer, Problem> {
+    let customer_id = order.customer_for(&account.0)?;
+    idempotent!(&ctx.on_behalf_of(&account), key, |txn| {
+        let (currency, actor) = (&ctx.settings.store.currency, &account.actor());
+        let placed = orders::Model::place(txn, customer_id, &order, currency, actor).await?;
+        let location = location("orders", placed.order.id);
+        let answer = Answer::created(location, &Order::from(placed))?;
+        Ok(answer.about_customer(customer_id))
+    })
 }
 
 /// Show an order
@@ -106,47 +86,47 @@ async fn place_order(
 /// Customers see their own; others are not found.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = TAG,
-    params(("id" = i64, Path)),
+    params(Id, Cached),
     responses((status = 200, body = Order))
 )]
 async fn show_order(
     account: Account,
     State(ctx): State<Context>,
     cached: Cached,
-    Path(id): Path,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let scope = account.scope();
     let order = || async {
-        let order = Model::find_for(&ctx.db, scope, id).await?;
-        Ok(Representation::of(&Order::from(order))?)
+        let order = orders::Model::find_for(&ctx.db, scope, id).await?;
+        Ok(CachedBody::of(&Order::from(order))?)
     };
     cached.answer(scope.into(), order).await
 }
 
-/// Move an order on
+/// Change an order's status
 ///
 /// From `placed` to `paid`, `shipped` and `delivered`; or to `cancelled`, from the first two.
 #[utoipa::path(
     patch, path = "/orders/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = OrderPatch,
+    params(Id, IfMatch), request_body = StatusChange,
     responses((status = 200, body = Order), (status = 409, description = "invalid-transition"))
 )]
-async fn advance_order(
+async fn change_order_status(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
-    Json(Advance { status }): Json<Advance>,
-) -> Result<Changed, Problem> {
+    Json(StatusChange { status }): Json<StatusChange>,
+) -> Result<Answer, Problem> {
     let actor = admin.actor();
     let order = transaction!(&ctx.on_behalf_of(&admin), |txn| {
         if if_match.is_given() {
-            let order = Model::find_locked(txn, Scope::All, id).await?;
+            let order = orders::Model::find_locked(txn, Scope::All, id).await?;
             if_match.check(|| Order::from(order))?;
         }
-        Model::advance(txn, Scope::All, id, status, None, &actor).await
+        orders::Model::change_status(txn, Scope::All, id, status, None, &actor).await
     })?;
-    Ok(Changed::to(&Order::from(order))?)
+    Ok(Answer::ok(&Order::from(order))?)
 }
 
 /// Cancel an order
@@ -154,47 +134,20 @@ async fn advance_order(
 /// While it is `placed` or `paid`. Its stock is returned.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", tag = TAG,
-    params(("id" = i64, Path)), request_body = Option<CancellationBody>,
+    params(Id, IdempotencyKey), request_body = Option<Cancellation>,
     responses((status = 200, body = Order), (status = 409, description = "invalid-transition"))
 )]
 async fn cancel_order(
     account: Account,
     State(ctx): State<Context>,
-    Path(id): Path,
-    Idempotent {
-        body: Cancellation { reason },
-        once,
-    }: Idempotent<Cancellation>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &account)?;
-    let (scope, actor) = (account.scope(), account.actor());
-    let answer = once!(&ctx.on_behalf_of(&account), claim, |txn| {
+    Id(id): Id,
+    Idempotent(Cancellation { reason }, key): Idempotent<Cancellation>,
+) -> Result<Answer, Problem> {
+    let (scope, next, actor) = (account.scope(), OrderStatus::Cancelled, account.actor());
+    idempotent!(&ctx.on_behalf_of(&account), key, |txn| {
         let order =
-            Model::advance(txn, scope, id, Status::Cancelled, reason.clone(), &actor).await?;
+            orders::Model::change_status(txn, scope, id, next, reason.clone(), &actor).await?;
         let customer_id = order.order.customer_id;
-        done(&Order::from(order), Some(customer_id))
-    })?;
-    Ok(answer)
-}
-
-/// For whom the order is: oneself, unless an administrator says otherwise.
-fn orderer(account: &Account, named: Option<i64>) -> Result<i64, Problem> {
-    if named.is_some() {
-        for_administrators(account)?;
-    }
-    named
-        .or(account.0.customer_id)
-        .ok_or_else(|| broken("required", "is required: you are no customer yourself"))
-}
-
-fn for_administrators(account: &Account) -> Result<(), Problem> {
-    if account.is_admin() {
-        Ok(())
-    } else {
-        Err(broken("forbidden", "is for administrators"))
-    }
-}
-
-fn broken(code: &'static str, message: &str) -> Problem {
-    Error::Invalid(vec![BrokenRule::at("/customer_id", code, message)]).into()
+        Ok(Answer::ok(&Order::from(order))?.about_customer(customer_id))
+    })
 }

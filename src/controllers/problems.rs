@@ -23,5 +23,5 @@ async fn list() -> ProblemIndex {
 async fn show(Path(name): Path<String>) -> Result<ProblemPage, Problem> {
     Kind::named(&name)
         .map(ProblemPage)
-        .ok_or_else(|| Problem::new(Kind::NotFound))
+        .ok_or_else(|| Problem::new(Kind::NOT_FOUND))
 }

@@ -1,31 +1,30 @@
 //! The catalogue: everybody with a token reads it, administrators write it.
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Endpoint,
+    Context, Endpoint,
     extract::{
-        Account, Admin, Cached, Idempotent, IfMatch, Json, ListOf, Path, Query, cached::Audience,
+        Account, Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, ParentId, Query,
+        cached::Audience,
     },
     location,
 };
 use crate::{
-    context::Context,
+    idempotent,
     models::{
-        idempotency_keys::KeptAnswer,
-        listing::{Listing, NoFilter, Paging},
-        products::{Adjustment, Changes, Details, Filter, Key, Model},
-        queue::{Client, turn_to_search},
+        listing::{Listing, NoFilter},
+        products::{self, Adjustment, Changes, Details, Filter, Key},
         stock_movements,
     },
-    once, transaction,
+    transaction,
     views::{
-        answer::{Changed, NoContent, Representation, created, done},
-        page::{Page, PageParameters, SortParameter},
+        answer::{Answer, CachedBody},
+        page::Page,
         problem::Problem,
-        products::{Product, ProductBody, ProductFilter, ProductPatch, ProductSummary},
-        stock_movements::{StockAdjustmentBody, StockMovement},
+        products::{Product, ProductSummary},
+        stock_movements::StockMovement,
     },
 };
 
@@ -50,58 +49,46 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// With the essentials: descriptions are left out.
 #[utoipa::path(
     get, path = "/products", tag = TAG,
-    params(PageParameters, SortParameter<Key>, ProductFilter),
+    params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<ProductSummary>))
 )]
 async fn list_products(
-    account: Account,
+    _: Account,
     State(ctx): State<Context>,
     cached: Cached,
-    uri: Uri,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    let count = || async { Ok(Model::count(&ctx.db, &listing.filter).await?) };
-    let client = Client::Account(account.0.id);
-    let page = || async {
-        let _turn = turn_to_search(listing.filter.q.as_deref(), client).await?;
-        let mut listing = listing.clone();
-        if let Paging::Number(_) = listing.paging {
-            let topic = listing.filter.topic();
-            listing.total_items = Some(cached.total(&listing.filter, topic, count).await?);
-        }
-        let page = Model::list(&ctx.db, &listing).await?;
-        let page = page.map(|product| ProductSummary::new(&product, &ctx.settings.store.currency));
-        Ok(Page::new(page, &listing, &uri).representation()?)
+    let currency = &ctx.settings.store.currency;
+    let fetch = async |listing| {
+        let page = products::Model::list(&ctx.db, &listing).await?;
+        Ok(page.map(|product| ProductSummary::new(&product, currency)))
     };
-    cached.answer(Audience::Everybody, page).await
+    let count = async |filter| products::Model::count(&ctx.db, &filter).await;
+    cached
+        .page(Audience::Everybody, listing, fetch, count)
+        .await
 }
 
 /// Add a product
 ///
 /// Without a stock it is not tracked, and always available. One that is given is written into the ledger.
 #[utoipa::path(
-    post, path = "/products", tag = TAG, security(("bearer" = ["admin"])), request_body = ProductBody,
+    post, path = "/products", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey), request_body = Details,
     responses((status = 201, body = Product), (status = 409, description = "conflict"))
 )]
 async fn create_product(
     admin: Admin,
     State(ctx): State<Context>,
-    Idempotent {
-        body: details,
-        once,
-    }: Idempotent<Details>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &admin)?;
-    let actor = admin.actor();
-    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
-        let product = Model::create(txn, &details, &actor).await?;
-        created(
-            location("products", product.id),
+    Idempotent(details, key): Idempotent<Details>,
+) -> Result<Answer, Problem> {
+    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+        let product = products::Model::create(txn, &details, &admin.actor()).await?;
+        let location = location("products", product.id);
+        Answer::created(
+            location,
             &Product::new(product, &ctx.settings.store.currency),
-            None,
         )
-    })?;
-    Ok(answer)
+    })
 }
 
 /// Show a product
@@ -109,18 +96,18 @@ async fn create_product(
 /// With its description. Products that were taken off sale are not found.
 #[utoipa::path(
     get, path = "/products/{id}", tag = TAG,
-    params(("id" = i64, Path)),
+    params(Id, Cached),
     responses((status = 200, body = Product))
 )]
 async fn show_product(
     _: Account,
     State(ctx): State<Context>,
     cached: Cached,
-    Path(id): Path,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let product = || async {
-        let product = Model::find(&ctx.db, id).await?;
-        Ok(Representation::of(&Product::new(
+        let product = products::Model::find(&ctx.db, id).await?;
+        Ok(CachedBody::of(&Product::new(
             product,
             &ctx.settings.store.currency,
         ))?)
@@ -134,24 +121,17 @@ async fn show_product(
 /// the ledger.
 #[utoipa::path(
     put, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = ProductBody,
+    params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = Product), (status = 409, description = "conflict"))
 )]
 async fn replace_product(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     Json(details): Json<Details>,
-) -> Result<Changed, Problem> {
-    let actor = admin.actor();
-    let currency = &ctx.settings.store.currency;
-    let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let product = Model::find_locked(txn, id).await?;
-        if_match.check(|| Product::new(product.clone(), currency))?;
-        product.replace(txn, &details, &actor).await
-    })?;
-    Ok(Changed::to(&Product::new(product, currency))?)
+) -> Result<Answer, Problem> {
+    change(&ctx, &admin, id, &if_match, &details.into()).await
 }
 
 /// Change a product
@@ -159,24 +139,17 @@ async fn replace_product(
 /// Only the fields that are sent change (RFC 7396). A new stock is written into the ledger.
 #[utoipa::path(
     patch, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = ProductPatch,
+    params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = Product), (status = 409, description = "conflict"))
 )]
 async fn change_product(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
-) -> Result<Changed, Problem> {
-    let actor = admin.actor();
-    let currency = &ctx.settings.store.currency;
-    let product = transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let product = Model::find_locked(txn, id).await?;
-        if_match.check(|| Product::new(product.clone(), currency))?;
-        product.change(txn, &changes, &actor).await
-    })?;
-    Ok(Changed::to(&Product::new(product, currency))?)
+) -> Result<Answer, Problem> {
+    change(&ctx, &admin, id, &if_match, &changes).await
 }
 
 /// Take a product off sale
@@ -184,21 +157,21 @@ async fn change_product(
 /// It is not found any more and its SKU is free. Past orders keep what they showed.
 #[utoipa::path(
     delete, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)),
+    params(Id, IfMatch),
     responses((status = 204))
 )]
 async fn delete_product(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
+    Id(id): Id,
     if_match: IfMatch,
-) -> Result<NoContent, Problem> {
+) -> Result<Answer, Problem> {
     transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let product = Model::find_locked(txn, id).await?;
+        let product = products::Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), &ctx.settings.store.currency))?;
         product.archive(txn).await
     })?;
-    Ok(NoContent)
+    Ok(Answer::no_content())
 }
 
 /// List a product's ledger
@@ -206,23 +179,25 @@ async fn delete_product(
 /// Every change of its stock, the newest first: by orders, cancellations and adjustments.
 #[utoipa::path(
     get, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path), PageParameters, SortParameter<stock_movements::Key>),
+    params(Id, Listing<NoFilter, stock_movements::Key>, Cached),
     responses((status = 200, body = Page<StockMovement>))
 )]
 async fn list_stock_movements(
     _: Admin,
     State(ctx): State<Context>,
     cached: Cached,
-    ListOf(id): ListOf,
-    uri: Uri,
+    ParentId(id): ParentId,
     Query(listing): Query<Listing<NoFilter, stock_movements::Key>>,
 ) -> Result<Response, Problem> {
-    let page = || async {
-        Model::find(&ctx.db, id).await?;
+    let fetch = async |listing| {
+        products::Model::find(&ctx.db, id).await?;
         let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
-        Ok(Page::new(page.map(StockMovement::from), &listing, &uri).representation()?)
+        Ok(page.map(StockMovement::from))
     };
-    cached.answer(Audience::Administrators, page).await
+    let count = async |NoFilter {}| stock_movements::Model::count(&ctx.db, id).await;
+    cached
+        .page(Audience::Administrators, listing, fetch, count)
+        .await
 }
 
 /// Change a product's stock
@@ -230,24 +205,36 @@ async fn list_stock_movements(
 /// By a number of pieces, which is negative to take some away. The change is written into the ledger.
 #[utoipa::path(
     post, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
-    params(("id" = i64, Path)), request_body = StockAdjustmentBody,
+    params(Id, IdempotencyKey), request_body = Adjustment,
     responses((status = 200, body = Product), (status = 409, description = "conflict, insufficient-stock"))
 )]
 async fn adjust_stock(
     admin: Admin,
     State(ctx): State<Context>,
-    Path(id): Path,
-    Idempotent {
-        body: adjustment,
-        once,
-    }: Idempotent<Adjustment>,
-) -> Result<KeptAnswer, Problem> {
-    let claim = once.claim(&ctx, &admin)?;
-    let actor = admin.actor();
-    let answer = once!(&ctx.on_behalf_of(&admin), claim, |txn| {
-        let product = Model::find_locked(txn, id).await?;
-        let product = product.adjust_stock(txn, &adjustment, &actor).await?;
-        done(&Product::new(product, &ctx.settings.store.currency), None)
+    Id(id): Id,
+    Idempotent(adjustment, key): Idempotent<Adjustment>,
+) -> Result<Answer, Problem> {
+    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+        let product = products::Model::find_locked(txn, id).await?;
+        let product = product
+            .adjust_stock(txn, &adjustment, &admin.actor())
+            .await?;
+        Answer::ok(&Product::new(product, &ctx.settings.store.currency))
+    })
+}
+
+async fn change(
+    ctx: &Context,
+    admin: &Admin,
+    id: i64,
+    if_match: &IfMatch,
+    changes: &Changes,
+) -> Result<Answer, Problem> {
+    let currency = &ctx.settings.store.currency;
+    let product = transaction!(&ctx.on_behalf_of(admin), |txn| {
+        let product = products::Model::find_locked(txn, id).await?;
+        if_match.check(|| Product::new(product.clone(), currency))?;
+        product.change(txn, changes, &admin.actor()).await
     })?;
-    Ok(answer)
+    Ok(Answer::ok(&Product::new(product, currency))?)
 }

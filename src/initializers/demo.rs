@@ -12,21 +12,22 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use crate::{
     models::{
         self, Actor, Topic, Transaction, customer_accounts,
-        customer_accounts::{Hashed, Registration},
-        customers, idempotency_keys, order_events, order_items,
-        orders::{self, Line, NewOrder, Scope, Status},
+        customer_accounts::{Hashed, NewAccount},
+        customers, idempotency_keys,
+        input::Input,
+        order_events, order_items,
+        orders::{self, NewOrder, OrderLine, Scope},
         products,
         queue::Client,
         stock_movements,
         transaction::Database,
-        types::{Id, Note, Password, Quantity, Role, ShippingAddress, Sku, Username},
+        types::{
+            NewPassword, Note, OrderStatus, Quantity, RawText, Role, ShippingAddress, Sku, Username,
+        },
     },
     settings::Settings,
     transaction,
-    views::{
-        fields::{Fields, FromFields},
-        rows::Rows,
-    },
+    views::csv::Rows,
 };
 
 /// Fills an empty store.
@@ -68,7 +69,7 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
     let products: Vec<products::Row> =
         fixture("products.csv", include_str!("../fixtures/products.csv"))?;
     let people: Vec<Person> = fixture("customers.csv", include_str!("../fixtures/customers.csv"))?;
-    let lines: Vec<OrderLine> = fixture("orders.csv", include_str!("../fixtures/orders.csv"))?;
+    let lines: Vec<DemoLine> = fixture("orders.csv", include_str!("../fixtures/orders.csv"))?;
     let currency = Settings::of(ctx)?.store.currency.clone();
     let mut accounts = BTreeMap::new();
     let mut shown = Vec::new();
@@ -76,15 +77,15 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         let Some(username) = person.username.clone() else {
             continue;
         };
-        let password = Password::generated();
+        let password = NewPassword::generated();
         shown.push((username.as_str().to_owned(), password.reveal().to_owned()));
-        let registration = Registration {
+        let account = NewAccount {
             customer_id: None,
             username,
             password,
             role: Role::Customer,
         };
-        let account = registration.hashed(&ctx.db, Client::System).await?;
+        let account = account.hashed(&ctx.db, Client::System).await?;
         accounts.insert(person.details.email.as_str(), account);
     }
     transaction!(ctx, |txn| {
@@ -129,17 +130,20 @@ pub async fn empty(ctx: &AppContext) -> Result<(), sea_orm::DbErr> {
     Ok(())
 }
 
+#[derive(Input)]
 struct Person {
+    #[input(flatten)]
     details: customers::Details,
     username: Option<Username>,
 }
 
-struct OrderLine {
+#[derive(Input)]
+struct DemoLine {
     order: i64,
-    email: String,
-    sku: String,
+    email: RawText,
+    sku: Sku,
     quantity: Quantity,
-    status: Status,
+    status: OrderStatus,
     note: Option<Note>,
     shipping_address: Option<ShippingAddress>,
 }
@@ -147,7 +151,7 @@ struct OrderLine {
 async fn add_people<'a>(
     txn: &Transaction,
     people: &'a [Person],
-    accounts: &BTreeMap<&'a str, Hashed<Registration>>,
+    accounts: &BTreeMap<&'a str, Hashed<NewAccount>>,
 ) -> models::Result<BTreeMap<&'a str, (i64, Actor)>> {
     let mut added = BTreeMap::new();
     for person in people {
@@ -171,83 +175,62 @@ async fn add_people<'a>(
 async fn place_orders(
     txn: &Transaction,
     people: &BTreeMap<&str, (i64, Actor)>,
-    lines: &[OrderLine],
+    lines: &[DemoLine],
     currency: &str,
 ) -> models::Result<()> {
     for lines in lines.chunk_by(|line, next| line.order == next.order) {
         let first = &lines[0];
         let (customer_id, actor) = people
-            .get(first.email.as_str())
+            .get(first.email.0.as_str())
             .ok_or(models::Error::NotFound)?;
         let mut order = NewOrder {
-            customer_id: *customer_id,
-            lines: Vec::new(),
+            items: Vec::new(),
+            customer_id: None,
             shipping_address: first.shipping_address.clone(),
             note: first.note.clone(),
         };
         for line in lines {
-            let product = products::Model::find_by_sku(txn, &line.sku).await?;
-            order.lines.push(Line {
+            let product = products::Model::find_by_sku(txn, line.sku.as_str()).await?;
+            order.items.push(OrderLine {
                 product_id: product.id,
                 quantity: line.quantity,
             });
         }
-        let order = orders::Model::place(txn, &order, currency, actor)
+        let order = orders::Model::place(txn, *customer_id, &order, currency, actor)
             .await?
             .order;
         for status in way_to(first.status) {
-            orders::Model::advance(txn, Scope::All, order.id, *status, None, &Actor::system())
-                .await?;
+            orders::Model::change_status(
+                txn,
+                Scope::All,
+                order.id,
+                *status,
+                None,
+                &Actor::system(),
+            )
+            .await?;
         }
     }
     Ok(())
 }
 
 /// What an order that was placed goes through.
-const fn way_to(status: Status) -> &'static [Status] {
+const fn way_to(status: OrderStatus) -> &'static [OrderStatus] {
     match status {
-        Status::Placed => &[],
-        Status::Paid => &[Status::Paid],
-        Status::Shipped => &[Status::Paid, Status::Shipped],
-        Status::Delivered => &[Status::Paid, Status::Shipped, Status::Delivered],
-        Status::Cancelled => &[Status::Cancelled],
+        OrderStatus::Placed => &[],
+        OrderStatus::Paid => &[OrderStatus::Paid],
+        OrderStatus::Shipped => &[OrderStatus::Paid, OrderStatus::Shipped],
+        OrderStatus::Delivered => &[
+            OrderStatus::Paid,
+            OrderStatus::Shipped,
+            OrderStatus::Delivered,
+        ],
+        OrderStatus::Cancelled => &[OrderStatus::Cancelled],
     }
 }
 
-fn fixture<T: FromFields>(name: &str, text: &str) -> Result<Vec<T>> {
+fn fixture<T: Input>(name: &str, text: &str) -> Result<Vec<T>> {
     Rows::new(text.as_bytes())
         .and_then(|rows| rows.map(|row| Ok(row?.1)).collect())
         .map_err(|refused| Error::Message(format!("src/fixtures/{name}: {refused}")))
-}
-
-impl FromFields for Person {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let details = customers::Details::read(fields);
-        let username = fields.optional("username");
-        Some(Self {
-            details: details?,
-            username: username?,
-        })
-    }
-}
-
-impl FromFields for OrderLine {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let order = fields.required::<Id>("order");
-        let email = fields.required::<models::types::Email>("email");
-        let sku = fields.required::<Sku>("sku");
-        let quantity = fields.required("quantity");
-        let status = fields.required("status");
-        let note = fields.optional("note");
-        let shipping_address = fields.optional("shipping_address");
-        Some(Self {
-            order: order?.0,
-            email: email?.into(),
-            sku: sku?.into(),
-            quantity: quantity?,
-            status: status?,
-            note: note?,
-            shipping_address: shipping_address?,
-        })
-    }
 }

@@ -110,7 +110,7 @@ async fn finish_writes(State(clock): State<Clock>, mut request: Request, next: N
         answer = write => answer,
         () = deadline.commit_timed_out() => {
             tracing::error!("the database has not said in time whether it committed");
-            return Problem::new(Kind::OutcomeUnknown).into_response();
+            return Problem::new(Kind::OUTCOME_UNKNOWN).into_response();
         }
     };
     match answer {
@@ -118,7 +118,7 @@ async fn finish_writes(State(clock): State<Clock>, mut request: Request, next: N
         // A panic goes on to the layer that catches them.
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Problem::new(Kind::Unavailable).into_response(),
+            Err(_) => Problem::new(Kind::UNAVAILABLE).into_response(),
         },
     }
 }
@@ -132,7 +132,7 @@ async fn in_time(request: Request, next: Next) -> Response {
         answer = next.run(request) => answer,
         () = deadline.passed() => {
             tracing::warn!("the request took too long: it is answered 503, and nothing was done");
-            Problem::new(Kind::Unavailable).into_response()
+            Problem::new(Kind::UNAVAILABLE).into_response()
         }
     }
 }

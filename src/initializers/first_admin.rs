@@ -9,9 +9,9 @@ use loco_rs::{
 use crate::{
     models::{
         self,
-        customer_accounts::{Model, Registration},
+        customer_accounts::{Model, NewAccount},
         queue::Client,
-        types::{Password, Scalar, Username, Violation},
+        types::{NewPassword, RuleViolation, Scalar, Username},
     },
     settings::Settings,
     transaction,
@@ -38,15 +38,14 @@ impl Initializer for FirstAdmin {
             given(&settings.first_admin.password),
         ) {
             (Some(username), Some(password)) => {
-                let min_length = settings.security.password_min_length;
                 let username =
                     Username::parse(&username).map_err(|why| unusable("ADMIN_USERNAME", &why))?;
-                let password = Password::chosen(&password, min_length)
+                let password = NewPassword::parse(&password)
                     .map_err(|why| unusable("ADMIN_PASSWORD", &why))?;
                 make(ctx, username, password, None).await
             }
             (None, None) if settings.first_admin.generate => {
-                let password = Password::generated();
+                let password = NewPassword::generated();
                 let username = Username::parse("admin").map_err(|why| unusable("admin", &why))?;
                 let shown = password.reveal().to_owned();
                 make(ctx, username, password, Some(&shown)).await
@@ -68,22 +67,24 @@ impl Initializer for FirstAdmin {
 async fn make(
     ctx: &AppContext,
     username: Username,
-    password: Password,
+    password: NewPassword,
     generated: Option<&str>,
 ) -> Result<()> {
-    let registration = Registration::administrator(username, password);
+    let account = NewAccount::administrator(username, password);
     let refused = |error| match error {
-        models::Error::Invalid(rules) => rules.first().map_or(Error::InternalServerError, |rule| {
-            unusable("ADMIN_PASSWORD", &rule.violation)
-        }),
+        models::Error::Invalid(errors) => {
+            errors.first().map_or(Error::InternalServerError, |error| {
+                Error::Message(format!("ADMIN_PASSWORD {}", error.message))
+            })
+        }
         error => error.into(),
     };
-    let registration = registration
+    let account = account
         .hashed(&ctx.db, Client::System)
         .await
         .map_err(refused)?;
     let made = transaction!(ctx, |txn| {
-        Model::create(txn, &registration).await?;
+        Model::create(txn, &account).await?;
         // Before the commit: a start that is killed here leaves no administrator whose password is unknown.
         if let Some(password) = generated {
             println!("The first administrator is \"admin\", with the password \"{password}\".");
@@ -94,11 +95,11 @@ async fn make(
     match made {
         Ok(()) => Ok(()),
         // Another node that starts at the same time was faster; or the name is a customer's.
-        Err(models::Error::Taken(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),
+        Err(models::Error::NotUnique(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-fn unusable(variable: &str, why: &Violation) -> Error {
+fn unusable(variable: &str, why: &RuleViolation) -> Error {
     Error::Message(format!("{variable} {}", why.message))
 }

@@ -40,7 +40,7 @@ impl Initializer for Metrics {
             let mut text = String::new();
             match encode(&mut text, &registry) {
                 Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-                Err(_) => Problem::new(Kind::Internal).into_response(),
+                Err(_) => Problem::new(Kind::INTERNAL).into_response(),
             }
         };
         Ok(router.route(PATH, get(figures)))

@@ -62,7 +62,7 @@ fn rendered(problem: &Problem, instance: &str, set: &HeaderMap) -> Response {
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
     let body = ProblemBody::new(problem, instance, request_id);
-    let mut response = (problem.kind.status(), Json(body)).into_response();
+    let mut response = (problem.kind.status, Json(body)).into_response();
     let headers = response.headers_mut();
     for (name, value) in set {
         if !matches!(name, &header::CONTENT_TYPE | &header::CONTENT_LENGTH) {

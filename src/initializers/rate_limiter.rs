@@ -287,7 +287,7 @@ impl Limiter {
                 ..
             }) => self.refusal(wait),
             None if budget.settings.on_error == OnError::Deny => {
-                Problem::new(Kind::Unavailable).into_response()
+                Problem::new(Kind::UNAVAILABLE).into_response()
             }
             _ => next.run(request).await,
         };
@@ -314,7 +314,7 @@ impl Limiter {
                     headers: Some(headers),
                     ..
                 } => (headers, ()).into_response(),
-                _ => Problem::new(Kind::Internal).into_response(),
+                _ => Problem::new(Kind::INTERNAL).into_response(),
             },
         );
         let Ok(mut response) = governor.call(request).await;

@@ -64,7 +64,7 @@ async fn follow(mut request: Request, next: Next) -> Response {
         let mut line = line;
         let response = next.run(request).await;
         // As the outermost layer renders it: a 408 of the timeout is a 503.
-        line.status = Some(Kind::of_status(response.status()).status());
+        line.status = Some(Kind::of_status(response.status()).status);
         line.location = response.headers().get(header::LOCATION).cloned();
         response
     }

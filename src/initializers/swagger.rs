@@ -13,7 +13,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 mod common;
 mod document;
-mod settle;
+mod schema_rewrite;
 
 pub use self::document::{Document, document};
 use crate::views::problem::Problem;

@@ -1,123 +1,145 @@
 //! Customer accounts: who may log in, as what, and the tokens that prove it.
 
-use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
-use loco_rs::{auth::jwt::JWT, config};
+mod passwords;
+mod tokens;
+
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, LoaderTrait,
-    QuerySelect, Statement, entity::prelude::*, sea_query::Expr,
+    PaginatorTrait, QuerySelect, Select, Statement, entity::prelude::*, sea_query::Expr,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
+pub use self::{
+    passwords::{Hashed, Login, PasswordChange},
+    tokens::{Claims, Verifier},
+};
 pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction, customers,
-    error::{BrokenRule, taken},
+    error::{FieldError, taken},
     idempotency_keys,
-    listing::{self, Listing, Mark, Page, Position, SortKey},
+    input::Input,
+    listing::{self, Listing, Page, Sort, SortKey},
     now, order_events,
-    queue::{Client, Turn, hashing},
+    queue::Turn,
     stock_movements,
-    types::{Password, PasswordHash, Role, Scalar, Username, fold},
+    types::{NewPassword, Password, PasswordHash, Role, Scalar, Search, Username, case_fold},
 };
-
-/// Who issues the tokens and for whom they are meant (RFC 8725, 3.8 and 3.9).
-const TOKEN_ISSUER: &str = "boxcar";
-
-/// What everybody knows of the store, and tries first in a password.
-const STORE_NAMES: [&str; 3] = [TOKEN_ISSUER, "shop", "store"];
-
-/// By how much a token may seem to come from the future.
-const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// An account with its customer, if it has one.
 pub type WithCustomer = (Model, Option<customers::Model>);
 
-/// What an account is made from.
-#[derive(Clone, Debug)]
+/// What an account is created from.
+#[derive(Clone, Debug, Input)]
+#[input(schema = CustomerAccountBody)]
 pub struct Registration {
-    /// Whose account it is. Only administrators may have none.
+    /// The customer it belongs to.
+    pub customer_id: i64,
+    /// The name to log in with: letters a-z, digits, dot, underscore and hyphen.
+    pub username: Username,
+    /// The password to log in with, of any characters, as long as it is not easily guessed.
+    pub password: NewPassword,
+    /// What the account may do: `customer` unless said otherwise.
+    pub role: Option<Role>,
+}
+
+/// What an account is replaced with.
+#[derive(Clone, Debug, Input)]
+#[input(schema = CredentialsBody)]
+pub struct Credentials {
+    /// The name to log in with.
+    pub username: Username,
+    /// The password to log in with.
+    pub password: NewPassword,
+}
+
+/// What is to change of an account. A field that is missing stays as it is.
+#[derive(Clone, Debug, Default, Input)]
+#[input(schema = CustomerAccountPatch)]
+pub struct Changes {
+    /// The name to log in with.
+    #[input(change)]
+    pub username: Option<Username>,
+    /// The password to log in with. A new one ends the tokens that are out.
+    #[input(change)]
+    pub password: Option<NewPassword>,
+    /// What the account may do. A new role ends the tokens that are out.
+    #[input(change)]
+    pub role: Option<Role>,
+}
+
+/// A new account, whose password is not hashed yet.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The customer it belongs to. Only administrators may have none.
     pub customer_id: Option<i64>,
     /// The name to log in with.
     pub username: Username,
     /// The password to log in with.
-    pub password: Password,
+    pub password: NewPassword,
     /// What the account may do.
     pub role: Role,
 }
 
-/// What is to change of an account: what is `None` stays.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// The name to log in with.
-    pub username: Option<Username>,
-    /// The password to log in with.
-    pub password: Option<Password>,
-    /// What the account may do.
-    pub role: Option<Role>,
+impl From<Registration> for NewAccount {
+    fn from(registration: Registration) -> Self {
+        Self {
+            customer_id: Some(registration.customer_id),
+            username: registration.username,
+            password: registration.password,
+            role: registration.role.unwrap_or(Role::Customer),
+        }
+    }
 }
 
-/// A new password, and the one that shows who asks for it.
-#[derive(Clone, Debug)]
-pub struct PasswordChange {
-    /// The account's password.
-    pub current: Password,
-    /// Its next one.
-    pub new: Password,
-}
-
-/// Who verifies tokens.
-pub struct Verifier {
-    /// The one that signs, and the one that did before.
-    keys: Vec<DecodingKey>,
-    rules: Validation,
-}
-
-/// What a token says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Claims {
-    /// Which account it proves.
-    pub pid: String,
-    /// Which of the account's versions.
-    pub version: i64,
-    /// When it was made, in seconds since 1970.
-    iat: i64,
-    /// When it expires, in seconds since 1970.
-    pub exp: i64,
-}
-
-/// Something with its password hashed, which takes too long for a transaction.
-#[derive(Clone, Debug)]
-pub struct Hashed<T> {
-    what: T,
-    password_hash: Option<PasswordHash>,
-    /// The version of the account when the caller's password was verified.
-    proven_version: Option<i64>,
+impl From<Credentials> for Changes {
+    fn from(credentials: Credentials) -> Self {
+        Self {
+            username: Some(credentials.username),
+            password: Some(credentials.password),
+            role: None,
+        }
+    }
 }
 
 /// Which accounts are listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
 pub struct Filter {
-    /// Text that stands anywhere in the username.
-    pub q: Option<String>,
+    /// Text anywhere in the username.
+    pub q: Option<Search>,
     /// What they may do.
     pub role: Option<Role>,
 }
 
+impl listing::Filter for Filter {
+    fn search(&self) -> Option<&str> {
+        self.q.as_ref().map(Search::as_str)
+    }
+}
+
 /// What accounts are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Key {
     /// The id.
     Id,
     /// The username.
     Username,
-    /// When they were made.
+    /// When they were created.
     CreatedAt,
 }
 
-impl SortKey<Entity> for Key {
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort {
+        key: Self::Id,
+        descending: false,
+    };
+
     fn column(self) -> Option<Column> {
         match self {
             Self::Id => None,
@@ -125,18 +147,18 @@ impl SortKey<Entity> for Key {
             Self::CreatedAt => Some(Column::CreatedAt),
         }
     }
+}
 
-    fn id() -> Column {
-        Column::Id
-    }
-
-    fn position(self, row: &Model) -> Position {
-        let mark = match self {
-            Self::Id => Mark::Id,
-            Self::Username => Mark::Text(row.username.clone()),
-            Self::CreatedAt => Mark::Time(row.created_at),
-        };
-        Position { mark, id: row.id }
+impl Filter {
+    fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
+        if let Some(q) = &self.q {
+            let pattern = listing::like_anywhere(&case_fold(q.as_str()));
+            select = select.filter(Expr::col(Column::Username).like(pattern));
+        }
+        if let Some(role) = self.role {
+            select = select.filter(Column::Role.eq(role.as_str()));
+        }
+        select
     }
 }
 
@@ -273,49 +295,40 @@ impl Model {
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<WithCustomer>> {
-        let mut select = Entity::find();
-        if let Some(q) = &listing.filter.q {
-            select = select.filter(Expr::col(Column::Username).like(listing::containing(&fold(q))));
+        let select = listing.filter.apply(Entity::find());
+        let page = listing::fetch(db, select, listing).await?;
+        if page.items.is_empty() {
+            return Ok(page.map(|account| (account, None)));
         }
-        if let Some(role) = listing.filter.role {
-            select = select.filter(Column::Role.eq(role.as_str()));
-        }
-        let Page {
-            items,
-            page_size,
-            place,
-        } = listing::fetch(db, select, listing).await?;
-        let customers = if items.is_empty() {
-            Vec::new()
-        } else {
-            items.load_one(customers::Entity, db).await?
-        };
-        Ok(Page {
-            items: items.into_iter().zip(customers).collect(),
-            page_size,
-            place,
-        })
+        let customers = page.items.load_one(customers::Entity, db).await?;
+        let mut customers = customers.into_iter();
+        Ok(page.map(|account| (account, customers.next().flatten())))
     }
 
-    /// Makes an account.
+    /// How many accounts a list has.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is no such customer, [`Error::Taken`] for the username, or when the
+    /// When the database does not answer.
+    pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
+        Ok(filter.apply(Entity::find()).count(db).await?)
+    }
+
+    /// Creates an account.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no such customer, [`Error::NotUnique`] for the username, or when the
     /// customer has an account.
-    pub async fn create(
-        txn: &Transaction,
-        registration: &Hashed<Registration>,
-    ) -> Result<WithCustomer> {
+    pub async fn create(txn: &Transaction, account: &Hashed<NewAccount>) -> Result<WithCustomer> {
         let Hashed {
-            what: registration,
+            what: new,
             password_hash,
             ..
-        } = registration;
-        let customer = match registration.customer_id {
+        } = account;
+        let customer = match new.customer_id {
             Some(id) => Some(
                 customers::Model::find_locked(txn, id)
                     .await
-                    .map_err(unknown_customer)?,
+                    .map_err(customers::unknown)?,
             ),
             None => None,
         };
@@ -323,10 +336,10 @@ impl Model {
         let now = now();
         let account = ActiveModel {
             pid: Set(uuid::Uuid::new_v4().to_string()),
-            customer_id: Set(registration.customer_id),
-            username: Set(registration.username.as_str().to_owned()),
+            customer_id: Set(new.customer_id),
+            username: Set(new.username.as_str().to_owned()),
             password_hash: Set(password_hash.clone().map(String::from).unwrap_or_default()),
-            role: Set(registration.role.as_str().to_owned()),
+            role: Set(new.role.as_str().to_owned()),
             token_version: Set(0),
             created_at: Set(now),
             updated_at: Set(now),
@@ -347,7 +360,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Revoked`] when the password that was verified has been replaced,
-    /// [`Error::Taken`] for the username, [`Error::LastAdministrator`] when that is
+    /// [`Error::NotUnique`] for the username, [`Error::LastAdministrator`] when that is
     /// demoted, [`Error::Invalid`] when an account without a customer is.
     pub async fn change(
         self,
@@ -368,12 +381,8 @@ impl Model {
                 return Err(Error::LastAdministrator);
             }
             if account.customer_id.is_none() {
-                let rule = BrokenRule::at(
-                    "/role",
-                    "choice",
-                    "must stay admin: the account belongs to no customer",
-                );
-                return Err(Error::Invalid(vec![rule]));
+                let message = "must stay admin, because the account belongs to no customer";
+                return Err(FieldError::at("/role", "choice", message).into());
             }
         }
         account.touch(txn);
@@ -411,9 +420,9 @@ impl Model {
             // Histories show a username to everybody who sees them, and who will erase it when the
             // customer goes one day? Staff who are no customers stay named: they acted for the store.
             let name = format!("customer {customer_id}");
-            order_events::Model::forget_actor(txn, self.id, &name).await?;
-            stock_movements::Model::forget_actor(txn, self.id, &name).await?;
-            idempotency_keys::Model::forget_account(txn, self.id, customer_id).await?;
+            order_events::Model::anonymize_actor(txn, self.id, &name).await?;
+            stock_movements::Model::anonymize_actor(txn, self.id, &name).await?;
+            idempotency_keys::Model::delete_of_account(txn, self.id, customer_id).await?;
         }
         let deleted = Entity::delete_by_id(self.id).exec(txn).await?;
         if deleted.rows_affected == 0 {
@@ -478,68 +487,6 @@ impl Model {
             name: self.username.clone(),
         }
     }
-
-    /// A token that proves the account until it expires or the account's version is raised.
-    ///
-    /// # Errors
-    /// When the secret cannot be used.
-    pub fn token(&self, config: &config::JWT) -> Result<String> {
-        let claims: Map<String, Value> = [
-            ("iss", json!(TOKEN_ISSUER)),
-            ("aud", json!(TOKEN_ISSUER)),
-            ("iat", json!(chrono::Utc::now().timestamp())),
-            ("jti", json!(uuid::Uuid::new_v4())),
-            ("role", json!(self.role)),
-            ("version", json!(self.token_version)),
-        ]
-        .into_iter()
-        .map(|(claim, value)| (claim.to_owned(), value))
-        .collect();
-        let token =
-            JWT::new(&config.secret).generate_token(config.expiration, self.pid.clone(), claims);
-        Ok(token.map_err(loco_rs::Error::msg)?)
-    }
-}
-
-impl Verifier {
-    /// Who takes what was signed with the store's secret, or the one before.
-    ///
-    /// # Errors
-    /// When one is not base64.
-    pub fn new(secret: &str, previous: Option<&str>) -> Result<Self> {
-        let mut rules = Validation::new(Algorithm::HS512);
-        rules.leeway = 0;
-        rules.validate_nbf = true;
-        rules.set_issuer(&[TOKEN_ISSUER]);
-        rules.set_audience(&[TOKEN_ISSUER]);
-        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let key = |secret: &str| {
-            DecodingKey::from_base64_secret(secret)
-                .map_err(|error| loco_rs::Error::Message(format!("JWT_SECRET: {error}")))
-        };
-        let keys = [Some(secret), previous].into_iter().flatten();
-        Ok(Self {
-            keys: keys.map(key).collect::<Result<_, _>>()?,
-            rules,
-        })
-    }
-
-    /// What a token says, if this store has signed it for itself and it has not expired. Not Loco's own
-    /// `validate`, which refuses every token that names an audience.
-    #[must_use]
-    pub fn claims(&self, token: &str) -> Option<Claims> {
-        let TokenData::<Claims> { header, claims } = self
-            .keys
-            .iter()
-            .find_map(|key| jsonwebtoken::decode(token, key, &self.rules).ok())?;
-        // What the header asks for has to be understood (RFC 7515, section 4.1.11), and a token of another
-        // type is not one to log in with (RFC 8725, section 3.11).
-        let is_plain = header.crit.is_none() && header.zip.is_none() && header.cty.is_none();
-        let is_ours = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
-        // Another node's clock may be a little ahead.
-        let is_due = claims.iat <= chrono::Utc::now().timestamp() + MAX_CLOCK_SKEW_SECONDS;
-        (is_plain && is_ours && is_due).then_some(claims)
-    }
 }
 
 /// The administrators' ids, locked, so that two of them cannot leave the store without any.
@@ -556,181 +503,11 @@ async fn administrators_locked(txn: &Transaction) -> Result<Vec<i64>> {
         .collect())
 }
 
-impl Registration {
-    /// An administrator who is no customer.
-    #[must_use]
-    pub const fn administrator(username: Username, password: Password) -> Self {
-        Self {
-            customer_id: None,
-            username,
-            password,
-            role: Role::Admin,
-        }
-    }
-
-    /// Refuses a password that the account's own names make easy to guess, and hashes any other, when it
-    /// is the turn of `client`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when it is guessable, or when there is no such customer; [`Error::Busy`].
-    pub async fn hashed(self, db: &impl ConnectionTrait, client: Client) -> Result<Hashed<Self>> {
-        let customer = match self.customer_id {
-            Some(id) => Some(
-                customers::Model::find(db, id)
-                    .await
-                    .map_err(unknown_customer)?,
-            ),
-            None => None,
-        };
-        let turn = hashing().turn(client).await?;
-        let names = names_in(self.username.as_str(), customer.as_ref());
-        let password_hash = hashed(self.password.clone(), names, "/password", &turn).await?;
-        Ok(Hashed {
-            what: self,
-            password_hash: Some(password_hash),
-            proven_version: None,
-        })
-    }
-}
-
-impl Hashed<Registration> {
-    /// The same account for a customer who did not exist yet.
-    #[must_use]
-    pub const fn for_customer(mut self, id: i64) -> Self {
-        self.what.customer_id = Some(id);
-        self
-    }
-}
-
-impl Changes {
-    /// Refuses a password that the names of account `id` make easy to guess, and hashes any other, when
-    /// it is the turn of `client`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when it is guessable, [`Error::NotFound`], [`Error::Busy`].
-    pub async fn hashed(
-        self,
-        db: &impl ConnectionTrait,
-        id: i64,
-        client: Client,
-    ) -> Result<Hashed<Self>> {
-        let password_hash = match self.password.clone() {
-            None => None,
-            Some(password) => {
-                let (account, customer) = Model::find(db, id).await?;
-                let turn = hashing().turn(client).await?;
-                let username = self.username.as_ref().map(Username::as_str);
-                let names = names_in(username.unwrap_or(&account.username), customer.as_ref());
-                Some(hashed(password, names, "/password", &turn).await?)
-            }
-        };
-        Ok(Hashed {
-            what: self,
-            password_hash,
-            proven_version: None,
-        })
-    }
-}
-
-impl PasswordChange {
-    /// Refuses a wrong password, or a new one that is the same or easily guessed, and hashes any other.
-    /// The change is good only as long as the password is the one that was checked.
-    ///
-    /// # Errors
-    /// [`Error::WrongPassword`], [`Error::Invalid`], [`Error::Revoked`] when the account is not
-    /// what the caller's token proved any more.
-    pub async fn hashed(
-        self,
-        db: &impl ConnectionTrait,
-        caller: &Model,
-        turn: &Turn,
-    ) -> Result<Hashed<Changes>> {
-        let (account, customer) =
-            Model::find(db, caller.id)
-                .await
-                .map_err(|error| match error {
-                    Error::NotFound => Error::Revoked,
-                    error => error,
-                })?;
-        if account.token_version != caller.token_version {
-            return Err(Error::Revoked);
-        }
-        let hash = PasswordHash::stored(account.password_hash);
-        if !self.current.clone().matches(Some(hash), turn).await? {
-            return Err(Error::WrongPassword);
-        }
-        if self.new == self.current {
-            let rule = BrokenRule::at(
-                "/new_password",
-                "unchanged",
-                "must differ from the current password",
-            );
-            return Err(Error::Invalid(vec![rule]));
-        }
-        let names = names_in(&account.username, customer.as_ref());
-        let password_hash = hashed(self.new, names, "/new_password", turn).await?;
-        Ok(Hashed {
-            what: Changes::default(),
-            password_hash: Some(password_hash),
-            proven_version: Some(account.token_version),
-        })
-    }
-}
-
-/// The hash of a new password that does not make itself easy to guess.
-async fn hashed(
-    password: Password,
-    names: Vec<String>,
-    pointer: &str,
-    turn: &Turn,
-) -> Result<PasswordHash> {
-    match password.check_against(names, turn).await? {
-        Ok(()) => password.hash(turn).await,
-        Err(violation) => Err(Error::Invalid(vec![BrokenRule {
-            pointer: pointer.to_owned(),
-            violation,
-        }])),
-    }
-}
-
-/// What those who know an account's owner try first.
-fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> {
-    let mut names = vec![username];
-    names.extend(STORE_NAMES);
-    names.extend(
-        customer
-            .iter()
-            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
-    );
-    // A surname alone, or an email without its domain, is as easily tried as the whole.
-    let parts = names
-        .iter()
-        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
-        .filter(|part| part.chars().count() > 2);
-    names
-        .iter()
-        .copied()
-        .chain(parts)
-        .map(ToOwned::to_owned)
-        .collect()
-}
-
-fn unknown_customer(error: Error) -> Error {
-    match error {
-        Error::NotFound => Error::Invalid(vec![BrokenRule::at(
-            "/customer_id",
-            "reference",
-            "is no customer",
-        )]),
-        error => error,
-    }
-}
-
 fn taken_customer(error: DbErr) -> Error {
     taken(
         "uq_customer_accounts_customer_id",
         "/customer_id",
-        "has an account already",
+        "already has an account",
     )(error)
 }
 

@@ -6,60 +6,67 @@ use sea_orm::{
     ActiveValue::Set, ConnectionTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
     Select, entity::prelude::*, sea_query::Expr,
 };
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction, customer_accounts,
-    error::taken,
+    error::{FieldError, taken},
     idempotency_keys,
-    listing::{self, Listing, Mark, Page, Position, SortKey},
+    input::Input,
+    listing::{self, Listing, Page, Sort, SortKey},
     now, order_events, orders, stock_movements,
-    types::{CustomerName, Email, Phone, fold},
+    types::{CustomerName, Email, Phone, Search, case_fold},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What is known of a customer.
-#[derive(Clone, Debug)]
+/// What a customer is created from, or replaced with.
+#[derive(Clone, Debug, Input)]
+#[input(schema = CustomerBody, patch = Changes as CustomerPatch)]
 pub struct Details {
     /// The full name.
     pub name: CustomerName,
-    /// Unique among customers, without regard to case.
+    /// The email address, which no other customer has, whatever the case of its letters.
     pub email: Email,
-    /// How to call them.
+    /// The telephone number: 5 to 20 digits, which may begin with + and contain blanks and ().-
     pub phone: Option<Phone>,
 }
 
-/// What is to change of a customer: what is `None` stays.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// The full name.
-    pub name: Option<CustomerName>,
-    /// The email address.
-    pub email: Option<Email>,
-    /// The telephone number, or that there is none.
-    pub phone: Option<Option<Phone>>,
+/// Which customers are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
+pub struct Filter {
+    /// Text anywhere in name, email or phone, whatever its case.
+    pub q: Option<Search>,
 }
 
-/// Which customers are listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Text that stands anywhere in name, email or phone.
-    pub q: Option<String>,
+impl listing::Filter for Filter {
+    fn search(&self) -> Option<&str> {
+        self.q.as_ref().map(Search::as_str)
+    }
 }
 
 /// What customers are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Key {
     /// The id.
     Id,
-    /// The name, without regard to case.
+    /// The name, whatever its case.
     Name,
     /// When they were added.
     CreatedAt,
 }
 
-impl SortKey<Entity> for Key {
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort {
+        key: Self::Id,
+        descending: false,
+    };
+
     fn column(self) -> Option<Column> {
         match self {
             Self::Id => None,
@@ -67,23 +74,10 @@ impl SortKey<Entity> for Key {
             Self::CreatedAt => Some(Column::CreatedAt),
         }
     }
-
-    fn id() -> Column {
-        Column::Id
-    }
-
-    fn position(self, row: &Model) -> Position {
-        let mark = match self {
-            Self::Id => Mark::Id,
-            Self::Name => Mark::Text(row.name_key.clone()),
-            Self::CreatedAt => Mark::Time(row.created_at),
-        };
-        Position { mark, id: row.id }
-    }
 }
 
-/// The customers that there are: an erased one is not there any more.
-fn present() -> Select<Entity> {
+/// The customers, without those who were erased.
+fn active() -> Select<Entity> {
     Entity::find().filter(Column::Erased.eq(false))
 }
 
@@ -93,7 +87,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
-        present()
+        active()
             .filter(Column::Id.eq(id))
             .one(db)
             .await?
@@ -105,7 +99,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
-        present()
+        active()
             .filter(Column::Id.eq(id))
             .lock_exclusive()
             .one(txn)
@@ -121,12 +115,16 @@ impl Model {
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<Self>> {
-        let mut select = present();
-        if let Some(q) = &listing.filter.q {
-            select =
-                select.filter(Expr::col(Column::SearchText).like(listing::containing(&fold(q))));
-        }
+        let select = listing.filter.apply(active());
         Ok(listing::fetch(db, select, listing).await?)
+    }
+
+    /// How many customers a list has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
+        Ok(filter.apply(active()).count(db).await?)
     }
 
     /// The names of those customers, erased ones too.
@@ -151,55 +149,20 @@ impl Model {
     /// Adds a customer.
     ///
     /// # Errors
-    /// [`Error::Taken`] for the email.
+    /// [`Error::NotUnique`] for the email.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        let mut customer = ActiveModel {
-            erased: Set(false),
-            ..Default::default()
-        };
-        customer.describe(
-            details.name.as_str(),
-            details.email.as_str(),
-            details.phone.as_ref().map(Phone::as_str),
-        );
-        customer.created_at = customer.updated_at.clone();
         txn.touch([Topic::Customers]);
-        customer.insert(txn).await.map_err(email_taken())
+        let customer = ActiveModel::new_customer(details).insert(txn).await;
+        customer.map_err(email_taken())
     }
 
-    /// Replaces what is known of the customer.
+    /// Changes some of the customer, who has to be locked.
     ///
     /// # Errors
-    /// [`Error::Taken`] for the email.
-    pub async fn replace(self, txn: &Transaction, details: &Details) -> Result<Self> {
-        self.touch(txn);
-        let mut customer = self.into_active_model();
-        customer.describe(
-            details.name.as_str(),
-            details.email.as_str(),
-            details.phone.as_ref().map(Phone::as_str),
-        );
-        customer.update(txn).await.map_err(email_taken())
-    }
-
-    /// Changes some of what is known of the customer, who has to be locked.
-    ///
-    /// # Errors
-    /// [`Error::Taken`] for the email.
+    /// [`Error::NotUnique`] for the email.
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
         self.touch(txn);
-        let Self {
-            name, email, phone, ..
-        } = self.clone();
-        let mut customer = self.into_active_model();
-        customer.describe(
-            changes.name.as_ref().map_or(&name, CustomerName::as_str),
-            changes.email.as_ref().map_or(&email, Email::as_str),
-            changes
-                .phone
-                .as_ref()
-                .map_or(phone.as_deref(), |phone| phone.as_ref().map(Phone::as_str)),
-        );
+        let customer = self.into_active_model().assign(changes);
         customer.update(txn).await.map_err(email_taken())
     }
 
@@ -214,8 +177,8 @@ impl Model {
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
-            order_events::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
-            stock_movements::Model::forget_actor(txn, account_id, Actor::ERASED).await?;
+            order_events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
+            stock_movements::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
         }
         let has_orders = orders::Entity::find()
             .filter(orders::Column::CustomerId.eq(id))
@@ -223,12 +186,12 @@ impl Model {
             .await?
             > 0;
         if has_orders {
-            orders::Model::forget_customer(txn, id).await?;
+            orders::Model::anonymize_customer(txn, id).await?;
             self.into_active_model().erase().update(txn).await?;
         } else {
             Entity::delete_by_id(id).exec(txn).await?;
         }
-        idempotency_keys::Model::forget_customer(txn, id).await
+        idempotency_keys::Model::delete_of_customer(txn, id).await
     }
 
     /// Accounts show their customers, orders the names of theirs.
@@ -242,17 +205,50 @@ impl Model {
     }
 }
 
+impl Filter {
+    fn apply(&self, select: Select<Entity>) -> Select<Entity> {
+        match &self.q {
+            Some(q) => {
+                let pattern = listing::like_anywhere(&case_fold(q.as_str()));
+                select.filter(Expr::col(Column::SearchText).like(pattern))
+            }
+            None => select,
+        }
+    }
+}
+
 impl ActiveModel {
-    fn describe(&mut self, name: &str, email: &str, phone: Option<&str>) {
-        self.name = Set(name.to_owned());
-        self.name_key = Set(fold(name));
-        self.email = Set(email.to_owned());
-        self.email_key = Set(fold(email));
-        self.phone = Set(phone.map(str::to_owned));
-        self.search_text = Set(fold(
-            &[name, email, phone.unwrap_or_default()].join("\u{1f}"),
-        ));
+    fn new_customer(details: &Details) -> Self {
+        let customer = Self {
+            phone: Set(None),
+            erased: Set(false),
+            ..Default::default()
+        };
+        let customer = customer.assign(&details.clone().into());
+        Self {
+            created_at: customer.updated_at.clone(),
+            ..customer
+        }
+    }
+
+    /// Sets what is to change, with the folded forms by which lists are sorted and searched.
+    fn assign(mut self, changes: &Changes) -> Self {
+        if let Some(name) = &changes.name {
+            self.name = Set(name.clone().into());
+        }
+        if let Some(email) = &changes.email {
+            self.email = Set(email.clone().into());
+        }
+        if let Some(phone) = &changes.phone {
+            self.phone = Set(phone.clone().map(String::from));
+        }
+        let (name, email) = (self.name.as_ref(), self.email.as_ref());
+        let phone = self.phone.as_ref().as_deref().unwrap_or_default();
+        let search_text = case_fold(&[name, email, phone].join("\u{1f}"));
+        (self.name_key, self.email_key) = (Set(case_fold(name)), Set(case_fold(email)));
+        self.search_text = Set(search_text);
         self.updated_at = Set(now());
+        self
     }
 
     /// Overwrites the personal data. The email stays unique, and can belong to nobody (RFC 2606).
@@ -267,6 +263,16 @@ impl ActiveModel {
         self.erased = Set(true);
         self.updated_at = Set(now());
         self
+    }
+}
+
+/// A customer who is not found where an input names one.
+pub(super) fn unknown(error: Error) -> Error {
+    match error {
+        Error::NotFound => {
+            FieldError::at("/customer_id", "reference", "must be an existing customer").into()
+        }
+        error => error,
     }
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{orders::Status, types::Violation};
+use super::types::{OrderStatus, RuleViolation};
 
 /// Why a verb was not carried out. Nothing has changed when one of these comes back.
 #[derive(Debug, thiserror::Error)]
@@ -12,14 +14,17 @@ pub enum Error {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
-    /// What was asked breaks rules that only the model can know.
+    /// What was sent cannot be understood.
+    #[error("{0}")]
+    Malformed(String),
+    /// What was sent breaks rules.
     #[error("{}", sentences(.0))]
-    Invalid(Vec<BrokenRule>),
+    Invalid(Vec<FieldError>),
     /// A value that has to be unique is taken.
     #[error("{}", sentences(std::slice::from_ref(.0)))]
-    Taken(BrokenRule),
+    NotUnique(FieldError),
     /// The store would be left without an administrator.
-    #[error("the last administrator can be neither deleted nor demoted")]
+    #[error("this is the last administrator, who can be neither deleted nor demoted")]
     LastAdministrator,
     /// There are not enough pieces. Every short line is named.
     #[error("{} lines exceed the stock", .0.len())]
@@ -28,9 +33,9 @@ pub enum Error {
     #[error("an order that is {from} cannot become {to}")]
     InvalidTransition {
         /// What the order is.
-        from: Status,
+        from: OrderStatus,
         /// What it should have become.
-        to: Status,
+        to: OrderStatus,
     },
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
@@ -43,7 +48,7 @@ pub enum Error {
     PreconditionFailed,
     /// What was read has changed before it could be acted on. The transaction is tried again.
     #[error("another request was faster")]
-    Overtaken,
+    WriteConflict,
     /// The caller's account, password, role or login has changed since the request began.
     #[error("the caller may not do this any more")]
     Revoked,
@@ -78,14 +83,14 @@ impl From<Error> for loco_rs::Error {
 }
 
 /// What is wrong, field by field, in words for people.
-fn sentences(broken: &[BrokenRule]) -> String {
-    let sentences: Vec<_> = broken
+fn sentences(errors: &[FieldError]) -> String {
+    let sentences: Vec<_> = errors
         .iter()
-        .map(|rule| {
+        .map(|error| {
             format!(
                 "{} {}",
-                rule.pointer.trim_start_matches('/'),
-                rule.violation.message
+                error.pointer.trim_start_matches('/'),
+                error.message
             )
         })
         .collect();
@@ -95,21 +100,67 @@ fn sentences(broken: &[BrokenRule]) -> String {
 /// The outcome of a verb.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A rule that a value breaks, and where in the request the value stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokenRule {
-    /// A JSON pointer (RFC 6901).
+/// What is wrong with one field or parameter of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// A JSON pointer (RFC 6901) to the field, or `/` and the parameter's name.
     pub pointer: String,
-    /// The rule.
-    pub violation: Violation,
+    /// A stable word for the broken rule.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: String,
+    /// The product that is short.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<i64>,
+    /// How many pieces were asked for.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i64>,
+    /// How many pieces there are.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<i64>,
 }
 
-impl BrokenRule {
+impl FieldError {
     /// The value at `pointer` breaks a rule.
     pub fn at(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(pointer, RuleViolation::new(code, message))
+    }
+
+    /// The value at `pointer` breaks that rule.
+    pub fn new(pointer: impl Into<String>, violation: RuleViolation) -> Self {
         Self {
             pointer: pointer.into(),
-            violation: Violation::new(code, message),
+            code: violation.code,
+            message: violation.message,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Self::Invalid(vec![error])
+    }
+}
+
+impl From<Shortage> for FieldError {
+    fn from(shortage: Shortage) -> Self {
+        let Shortage {
+            line,
+            product_id,
+            requested,
+            available,
+        } = shortage;
+        let pointer = line.map_or_else(|| "/delta".to_owned(), |line| format!("/items/{line}"));
+        let message = format!("{requested} requested, {available} available");
+        Self {
+            product_id: Some(product_id),
+            requested: Some(requested),
+            available: Some(available),
+            ..Self::at(pointer, "insufficient_stock", message)
         }
     }
 }
@@ -127,7 +178,7 @@ pub struct Shortage {
     pub available: i64,
 }
 
-/// Translates the refusal of a unique index into [`Error::Taken`], and passes on every other error.
+/// Translates the refusal of a unique index into [`Error::NotUnique`], and passes on every other error.
 /// `pointer` is the field that the client sent for it.
 pub fn taken(
     index: &'static str,
@@ -136,7 +187,7 @@ pub fn taken(
 ) -> impl Fn(DbErr) -> Error {
     move |error| {
         if violates(&error, index) {
-            Error::Taken(BrokenRule::at(pointer, "taken", message))
+            Error::NotUnique(FieldError::at(pointer, "taken", message))
         } else {
             error.into()
         }

@@ -47,7 +47,7 @@ pub struct RequestKey {
 
 /// An answer, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptAnswer {
+pub struct StoredResponse {
     /// Its HTTP status.
     pub status: u16,
     /// Where the new thing is.
@@ -62,36 +62,36 @@ pub struct KeptAnswer {
 
 /// The requests with a key that are running on this node.
 #[derive(Debug, Default)]
-pub struct Running(Mutex<HashSet<(i64, String)>>);
+pub struct InFlight(Mutex<HashSet<(i64, String)>>);
 
 /// The right to be the one request with a key that runs on this node.
 #[derive(Debug)]
-pub struct Claim {
+pub struct KeyGuard {
     request: Option<RequestKey>,
-    running: Arc<Running>,
+    in_flight: Arc<InFlight>,
 }
 
-impl Running {
+impl InFlight {
     /// Claims the request's key, unless the first request with it is still running. A request
     /// without a key claims nothing and may always run.
     #[must_use]
-    pub fn claim(self: &Arc<Self>, request: Option<RequestKey>) -> Option<Claim> {
+    pub fn claim(self: &Arc<Self>, request: Option<RequestKey>) -> Option<KeyGuard> {
         let free = request.as_ref().is_none_or(|request| {
             let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             running.insert((request.account_id, request.key.clone()))
         });
-        free.then(|| Claim {
+        free.then(|| KeyGuard {
             request,
-            running: Arc::clone(self),
+            in_flight: Arc::clone(self),
         })
     }
 }
 
-impl Drop for Claim {
+impl Drop for KeyGuard {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
             let mut running = self
-                .running
+                .in_flight
                 .0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
@@ -100,13 +100,13 @@ impl Drop for Claim {
     }
 }
 
-impl Claim {
+impl KeyGuard {
     /// What was answered to the same request before, if it was made.
     ///
     /// # Errors
     /// [`Error::KeyReused`] when the key stands for another request; [`Error::NotFound`] when the answer
     /// shows a customer whom the account may not see any more.
-    pub async fn replay(&self, txn: &Transaction) -> Result<Option<KeptAnswer>> {
+    pub async fn replay(&self, txn: &Transaction) -> Result<Option<StoredResponse>> {
         let Some(request) = &self.request else {
             return Ok(None);
         };
@@ -128,7 +128,7 @@ impl Claim {
             Some(kept) => {
                 // Whoever did the work may have crashed before it could say what had changed.
                 txn.touch([Topic::Everything]);
-                Ok(Some(KeptAnswer {
+                Ok(Some(StoredResponse {
                     status: u16::try_from(kept.status).unwrap_or_default(),
                     location: kept.location,
                     body: kept.body,
@@ -155,11 +155,11 @@ impl Claim {
             )
     }
 
-    /// Keeps the answer for the request's retries.
+    /// Stores the response for the request's retries.
     ///
     /// # Errors
-    /// [`Error::Overtaken`] when the same request on another node was faster.
-    pub async fn keep(&self, txn: &Transaction, answer: KeptAnswer) -> Result<KeptAnswer> {
+    /// [`Error::WriteConflict`] when the same request on another node was faster.
+    pub async fn store(&self, txn: &Transaction, answer: StoredResponse) -> Result<StoredResponse> {
         let Some(request) = &self.request else {
             return Ok(answer);
         };
@@ -177,7 +177,7 @@ impl Claim {
         match Entity::insert(kept).exec_without_returning(txn).await {
             Ok(_) => Ok(answer),
             Err(error) if violates(&error, "uq_idempotency_keys_account_id_idempotency_key") => {
-                Err(Error::Overtaken)
+                Err(Error::WriteConflict)
             }
             Err(error) => Err(error.into()),
         }
@@ -190,7 +190,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
+    pub async fn delete_of_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::delete_many()
             .filter(Column::CustomerId.eq(customer_id))
             .exec(txn)
@@ -205,7 +205,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_account(
+    pub async fn delete_of_account(
         txn: &Transaction,
         account_id: i64,
         customer_id: i64,

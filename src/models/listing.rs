@@ -1,14 +1,37 @@
 //! Lists: filtered, sorted, and a page at a time. By number for people, by cursor for long walks.
 
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
-    Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select, Value,
-    prelude::DateTimeWithTimeZone,
-    sea_query::{Expr, LikeExpr, Order},
+    ColumnTrait, ColumnType, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait,
+    ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value,
+    sea_query::{Expr, LikeExpr, Order, ValueType},
+};
+use serde_json::{Value as Json, json};
+use strum::VariantNames;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        path::{Parameter, ParameterIn},
+        schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
+    },
 };
 
+use super::{
+    Topic,
+    input::{Field, Fields, Input, Property, parameters},
+    types::{BoundedInt, RawText, RuleViolation, Scalar, Timestamp},
+};
+
+type PageNumber = BoundedInt<1, 1_000_000_000>;
+type PageSize = BoundedInt<1, 100>;
+
+const DEFAULT_PAGE_SIZE: u64 = 25;
+
 /// What part of a list is wanted, and in which order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listing<F, K> {
     /// Which rows.
     pub filter: F,
@@ -22,9 +45,25 @@ pub struct Listing<F, K> {
     pub total_items: Option<u64>,
 }
 
+/// Which rows of a list are wanted.
+pub trait Filter: Input + fmt::Debug + Clone + PartialEq + Send + Sync {
+    /// The text that is searched for, which takes long in a large table.
+    fn search(&self) -> Option<&str> {
+        None
+    }
+
+    /// What has to change before the list has more rows, or fewer, where that is less than what its rows
+    /// show.
+    fn counted_by(&self) -> Option<Topic> {
+        None
+    }
+}
+
 /// Every row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NoFilter;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Input)]
+pub struct NoFilter {}
+
+impl Filter for NoFilter {}
 
 /// The order of a list. Rows that are equal by `key` stand in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +75,7 @@ pub struct Sort<K> {
 }
 
 /// Where a page begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Paging {
     /// The page of that number, from 1.
     Number(u64),
@@ -45,62 +84,218 @@ pub enum Paging {
 }
 
 /// A row's place in a sorted list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Position {
-    /// What the list is sorted by.
-    pub mark: Mark,
+    /// What the row is sorted by; `None` where that is its id alone.
+    pub value: Option<Value>,
     /// The row's id.
     pub id: i64,
 }
 
-/// What a row is sorted by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// Nothing but its id.
-    Id,
-    /// A number.
-    Number(i64),
-    /// A text.
-    Text(String),
-    /// A time.
-    Time(DateTimeWithTimeZone),
+/// What a list can be sorted by: each variant is a word of the `sort` parameter.
+pub trait SortKey:
+    Copy + FromStr + Into<&'static str> + PartialEq + Send + Sync + VariantNames + 'static
+{
+    /// The table.
+    type Entity: EntityTrait<Model: ModelTrait<Entity = Self::Entity> + Send + Sync>;
+
+    /// The column of the id.
+    const ID: Column<Self>;
+
+    /// The order of a list when the client names none.
+    const DEFAULT: Sort<Self>;
+
+    /// The column to compare, or `None` for the id alone.
+    fn column(self) -> Option<Column<Self>>;
 }
 
-impl Mark {
-    fn value(self) -> Option<Value> {
-        match self {
-            Self::Id => None,
-            Self::Number(number) => Some(number.into()),
-            Self::Text(text) => Some(text.into()),
-            Self::Time(time) => Some(time.into()),
+type Column<K> = <<K as SortKey>::Entity as EntityTrait>::Column;
+
+impl<F, K: SortKey> Listing<F, K> {
+    /// The first page.
+    pub const fn new(filter: F, sort: Sort<K>) -> Self {
+        Self {
+            filter,
+            sort,
+            paging: Paging::Number(1),
+            page_size: DEFAULT_PAGE_SIZE,
+            total_items: None,
         }
     }
 }
 
-/// What a list of `E` can be sorted by.
-pub trait SortKey<E: EntityTrait>: Copy + Send + Sync {
-    /// The column to compare, or nothing for the id alone.
-    fn column(self) -> Option<E::Column>;
-    /// The column of the id.
-    fn id() -> E::Column;
-    /// Where `row` stands.
-    fn position(self, row: &E::Model) -> Position;
+impl<F: Filter, K: SortKey> Input for Listing<F, K> {
+    const NAME: &'static str = "Listing";
+    const DESCRIPTION: &'static str = "Which part of a list is wanted, and in which order.";
+
+    fn properties() -> Vec<Property> {
+        let number = || {
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(1))
+        };
+        let page = number()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .maximum(Some(1_000_000_000));
+        let page_size = number()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .maximum(Some(100))
+            .default(Some(DEFAULT_PAGE_SIZE.into()));
+        let string = || ObjectBuilder::new().schema_type(Type::String);
+        let words = K::VARIANTS.iter();
+        let words = words.flat_map(|word| [(*word).to_owned(), format!("-{word}")]);
+        let sort = string()
+            .enum_values(Some(words))
+            .default(Some(K::DEFAULT.to_string().into()));
+        let own = [
+            ("page", "The page, from 1. Excludes `cursor`.", page),
+            ("page_size", "How many items a page has.", page_size),
+            (
+                "cursor",
+                "Where the list goes on: the last answer's `next_cursor`; empty to start. Excludes `page`.",
+                string(),
+            ),
+            (
+                "sort",
+                "What to sort by; `-` before it reverses the order.",
+                sort,
+            ),
+        ];
+        let own = own.map(|(name, text, schema)| Property::parameter(name, text, schema.build()));
+        own.into_iter().chain(F::properties()).collect()
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let by_cursor = fields.has("cursor");
+        let page = Option::<PageNumber>::read(fields, "page");
+        let page_size = Option::<PageSize>::read(fields, "page_size");
+        let cursor = Option::<RawText>::read(fields, "cursor");
+        let sort = Option::<Sort<K>>::read(fields, "sort");
+        let filter = F::read(fields);
+        if by_cursor && fields.has("page") {
+            fields.refuse("cursor", "exclusive", "excludes page");
+        }
+        let sort = sort?.unwrap_or(K::DEFAULT);
+        let paging = match cursor? {
+            None => Paging::Number(page?.map_or(1, |page| page.get().unsigned_abs())),
+            Some(RawText(cursor)) if cursor.is_empty() => Paging::After(None),
+            Some(RawText(cursor)) => {
+                let Some(position) = Position::decode(&cursor, sort) else {
+                    fields.malformed("The cursor was not given out by this list in this order.");
+                    return None;
+                };
+                Paging::After(Some(position))
+            }
+        };
+        Some(Self {
+            paging,
+            page_size: page_size?.map_or(DEFAULT_PAGE_SIZE, |size| size.get().unsigned_abs()),
+            ..Self::new(filter?, sort)
+        })
+    }
+}
+
+impl<F: Filter, K: SortKey> IntoParams for Listing<F, K> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::<Self>()
+    }
+}
+
+impl<K: SortKey> fmt::Display for Sort<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word: &str = self.key.into();
+        write!(f, "{}{word}", if self.descending { "-" } else { "" })
+    }
+}
+
+impl<K: SortKey> Scalar for Sort<K> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        let (descending, word) = text
+            .strip_prefix('-')
+            .map_or((false, text), |word| (true, word));
+        match word.parse() {
+            Ok(key) => Ok(Self { key, descending }),
+            Err(_) => {
+                let words = K::VARIANTS.join(", ");
+                let message = format!("must be one of {words}, or one of them after a -");
+                Err(RuleViolation::new("choice", message))
+            }
+        }
+    }
+}
+
+impl<K: SortKey> PartialSchema for Sort<K> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+}
+
+impl<K: SortKey> ToSchema for Sort<K> {}
+
+impl Position {
+    fn of<K: SortKey>(row: &Row<K>, key: K) -> Result<Self, DbErr> {
+        let id = row.get(K::ID);
+        Ok(Self {
+            value: key.column().map(|column| row.get(column)),
+            id: ValueType::try_from(id).map_err(|_| DbErr::Type("an id is an i64".to_owned()))?,
+        })
+    }
+
+    /// The position as a cursor, which says the order too and is opaque to clients.
+    #[must_use]
+    pub fn encode<K: SortKey>(&self, sort: Sort<K>) -> String {
+        let value = match &self.value {
+            Some(Value::BigInt(Some(number))) => json!(number),
+            Some(Value::String(Some(text))) => json!(text),
+            Some(Value::ChronoDateTimeWithTimeZone(Some(time))) => json!(time.timestamp_micros()),
+            _ => Json::Null,
+        };
+        let cursor = json!([sort.to_string(), value, self.id]);
+        BASE64_URL_SAFE_NO_PAD.encode(cursor.to_string())
+    }
+
+    /// The position of a cursor that was given out in that order.
+    #[must_use]
+    pub fn decode<K: SortKey>(cursor: &str, sort: Sort<K>) -> Option<Self> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (order, value, id): (String, Json, i64) = serde_json::from_slice(&bytes).ok()?;
+        if order != sort.to_string() {
+            return None;
+        }
+        let column = sort.key.column();
+        let kind = column.map(|column| column.def().get_column_type().clone());
+        let value: Option<Value> = match (kind, value) {
+            (None, Json::Null) => None,
+            (Some(ColumnType::BigInteger), number) => Some(number.as_i64()?.into()),
+            // PostgreSQL cannot compare with NUL, and no row has one.
+            (Some(ColumnType::String(_) | ColumnType::Text), Json::String(text))
+                if !text.contains('\0') =>
+            {
+                Some(text.into())
+            }
+            (Some(ColumnType::TimestampWithTimeZone), micros) => {
+                Some(Timestamp::from_micros(micros.as_i64()?)?.0.into())
+            }
+            _ => return None,
+        };
+        Some(Self { value, id })
+    }
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
     /// How many rows a page has.
     pub page_size: u64,
     /// Where it stands in the list.
-    pub place: Place,
+    pub info: PageInfo,
 }
 
 /// Where a page stands in its list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+#[derive(Clone, Debug, PartialEq)]
+pub enum PageInfo {
     /// The page of that number, of that many rows in all.
     Number {
         /// The page, from 1.
@@ -108,8 +303,8 @@ pub enum Place {
         /// How many rows the list has.
         total_items: u64,
     },
-    /// Within a walk, which goes on at `next`, unless this is the end.
-    Walk {
+    /// By cursor: it goes on at `next`, unless this is the end.
+    Cursor {
         /// The last row of this page, when there is more.
         next: Option<Position>,
     },
@@ -121,7 +316,7 @@ impl<T> Page<T> {
         Page {
             items: self.items.into_iter().map(change).collect(),
             page_size: self.page_size,
-            place: self.place,
+            info: self.info,
         }
     }
 }
@@ -131,20 +326,12 @@ impl<T> Page<T> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn fetch<E, K, F>(
+pub async fn fetch<K: SortKey, F: Sync>(
     db: &impl ConnectionTrait,
-    mut select: Select<E>,
+    mut select: Select<K::Entity>,
     listing: &Listing<F, K>,
-) -> Result<Page<E::Model>, DbErr>
-where
-    E: EntityTrait,
-    E::Model: Send + Sync,
-    K: SortKey<E>,
-    F: Sync,
-{
-    let Listing {
-        sort, page_size, ..
-    } = listing;
+) -> Result<Page<Row<K>>, DbErr> {
+    let (sort, page_size) = (listing.sort, listing.page_size);
     let order = if sort.descending {
         Order::Desc
     } else {
@@ -157,56 +344,44 @@ where
     if let Some(column) = sort.key.column() {
         select = select.order_by(column, order.clone());
     }
-    select = select.order_by(K::id(), order);
-    match &listing.paging {
+    select = select.order_by(K::ID, order);
+    let (items, info) = match &listing.paging {
         Paging::Number(page) => {
-            let before = (page - 1).saturating_mul(*page_size);
+            let before = (page - 1).saturating_mul(page_size);
             // Past the end there is nothing to ask for, and OFFSET is a signed number to the databases.
             let items = if before < total_items {
-                select.offset(before).limit(*page_size).all(db).await?
+                select.offset(before).limit(page_size).all(db).await?
             } else {
                 Vec::new()
             };
-            Ok(Page {
-                items,
-                page_size: *page_size,
-                place: Place::Number {
-                    page: *page,
-                    total_items,
-                },
-            })
+            let page = *page;
+            (items, PageInfo::Number { page, total_items })
         }
         Paging::After(position) => {
             if let Some(position) = position {
-                select = select.filter(beyond::<E, K>(
-                    db.get_database_backend(),
-                    *sort,
-                    position.clone(),
-                ));
+                let after = after_cursor(db.get_database_backend(), sort, position.clone());
+                select = select.filter(after);
             }
             let mut items = select.limit(page_size + 1).all(db).await?;
-            let more = items.len() as u64 > *page_size;
-            items.truncate(usize::try_from(*page_size).unwrap_or(usize::MAX));
-            let next = items
-                .last()
-                .filter(|_| more)
-                .map(|last| sort.key.position(last));
-            Ok(Page {
-                items,
-                page_size: *page_size,
-                place: Place::Walk { next },
-            })
+            let more = items.len() as u64 > page_size;
+            items.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
+            let last = items.last().filter(|_| more);
+            let next = last.map(|row| Position::of(row, sort.key)).transpose()?;
+            (items, PageInfo::Cursor { next })
         }
-    }
+    };
+    Ok(Page {
+        items,
+        page_size,
+        info,
+    })
 }
+
+type Row<K> = <<K as SortKey>::Entity as EntityTrait>::Model;
 
 /// The rows that come after `position`, said so that each database seeks to it in its index: MySQL
 /// understands the long form, SQLite and PostgreSQL the comparison of pairs.
-fn beyond<E, K>(backend: DbBackend, sort: Sort<K>, position: Position) -> Condition
-where
-    E: EntityTrait,
-    K: SortKey<E>,
-{
+fn after_cursor<K: SortKey>(backend: DbBackend, sort: Sort<K>, position: Position) -> Condition {
     let compare = |left: Expr, right: Expr| {
         if sort.descending {
             left.lt(right)
@@ -214,27 +389,26 @@ where
             left.gt(right)
         }
     };
-    let id = Expr::col((E::default(), K::id()));
-    let after_id = position.id;
-    let (Some(column), Some(value)) = (sort.key.column(), position.mark.value()) else {
-        return Condition::all().add(compare(id, after_id.into()));
+    let column = |column: Column<K>| Expr::col((K::Entity::default(), column));
+    let (row_id, id) = (column(K::ID), position.id);
+    let (Some(key), Some(value)) = (sort.key.column(), position.value) else {
+        return Condition::all().add(compare(row_id, id.into()));
     };
-    let column = Expr::col((E::default(), column));
-    let value = Expr::val(value);
+    let (key, value) = (column(key), Expr::val(value));
     if backend == DbBackend::MySql {
         return Condition::any()
-            .add(compare(column.clone(), value.clone()))
-            .add(column.eq(value).and(compare(id, after_id.into())));
+            .add(compare(key.clone(), value.clone()))
+            .add(key.eq(value).and(compare(row_id, id.into())));
     }
     Condition::all().add(compare(
-        Expr::tuple([column, id]),
-        Expr::tuple([value, after_id.into()]),
+        Expr::tuple([key, row_id]),
+        Expr::tuple([value, id.into()]),
     ))
 }
 
 /// The pattern that finds `text` anywhere: `%` and `_` in it are ordinary characters.
 #[must_use]
-pub fn containing(text: &str) -> LikeExpr {
+pub fn like_anywhere(text: &str) -> LikeExpr {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
     for character in text.chars() {
@@ -246,4 +420,106 @@ pub fn containing(text: &str) -> LikeExpr {
     }
     pattern.push('%');
     LikeExpr::new(pattern).escape('!')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::models::{
+        Error,
+        input::from_query,
+        products::{Filter, Key},
+    };
+
+    fn listing(query: &str) -> Listing<Filter, Key> {
+        from_query(query).unwrap()
+    }
+
+    const fn sort(key: Key, descending: bool) -> Sort<Key> {
+        Sort { key, descending }
+    }
+
+    #[test]
+    fn a_list_begins_at_its_first_page() {
+        let listing = listing("");
+        assert_eq!(
+            (listing.paging, listing.page_size, listing.sort),
+            (Paging::Number(1), 25, sort(Key::Id, false))
+        );
+    }
+
+    #[test]
+    fn an_empty_cursor_begins_at_the_first_row() {
+        assert_eq!(listing("cursor=&sort=-price").paging, Paging::After(None));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let refused = |query: &&str| {
+            matches!(
+                from_query::<Listing<Filter, Key>>(query),
+                Err(Error::Invalid(_))
+            )
+        };
+        let queries = [
+            "page=0",
+            "page_size=101",
+            "page_size=0",
+            "page=1&cursor=",
+            "sort=colour",
+            "sort=--price",
+            "pgae=1",
+        ];
+        let taken: Vec<_> = queries
+            .into_iter()
+            .filter(|query| !refused(query))
+            .collect();
+        assert_eq!(taken, [""; 0]);
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_its_own_order_only() {
+        let position = Position {
+            value: Some(1_999_i64.into()),
+            id: 7,
+        };
+        let cursor = position.encode(sort(Key::Price, true));
+        assert_eq!(
+            listing(&format!("sort=-price&cursor={cursor}")).paging,
+            Paging::After(Some(position))
+        );
+        for query in [
+            format!("cursor={cursor}"),
+            format!("sort=price&cursor={cursor}"),
+            "cursor=x".to_owned(),
+        ] {
+            let error = from_query::<Listing<Filter, Key>>(&query).unwrap_err();
+            assert!(matches!(error, Error::Malformed(_)), "{query}: {error:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_position_survives_its_cursor(name in "[^\\x00]{0,30}", number: i64, id: i64) {
+            let time = Timestamp::from_micros(number % 60_000_000_000_000_000).unwrap().0;
+            let values = [
+                (Key::Id, None),
+                (Key::Name, Some(name.into())),
+                (Key::Price, Some(number.into())),
+                (Key::CreatedAt, Some(time.into())),
+            ];
+            for (key, value) in values {
+                let position = Position { value, id };
+                let order = sort(key, number < 0);
+                prop_assert_eq!(Position::decode(&position.encode(order), order), Some(position));
+            }
+        }
+
+        #[test]
+        fn no_cursor_makes_it_panic(cursor in "\\PC{0,60}") {
+            let _ = Position::decode(&cursor, sort(Key::Price, false));
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub mod actor;
 pub mod connection;
 pub mod deadline;
 pub mod error;
+pub mod input;
 pub mod listing;
 pub mod queue;
 pub mod topic;

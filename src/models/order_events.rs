@@ -8,10 +8,7 @@ use sea_orm::{
 };
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
-use super::{
-    Actor, Result, Topic, Transaction,
-    orders::{self, Status},
-};
+use super::{Actor, Result, Topic, Transaction, orders, types::OrderStatus};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -57,7 +54,7 @@ impl Model {
     pub async fn record(
         db: &impl ConnectionTrait,
         order_id: i64,
-        status: Status,
+        status: OrderStatus,
         reason: Option<String>,
         actor: &Actor,
         at: DateTimeWithTimeZone,
@@ -85,7 +82,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
+    pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
         // A request that changes one of the orders now may have read its history, and is about to keep it as an
         // answer: that one has to be there before such answers are deleted.
@@ -109,7 +106,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_reasons(txn: &Transaction, customer_id: i64) -> Result<()> {
+    pub async fn delete_reasons(txn: &Transaction, customer_id: i64) -> Result<()> {
         txn.touch([Topic::People]);
         let orders = orders::Entity::find()
             .select_only()

@@ -1,92 +1,30 @@
 //! Orders: who ordered what, when, for how much, and how far it has come.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, QuerySelect, QueryTrait, Select, SqlErr, TryIntoModel,
-    entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, ConnectionTrait, PaginatorTrait, QuerySelect, QueryTrait, Select, SqlErr,
+    TryIntoModel, entity::prelude::*, sea_query::Expr,
 };
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, Topic, Transaction, customers,
-    error::{BrokenRule, Shortage},
-    listing::{self, Listing, Mark, Page, Position, SortKey},
+    Actor, Error, Result, Topic, Transaction, customer_accounts, customers,
+    error::{FieldError, Shortage},
+    input::Input,
+    listing::{self, Listing, Page, Sort, SortKey},
     now,
     order_events::{self, Event},
     order_items::{self, Item},
     products,
-    stock_movements::{self, Kind, Movement},
-    types::{Money, Note, Quantity, Scalar, ShippingAddress, Violation},
+    stock_movements::{self, Movement},
+    types::{
+        Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress, Timestamp,
+    },
 };
 
 impl ActiveModelBehavior for ActiveModel {}
-
-/// How far an order has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It was placed.
-    Placed,
-    /// It is paid.
-    Paid,
-    /// It is on its way.
-    Shipped,
-    /// It has arrived.
-    Delivered,
-    /// It was called off, and its stock returned.
-    Cancelled,
-}
-
-impl Status {
-    /// The word for it, on the wire and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Placed => "placed",
-            Self::Paid => "paid",
-            Self::Shipped => "shipped",
-            Self::Delivered => "delivered",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether an order may go from here to there in one step.
-    #[must_use]
-    pub const fn can_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Placed, Self::Paid | Self::Cancelled)
-                | (Self::Paid, Self::Shipped | Self::Cancelled)
-                | (Self::Shipped, Self::Delivered)
-        )
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Scalar for Status {
-    fn parse(text: &str) -> Result<Self, Violation> {
-        [
-            Self::Placed,
-            Self::Paid,
-            Self::Shipped,
-            Self::Delivered,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == text)
-        .ok_or_else(|| {
-            Violation::new(
-                "choice",
-                "must be placed, paid, shipped, delivered or cancelled",
-            )
-        })
-    }
-}
 
 /// An order with all that belongs to it.
 #[derive(Clone, Debug)]
@@ -110,26 +48,45 @@ pub enum Scope {
     Customer(i64),
 }
 
-/// What is to be ordered.
-#[derive(Clone, Debug)]
+/// What an order is placed with.
+#[derive(Clone, Debug, Input)]
+#[input(schema = OrderBody)]
 pub struct NewOrder {
-    /// For whom.
-    pub customer_id: i64,
-    /// What, as it was sent.
-    pub lines: Vec<Line>,
-    /// Where to.
+    /// What is ordered. Lines of the same product are merged.
+    #[input(items = 1..=100)]
+    pub items: Vec<OrderLine>,
+    /// The customer it is for: only administrators name one, and have to unless they are customers.
+    pub customer_id: Option<i64>,
+    /// The address it goes to.
     pub shipping_address: Option<ShippingAddress>,
     /// A remark.
     pub note: Option<Note>,
 }
 
-/// How many of which product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+/// How many pieces of which product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Input)]
+#[input(schema = OrderLineBody)]
+pub struct OrderLine {
     /// The product.
     pub product_id: i64,
-    /// How many.
+    /// How many pieces.
     pub quantity: Quantity,
+}
+
+/// The status that an order gets next.
+#[derive(Clone, Copy, Debug, Input)]
+#[input(schema = OrderPatch)]
+pub struct StatusChange {
+    /// The next status.
+    pub status: OrderStatus,
+}
+
+/// A cancellation.
+#[derive(Clone, Debug, Input)]
+#[input(schema = CancellationBody, may_be_missing)]
+pub struct Cancellation {
+    /// Why.
+    pub reason: Option<Note>,
 }
 
 /// The lines of one product, made one.
@@ -142,20 +99,21 @@ struct Merged {
 }
 
 /// Which orders are listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
 pub struct Filter {
     /// How far they have come.
-    pub status: Option<Status>,
-    /// Whose they are.
+    pub status: Option<OrderStatus>,
+    /// The customer they are for; only administrators name one.
     pub customer_id: Option<i64>,
-    /// Placed then or later.
-    pub placed_from: Option<DateTimeWithTimeZone>,
-    /// Placed then or earlier.
-    pub placed_to: Option<DateTimeWithTimeZone>,
+    /// Placed then or later (RFC 3339).
+    pub placed_from: Option<Timestamp>,
+    /// Placed then or earlier (RFC 3339).
+    pub placed_to: Option<Timestamp>,
 }
 
 /// What orders are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Key {
     /// The id.
     Id,
@@ -165,7 +123,15 @@ pub enum Key {
     Total,
 }
 
-impl SortKey<Entity> for Key {
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort {
+        key: Self::PlacedAt,
+        descending: true,
+    };
+
     fn column(self) -> Option<Column> {
         match self {
             Self::Id => None,
@@ -173,18 +139,21 @@ impl SortKey<Entity> for Key {
             Self::Total => Some(Column::TotalMinor),
         }
     }
+}
 
-    fn id() -> Column {
-        Column::Id
-    }
-
-    fn position(self, row: &Model) -> Position {
-        let mark = match self {
-            Self::Id => Mark::Id,
-            Self::PlacedAt => Mark::Time(row.placed_at),
-            Self::Total => Mark::Number(row.total_minor),
-        };
-        Position { mark, id: row.id }
+impl NewOrder {
+    /// The customer whose order it is: the account's own, unless an administrator names one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn customer_for(&self, account: &customer_accounts::Model) -> Result<i64> {
+        match self.customer_id {
+            Some(_) if account.role() != Role::Admin => Err(for_administrators()),
+            named => named.or(account.customer_id).ok_or_else(|| {
+                let message = "is required unless your account belongs to a customer";
+                FieldError::at("/customer_id", "required", message).into()
+            }),
+        }
     }
 }
 
@@ -259,11 +228,12 @@ impl Model {
         let page = listing::fetch(db, select, listing).await?;
         let ids: Vec<_> = page.items.iter().map(|order| order.id).collect();
         if ids.is_empty() {
-            return Ok(Page {
+            return Ok(page.map(|order| Order {
+                order,
+                customer_name: String::new(),
                 items: Vec::new(),
-                page_size: page.page_size,
-                place: page.place,
-            });
+                events: Vec::new(),
+            }));
         }
         let mut items = order_items::Model::of_orders(db, &ids).await?;
         let mut events = order_events::Model::of_orders(db, &ids).await?;
@@ -277,6 +247,18 @@ impl Model {
         }))
     }
 
+    /// How many orders within the scope a list has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_for(
+        db: &impl ConnectionTrait,
+        scope: Scope,
+        filter: &Filter,
+    ) -> Result<u64> {
+        Ok(filter.apply(scope.apply(Entity::find())).count(db).await?)
+    }
+
     /// Places an order, all of its lines or none. The stock is taken product by product in the order of
     /// their ids, so that no two orders wait for each other; and before the items are written, because
     /// their foreign key makes MySQL share the products' locks, which two orders could not both raise.
@@ -286,22 +268,23 @@ impl Model {
     /// or when the total cannot be held; [`Error::InsufficientStock`] naming every short line.
     pub async fn place(
         txn: &Transaction,
+        customer_id: i64,
         new: &NewOrder,
         currency: &str,
         actor: &Actor,
     ) -> Result<Order> {
-        let lines = merge(&new.lines);
-        let customer = customers::Model::find_locked(txn, new.customer_id)
+        let lines = merge(&new.items);
+        let customer = customers::Model::find_locked(txn, customer_id)
             .await
-            .map_err(unknown_customer)?;
+            .map_err(customers::unknown)?;
         let products =
             products::Model::find_all(txn, lines.iter().map(|line| line.product_id)).await?;
-        check_on_sale(&new.lines, &products)?;
+        check_on_sale(&new.items, &products)?;
         let placed_at = now();
         let (items, total) = priced(&lines, &products)?;
         let order = ActiveModel {
             customer_id: Set(customer.id),
-            status: Set(Status::Placed.as_str().to_owned()),
+            status: Set(OrderStatus::Placed.as_str().to_owned()),
             currency: Set(currency.to_owned()),
             total_minor: Set(total.minor()),
             shipping_address: Set(new.shipping_address.clone().map(String::from)),
@@ -313,7 +296,8 @@ impl Model {
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
         let event =
-            order_events::Model::record(txn, id, Status::Placed, None, actor, placed_at).await?;
+            order_events::Model::record(txn, id, OrderStatus::Placed, None, actor, placed_at)
+                .await?;
         take_stock(txn, id, lines, &products, actor).await?;
         txn.touch([Topic::Orders, Topic::OrdersOf(customer.id)]);
         order_items::Model::record(txn, id, &items)
@@ -332,15 +316,15 @@ impl Model {
         })
     }
 
-    /// Moves an order within the scope on to its next status. Cancelling gives the stock back.
+    /// Gives an order within the scope its next status. Cancelling gives the stock back.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::InvalidTransition`], also when somebody else was faster.
-    pub async fn advance(
+    pub async fn change_status(
         txn: &Transaction,
         scope: Scope,
         id: i64,
-        next: Status,
+        next: OrderStatus,
         reason: Option<Note>,
         actor: &Actor,
     ) -> Result<Order> {
@@ -369,7 +353,7 @@ impl Model {
             return Err(refusal);
         }
         order_events::Model::record(txn, id, next, reason.map(String::from), actor, at).await?;
-        if next == Status::Cancelled {
+        if next == OrderStatus::Cancelled {
             return_stock(txn, id, actor).await?;
         }
         Self::find_for(txn, scope, id).await
@@ -379,8 +363,8 @@ impl Model {
     ///
     /// # Errors
     /// Never, as long as the table's CHECK stands.
-    pub fn status(&self) -> Result<Status> {
-        Status::parse(&self.status).map_err(|_| {
+    pub fn status(&self) -> Result<OrderStatus> {
+        OrderStatus::parse(&self.status).map_err(|_| {
             loco_rs::Error::Message(format!("order {} is {}", self.id, self.status)).into()
         })
     }
@@ -389,7 +373,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
+    pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::update_many()
             .col_expr(Column::ShippingAddress, Expr::value(None::<String>))
             .col_expr(Column::Note, Expr::value(None::<String>))
@@ -397,7 +381,7 @@ impl Model {
             .filter(Column::CustomerId.eq(customer_id))
             .exec(txn)
             .await?;
-        order_events::Model::forget_reasons(txn, customer_id).await
+        order_events::Model::delete_reasons(txn, customer_id).await
     }
 
     /// The orders in whose history an account stands.
@@ -419,11 +403,11 @@ impl Model {
 }
 
 /// One line for each product, in the order in which the products were first named.
-fn merge(lines: &[Line]) -> Vec<Merged> {
+fn merge(lines: &[OrderLine]) -> Vec<Merged> {
     let mut merged = BTreeMap::<i64, Merged>::new();
     for (
         at,
-        Line {
+        OrderLine {
             product_id,
             quantity,
         },
@@ -443,16 +427,16 @@ fn merge(lines: &[Line]) -> Vec<Merged> {
     merged
 }
 
-fn check_on_sale(lines: &[Line], products: &BTreeMap<i64, products::Model>) -> Result<()> {
+fn check_on_sale(lines: &[OrderLine], products: &BTreeMap<i64, products::Model>) -> Result<()> {
     let unknown: Vec<_> = lines
         .iter()
         .enumerate()
         .filter(|(_, line)| !products.contains_key(&line.product_id))
         .map(|(at, _)| {
-            BrokenRule::at(
+            FieldError::at(
                 format!("/items/{at}/product_id"),
                 "reference",
-                "is no product on sale",
+                "must be a product on sale",
             )
         })
         .collect();
@@ -511,7 +495,7 @@ async fn take_stock(
     }
     let movements = lines.iter().map(|line| Movement {
         product_id: line.product_id,
-        kind: Kind::Order,
+        kind: MovementKind::Order,
         delta: -line.quantity,
         reason: None,
         order_id: Some(order_id),
@@ -527,7 +511,7 @@ async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result
         let delta = -taken.delta;
         if products::Model::put_back(txn, taken.product_id, delta).await? {
             let product_id = taken.product_id;
-            let kind = Kind::Cancellation;
+            let kind = MovementKind::Cancellation;
             movements.push(Movement {
                 product_id,
                 kind,
@@ -551,7 +535,7 @@ async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     };
     if short.iter().any(|line| untracked(&line.product_id)) {
         // Tracked when the order began, and not any more: there is no shortage.
-        return Ok(Error::Overtaken);
+        return Ok(Error::WriteConflict);
     }
     let shortages = short.into_iter().map(|line| Shortage {
         line: Some(line.line),
@@ -566,22 +550,20 @@ async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     Ok(Error::InsufficientStock(shortages.collect()))
 }
 
-fn unknown_customer(error: Error) -> Error {
-    match error {
-        Error::NotFound => Error::Invalid(vec![BrokenRule::at(
-            "/customer_id",
-            "reference",
-            "is no customer",
-        )]),
-        error => error,
-    }
+fn for_administrators() -> Error {
+    FieldError::at(
+        "/customer_id",
+        "forbidden",
+        "may be set by administrators only",
+    )
+    .into()
 }
 
 fn too_much() -> Error {
-    Error::Invalid(vec![BrokenRule::at(
+    Error::Invalid(vec![FieldError::at(
         "/items",
         "range",
-        "cost more than an order can hold",
+        "must not cost more than an order can hold",
     )])
 }
 
@@ -593,7 +575,20 @@ fn vanished(error: DbErr) -> Error {
     }
 }
 
+impl listing::Filter for Filter {}
+
 impl Filter {
+    /// Refuses a filter by customer to those who see one customer's orders only.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check_for(&self, scope: Scope) -> Result<()> {
+        match (scope, self.customer_id) {
+            (Scope::Customer(_), Some(_)) => Err(for_administrators()),
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
         if let Some(status) = self.status {
             select = select.filter(Column::Status.eq(status.as_str()));
@@ -602,10 +597,10 @@ impl Filter {
             select = select.filter(Column::CustomerId.eq(id));
         }
         if let Some(from) = self.placed_from {
-            select = select.filter(Column::PlacedAt.gte(from));
+            select = select.filter(Column::PlacedAt.gte(from.0));
         }
         if let Some(to) = self.placed_to {
-            select = select.filter(Column::PlacedAt.lte(to));
+            select = select.filter(Column::PlacedAt.lte(to.0));
         }
         select
     }
@@ -617,46 +612,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Status; 5] = [
-        Status::Placed,
-        Status::Paid,
-        Status::Shipped,
-        Status::Delivered,
-        Status::Cancelled,
-    ];
-
-    #[test]
-    fn an_order_moves_along_the_arrows_only() {
-        let arrows: Vec<_> = ALL
-            .iter()
-            .flat_map(|from| {
-                ALL.iter()
-                    .filter(|to| from.can_become(**to))
-                    .map(move |to| format!("{from} → {to}"))
-            })
-            .collect();
-        assert_eq!(
-            arrows,
-            [
-                "placed → paid",
-                "placed → cancelled",
-                "paid → shipped",
-                "paid → cancelled",
-                "shipped → delivered"
-            ]
-        );
-    }
-
-    #[test]
-    fn every_status_reads_back() {
-        for status in ALL {
-            assert_eq!(Status::parse(status.as_str()), Ok(status));
-        }
-        assert_eq!(Status::parse("Placed").unwrap_err().code, "choice");
-    }
-
-    fn lines() -> impl Strategy<Value = Vec<Line>> {
-        let line = (1..=8_i64, 1..=10_000_i64).prop_map(|(product_id, quantity)| Line {
+    fn lines() -> impl Strategy<Value = Vec<OrderLine>> {
+        let line = (1..=8_i64, 1..=10_000_i64).prop_map(|(product_id, quantity)| OrderLine {
             product_id,
             quantity: Quantity::new(quantity).unwrap(),
         });

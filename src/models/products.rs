@@ -8,78 +8,71 @@ use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, ExprTrait, IntoActiveModel, QuerySelect, Select,
     entity::prelude::*, sea_query::Expr,
 };
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use self::import::{Identity, Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction,
-    error::{BrokenRule, Shortage, taken},
-    listing::{self, Listing, Mark, Page, Position, SortKey},
+    error::{FieldError, Shortage, taken},
+    input::Input,
+    listing::{self, Listing, Page, Sort, SortKey},
     now,
-    stock_movements::{self, Kind, Movement},
-    types::{Description, Money, ProductName, Reason, Sku, Stock, StockDelta, fold},
+    stock_movements::{self, Movement},
+    types::{
+        Description, Money, MovementKind, ProductName, Reason, Search, Sku, Stock, StockDelta,
+        case_fold,
+    },
 };
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What is known of a product.
-#[derive(Clone, Debug)]
+/// What a product is created from, or replaced with.
+#[derive(Clone, Debug, Input)]
+#[input(schema = ProductBody, patch = Changes as ProductPatch)]
 pub struct Details {
-    /// What it is called.
-    pub name: ProductName,
-    /// What one piece costs.
-    pub price: Money,
     /// The stock keeping unit, unique among the products on sale.
     pub sku: Option<Sku>,
-    /// What it is.
+    /// The name.
+    pub name: ProductName,
+    /// The description.
     pub description: Option<Description>,
-    /// How many pieces there are; `None` is not tracked, and always available.
+    /// What one piece costs: a decimal with at most two places, as a string or a number.
+    pub price: Money,
+    /// How many pieces there are. A stock of `null` is not tracked: the product is always available.
     pub stock: Option<Stock>,
 }
 
-/// What is to change of a product: what is `None` stays.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// What it is called.
-    pub name: Option<ProductName>,
-    /// What one piece costs.
-    pub price: Option<Money>,
-    /// The stock keeping unit, or that there is none.
-    pub sku: Option<Option<Sku>>,
-    /// The description, or that there is none.
-    pub description: Option<Option<Description>>,
-    /// The number of pieces, or that it is not tracked.
-    pub stock: Option<Option<Stock>>,
-}
-
-/// A change of the stock, and why.
-#[derive(Clone, Debug)]
+/// A change of a product's stock.
+#[derive(Clone, Debug, Input)]
+#[input(schema = StockAdjustmentBody)]
 pub struct Adjustment {
-    /// By how many pieces.
+    /// By how many pieces: negative to take some away, and not zero.
     pub delta: StockDelta,
     /// Why.
     pub reason: Reason,
 }
 
 /// Which products are listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
 pub struct Filter {
-    /// Text that stands anywhere in name or SKU.
-    pub q: Option<String>,
+    /// Text anywhere in name or SKU, whatever its case.
+    pub q: Option<Search>,
     /// The lowest price.
     pub min_price: Option<Money>,
     /// The highest price.
     pub max_price: Option<Money>,
-    /// Whether it can be ordered now.
+    /// Whether the product can be ordered now.
     pub available: Option<bool>,
 }
 
 /// What products are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Key {
     /// The id.
     Id,
-    /// The name, without regard to case.
+    /// The name, whatever its case.
     Name,
     /// The price.
     Price,
@@ -87,7 +80,15 @@ pub enum Key {
     CreatedAt,
 }
 
-impl SortKey<Entity> for Key {
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort {
+        key: Self::Id,
+        descending: false,
+    };
+
     fn column(self) -> Option<Column> {
         match self {
             Self::Id => None,
@@ -95,20 +96,6 @@ impl SortKey<Entity> for Key {
             Self::Price => Some(Column::PriceMinor),
             Self::CreatedAt => Some(Column::CreatedAt),
         }
-    }
-
-    fn id() -> Column {
-        Column::Id
-    }
-
-    fn position(self, row: &Model) -> Position {
-        let mark = match self {
-            Self::Id => Mark::Id,
-            Self::Name => Mark::Text(row.name_key.clone()),
-            Self::Price => Mark::Number(row.price_minor),
-            Self::CreatedAt => Mark::Time(row.created_at),
-        };
-        Position { mark, id: row.id }
     }
 }
 
@@ -192,7 +179,7 @@ impl Model {
     /// Adds a product; its stock begins with an `initial` movement.
     ///
     /// # Errors
-    /// [`Error::Taken`] for the SKU.
+    /// [`Error::NotUnique`] for the SKU.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
         txn.touch([Topic::Products, Topic::Assortment]);
         let product = ActiveModel::new_product(details)
@@ -203,35 +190,16 @@ impl Model {
         Ok(product)
     }
 
-    /// Replaces what is known of the product, which has to be locked.
+    /// Changes some of the product, which has to be locked.
     ///
     /// # Errors
-    /// [`Error::Taken`] for the SKU.
-    pub async fn replace(
-        self,
-        txn: &Transaction,
-        details: &Details,
-        actor: &Actor,
-    ) -> Result<Self> {
-        touch_assortment(txn, self.id);
-        let stock = self.stock;
-        let mut product = self.into_active_model();
-        product.describe(details);
-        let product = product.update(txn).await.map_err(sku_taken())?;
-        product.record_stock(txn, stock, actor).await?;
-        Ok(product)
-    }
-
-    /// Changes some of what is known of the product, which has to be locked.
-    ///
-    /// # Errors
-    /// [`Error::Taken`] for the SKU.
+    /// [`Error::NotUnique`] for the SKU.
     pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
         touch_assortment(txn, self.id);
         let stock = self.stock;
         let product = self
             .into_active_model()
-            .changed(changes)
+            .assign(changes)
             .update(txn)
             .await
             .map_err(sku_taken())?;
@@ -263,7 +231,7 @@ impl Model {
             return Err(Error::InsufficientStock(vec![shortage]));
         }
         if Stock::new(after).is_none() {
-            return Err(Error::Invalid(vec![BrokenRule::at(
+            return Err(Error::Invalid(vec![FieldError::at(
                 "/delta",
                 "range",
                 "makes more than can be counted",
@@ -277,7 +245,7 @@ impl Model {
         let reason = Some(adjustment.reason.as_str().to_owned());
         let movement = Movement {
             product_id: id,
-            kind: Kind::Adjustment,
+            kind: MovementKind::Adjustment,
             delta,
             reason,
             order_id: None,
@@ -361,20 +329,21 @@ impl Model {
     }
 }
 
-impl Filter {
-    /// What has to change before a list has more products, or fewer.
-    #[must_use]
-    pub const fn topic(&self) -> Topic {
-        match self.available {
-            Some(_) => Topic::Products,
-            None => Topic::Assortment,
-        }
+impl listing::Filter for Filter {
+    fn search(&self) -> Option<&str> {
+        self.q.as_ref().map(Search::as_str)
     }
 
+    fn counted_by(&self) -> Option<Topic> {
+        self.available.is_none().then_some(Topic::Assortment)
+    }
+}
+
+impl Filter {
     fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
         if let Some(q) = &self.q {
-            select =
-                select.filter(Expr::col(Column::SearchText).like(listing::containing(&fold(q))));
+            let pattern = listing::like_anywhere(&case_fold(q.as_str()));
+            select = select.filter(Expr::col(Column::SearchText).like(pattern));
         }
         if let Some(price) = self.min_price {
             select = select.filter(Column::PriceMinor.gte(price.minor()));
@@ -396,54 +365,44 @@ impl Filter {
 
 impl ActiveModel {
     fn new_product(details: &Details) -> Self {
-        let mut product = Self {
+        let product = Self {
+            sku: Set(None),
+            name: Set(String::new()),
+            description: Set(None),
+            stock: Set(None),
             archived: Set(false),
             ..Default::default()
         };
-        product.describe(details);
-        product.created_at = product.updated_at.clone();
-        product
+        let product = product.assign(&details.clone().into());
+        Self {
+            created_at: product.updated_at.clone(),
+            ..product
+        }
     }
 
-    fn describe(&mut self, details: &Details) {
-        let sku = details.sku.as_ref().map(Sku::as_str);
-        self.price_minor = Set(details.price.minor());
-        self.description = Set(details.description.clone().map(String::from));
-        self.stock = Set(details.stock.map(Stock::get));
-        self.call(details.name.as_str(), sku);
-    }
-
-    fn changed(mut self, changes: &Changes) -> Self {
-        let (name, sku) = (self.name.as_ref().clone(), self.sku.as_ref().clone());
-        if let Some(price) = changes.price {
-            self.price_minor = Set(price.minor());
+    /// Sets what is to change, with the folded forms by which lists are sorted and searched.
+    fn assign(mut self, changes: &Changes) -> Self {
+        if let Some(sku) = &changes.sku {
+            self.sku = Set(sku.clone().map(String::from));
+        }
+        if let Some(name) = &changes.name {
+            self.name = Set(name.clone().into());
         }
         if let Some(description) = &changes.description {
             self.description = Set(description.clone().map(String::from));
         }
+        if let Some(price) = changes.price {
+            self.price_minor = Set(price.minor());
+        }
         if let Some(stock) = changes.stock {
             self.stock = Set(stock.map(Stock::get));
         }
-        self.call(
-            changes
-                .name
-                .as_ref()
-                .map_or(name.as_str(), ProductName::as_str),
-            changes
-                .sku
-                .as_ref()
-                .map_or(sku.as_deref(), |sku| sku.as_ref().map(Sku::as_str)),
-        );
-        self
-    }
-
-    /// Names it, with the folded forms that lists are sorted and searched by.
-    fn call(&mut self, name: &str, sku: Option<&str>) {
-        self.name = Set(name.to_owned());
-        self.name_key = Set(fold(name));
-        self.sku = Set(sku.map(str::to_owned));
-        self.search_text = Set(fold(&[name, sku.unwrap_or_default()].join("\u{1f}")));
+        let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());
+        let search_text = case_fold(&[name, sku.unwrap_or_default()].join("\u{1f}"));
+        self.name_key = Set(case_fold(name));
+        self.search_text = Set(search_text);
         self.updated_at = Set(now());
+        self
     }
 }
 

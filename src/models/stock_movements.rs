@@ -1,59 +1,38 @@
 //! Stock movements: the ledger. A tracked product's stock is the sum of its movements.
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Result, Topic, Transaction,
-    listing::{self, Listing, Mark, NoFilter, Page, Position, SortKey},
+    listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now,
+    types::MovementKind,
 };
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Why the stock changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Tracking began with these pieces.
-    Initial,
-    /// An order took them.
-    Order,
-    /// A cancelled order gave them back.
-    Cancellation,
-    /// An administrator counted again, received or removed some.
-    Adjustment,
-}
-
-impl Kind {
-    /// The word for it, on the wire and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initial => "initial",
-            Self::Order => "order",
-            Self::Cancellation => "cancellation",
-            Self::Adjustment => "adjustment",
-        }
-    }
-}
-
 /// What movements are sorted by: the order in which they were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum Key {
+    /// The id.
+    Id,
+}
 
-impl SortKey<Entity> for Key {
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort {
+        key: Self::Id,
+        descending: true,
+    };
+
     fn column(self) -> Option<Column> {
-        None
-    }
-
-    fn id() -> Column {
-        Column::Id
-    }
-
-    fn position(self, row: &Model) -> Position {
-        Position {
-            mark: Mark::Id,
-            id: row.id,
+        match self {
+            Self::Id => None,
         }
     }
 }
@@ -64,7 +43,7 @@ pub struct Movement {
     /// The product.
     pub product_id: i64,
     /// Why it changed.
-    pub kind: Kind,
+    pub kind: MovementKind,
     /// By how many pieces.
     pub delta: i64,
     /// In somebody's words.
@@ -78,13 +57,15 @@ pub struct Movement {
 #[must_use]
 pub fn between(product_id: i64, before: Option<i64>, after: Option<i64>) -> Option<Movement> {
     let (kind, delta, reason) = match (before, after) {
-        (None, Some(after)) => (Kind::Initial, after, None),
+        (None, Some(after)) => (MovementKind::Initial, after, None),
         (Some(before), None) => (
-            Kind::Adjustment,
+            MovementKind::Adjustment,
             -before,
             Some("tracking turned off".to_owned()),
         ),
-        (Some(before), Some(after)) if before != after => (Kind::Adjustment, after - before, None),
+        (Some(before), Some(after)) if before != after => {
+            (MovementKind::Adjustment, after - before, None)
+        }
         _ => return None,
     };
     Some(Movement {
@@ -108,6 +89,15 @@ impl Model {
     ) -> Result<Page<Self>> {
         let select = Entity::find().filter(Column::ProductId.eq(product_id));
         Ok(listing::fetch(db, select, listing).await?)
+    }
+
+    /// How many movements a product has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count(db: &impl ConnectionTrait, product_id: i64) -> Result<u64> {
+        let select = Entity::find().filter(Column::ProductId.eq(product_id));
+        Ok(select.count(db).await?)
     }
 
     /// Writes movements into the ledger.
@@ -150,7 +140,7 @@ impl Model {
     pub async fn of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<Self>> {
         Ok(Entity::find()
             .filter(Column::OrderId.eq(order_id))
-            .filter(Column::Kind.eq(Kind::Order.as_str()))
+            .filter(Column::Kind.eq(MovementKind::Order.as_str()))
             .order_by_asc(Column::ProductId)
             .all(db)
             .await?)
@@ -160,7 +150,7 @@ impl Model {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn forget_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
+    pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
         Entity::update_many()
             .col_expr(Column::Actor, Expr::value(name))
@@ -175,22 +165,25 @@ impl Model {
 mod tests {
     use super::*;
 
-    fn delta(before: Option<i64>, after: Option<i64>) -> Option<(Kind, i64)> {
+    fn delta(before: Option<i64>, after: Option<i64>) -> Option<(MovementKind, i64)> {
         between(1, before, after).map(|movement| (movement.kind, movement.delta))
     }
 
     #[test]
     fn the_movement_between_two_stocks_is_their_difference() {
-        assert_eq!(delta(Some(5), Some(3)), Some((Kind::Adjustment, -2)));
-        assert_eq!(delta(Some(3), Some(5)), Some((Kind::Adjustment, 2)));
+        assert_eq!(
+            delta(Some(5), Some(3)),
+            Some((MovementKind::Adjustment, -2))
+        );
+        assert_eq!(delta(Some(3), Some(5)), Some((MovementKind::Adjustment, 2)));
         assert_eq!(delta(Some(3), Some(3)), None);
         assert_eq!(delta(None, None), None);
     }
 
     #[test]
     fn tracking_begins_with_its_stock_and_ends_at_nothing() {
-        assert_eq!(delta(None, Some(7)), Some((Kind::Initial, 7)));
-        assert_eq!(delta(None, Some(0)), Some((Kind::Initial, 0)));
-        assert_eq!(delta(Some(7), None), Some((Kind::Adjustment, -7)));
+        assert_eq!(delta(None, Some(7)), Some((MovementKind::Initial, 7)));
+        assert_eq!(delta(None, Some(0)), Some((MovementKind::Initial, 0)));
+        assert_eq!(delta(Some(7), None), Some((MovementKind::Adjustment, -7)));
     }
 }

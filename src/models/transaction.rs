@@ -79,36 +79,6 @@ macro_rules! transaction {
     };
 }
 
-/// Answers a POST: the same as before when it is the retry of a request whose answer was kept,
-/// otherwise with what is done now, which is kept in the same transaction.
-///
-/// The work may be refused because its twin, sent to another node, has just done it: there is nothing
-/// left to cancel, or the SKU is taken. So a refusal looks for the twin's answer once more.
-#[macro_export]
-macro_rules! once {
-    ($store:expr, $claim:expr, |$txn:ident| $work:expr) => {
-        match $store {
-            store => {
-                let outcome =
-                    $crate::transaction!(store, |$txn| match $claim.replay($txn).await? {
-                        Some(answer) => Ok(answer),
-                        None => $claim.keep($txn, $work?).await,
-                    });
-                match outcome {
-                    Err(refusal) if $claim.may_have_a_twin(&refusal) => {
-                        match $crate::transaction!(store, |$txn| $claim.replay($txn).await) {
-                            Ok(Some(answer)) => Ok(answer),
-                            Ok(None) => Err(refusal),
-                            Err(error) => Err(error),
-                        }
-                    }
-                    outcome => outcome,
-                }
-            }
-        }
-    };
-}
-
 /// Where transactions happen, and who is told when one is over.
 pub trait Database: Sync {
     /// The database.
@@ -349,7 +319,7 @@ pub(super) async fn turn_to_write(db: &DatabaseConnection) -> Option<OwnedMutexG
 
 fn is_worth_another(error: &Error) -> bool {
     match error {
-        Error::Overtaken => true,
+        Error::WriteConflict => true,
         Error::Db(error) => is_transient(error),
         _ => false,
     }

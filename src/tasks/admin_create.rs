@@ -1,4 +1,4 @@
-//! `admin:create`: makes an administrator.
+//! `admin:create`: creates an administrator.
 
 use async_trait::async_trait;
 use loco_rs::{
@@ -10,15 +10,14 @@ use loco_rs::{
 use super::{begin, read_secret};
 use crate::{
     models::{
-        customer_accounts::{Model, Registration},
+        customer_accounts::{Model, NewAccount},
         queue::Client,
-        types::{Password, Scalar, Username},
+        types::{NewPassword, Scalar, Username},
     },
-    settings::Settings,
     transaction,
 };
 
-/// Makes an administrator.
+/// Creates an administrator.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminCreate;
 
@@ -27,7 +26,7 @@ impl Task for AdminCreate {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "admin:create".to_owned(),
-            detail: "Makes an administrator. username:NAME [password:PASSWORD | password:- to read it from \
+            detail: "Creates an administrator. username:NAME [password:PASSWORD | password:- to read it from \
                      standard input]. Without a password one is generated and printed once."
                 .to_owned(),
         }
@@ -46,16 +45,16 @@ impl Task for AdminCreate {
             Some(password) => Some(password.to_owned()),
         };
         let password = match &given {
-            None => Password::generated(),
-            Some(text) => Password::chosen(text, Settings::of(ctx)?.security.password_min_length)
+            None => NewPassword::generated(),
+            Some(text) => NewPassword::parse(text)
                 .map_err(|why| Error::Message(format!("password {}", why.message)))?,
         };
         let name = username.as_str().to_owned();
         let generated = given.is_none().then(|| password.reveal().to_owned());
-        let registration = Registration::administrator(username, password)
+        let account = NewAccount::administrator(username, password)
             .hashed(&ctx.db, Client::System)
             .await?;
-        transaction!(ctx, |txn| Model::create(txn, &registration).await)?;
+        transaction!(ctx, |txn| Model::create(txn, &account).await)?;
         println!("The administrator {name} can log in now.");
         if let Some(password) = generated {
             println!("The password, shown this once: {password}");

@@ -18,10 +18,10 @@ use loco_rs::{
 use super::{begin, counted};
 use crate::{
     models::{
-        listing::{Listing, Paging, Place, Sort},
+        listing::{Listing, PageInfo, Paging, SortKey},
         products::{Filter, Key, Model},
     },
-    views::rows::ProductRow,
+    views::csv::{product_cells, product_columns},
 };
 
 /// How many products are read at once.
@@ -120,28 +120,23 @@ async fn write_products(
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(target);
-    table.write_record(ProductRow::COLUMNS).map_err(named)?;
+    table.write_record(product_columns()).map_err(named)?;
     let mut listing = Listing {
-        filter: Filter::default(),
-        sort: Sort {
-            key: Key::Id,
-            descending: false,
-        },
         paging: Paging::After(None),
         page_size: BATCH,
-        total_items: None,
+        ..Listing::new(Filter::default(), Key::DEFAULT)
     };
     let mut written = 0;
     loop {
         let page = Model::list(&ctx.db, &listing).await?;
         for product in page.items {
-            table.serialize(ProductRow::from(product)).map_err(named)?;
+            table.write_record(product_cells(product)?).map_err(named)?;
             written += 1;
         }
         progress.set_message(counted(written, "product"));
         progress.tick();
-        match page.place {
-            Place::Walk { next: Some(next) } => listing.paging = Paging::After(Some(next)),
+        match page.info {
+            PageInfo::Cursor { next: Some(next) } => listing.paging = Paging::After(Some(next)),
             _ => break,
         }
     }

@@ -28,7 +28,7 @@ use crate::{
         products::{Imported, Model, Row},
     },
     signals, transaction,
-    views::{records::Refused, rows::Rows},
+    views::csv::{Rows, product_columns, records::RowError},
 };
 
 /// How many rows go to the database at once: few statements, and no lock held for long.
@@ -46,11 +46,13 @@ impl Task for ProductsImport {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "products:import".to_owned(),
-            detail: "Adds products from a CSV file, and changes those whose SKU is known. file:PATH \
-                     [atomic:true to import all rows or none]. Columns: sku, name, price, description, stock \
-                     (empty: not tracked); a new product needs name and price, of others what has no column \
-                     stays. id, as products:export writes it, says which product a row without a SKU is."
-                .to_owned(),
+            detail: format!(
+                "Adds products from a CSV file, and changes those whose SKU is known. file:PATH [atomic:true to \
+                 import all rows or none]. Columns: {}. A new product needs a name and a price; of others, what has \
+                 no column stays. An empty stock is not tracked. The id, as products:export writes it, says which \
+                 product a row without a SKU is.",
+                product_columns().join(", ")
+            ),
         }
     }
 
@@ -207,7 +209,7 @@ impl Report {
         self.imported.unchanged += imported.unchanged;
     }
 
-    fn refuse(&mut self, refused: &Refused, progress: &ProgressBar) {
+    fn refuse(&mut self, refused: &RowError, progress: &ProgressBar) {
         self.refused += 1;
         progress.suspend(|| eprintln!("{refused}"));
     }
@@ -259,17 +261,17 @@ struct Batch {
 
 impl Batch {
     /// The rows that the store has refused.
-    fn refused(&self, imported: &Imported) -> Vec<Refused> {
+    fn refused(&self, imported: &Imported) -> Vec<RowError> {
         let refused = imported.refused.iter();
         refused
-            .map(|(at, broken)| Refused::breaking(self.lines[*at], broken.clone()))
+            .map(|(at, broken)| RowError::breaking(self.lines[*at], broken.clone()))
             .collect()
     }
 }
 
 /// The rows of a file. A thread of its own reads them, because a pipe may keep it waiting.
 struct Table {
-    rows: mpsc::Receiver<Result<Result<(u64, Row), Refused>>>,
+    rows: mpsc::Receiver<Result<Result<(u64, Row), RowError>>>,
     progress: ProgressBar,
 }
 
@@ -361,7 +363,7 @@ struct Seen {
 
 impl Seen {
     /// The row, unless an earlier one says the same of which product it is.
-    fn once(&mut self, line: u64, row: Row) -> Result<(u64, Row), Refused> {
+    fn once(&mut self, line: u64, row: Row) -> Result<(u64, Row), RowError> {
         for identity in row.identities() {
             match self.lines.entry(self.hasher.hash_one(identity)) {
                 Entry::Vacant(place) => {
@@ -369,7 +371,7 @@ impl Seen {
                 }
                 Entry::Occupied(first) => {
                     let reason = format!("{identity} stands on line {} already", first.get());
-                    return Err(Refused::at(line, reason));
+                    return Err(RowError::at(line, reason));
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! Successful answers.
 
 use axum::{
-    Json,
     body::Bytes,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -13,17 +12,109 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::models::{Result, idempotency_keys::KeptAnswer};
+use crate::models::{Result, idempotency_keys::StoredResponse};
 
 /// Says that an answer was given before.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Whoever asked may keep it for themselves, but has to ask whether it is still the same.
+/// A client may keep it for itself, but has to ask whether it is still the same.
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// What is shown of something at a moment: the answer to a GET.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The answer to a write. It can be stored, for a retry of the same request.
+#[derive(Clone, Debug)]
+pub struct Answer(StoredResponse);
+
+impl Answer {
+    /// 200 with something that was changed.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn ok(view: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_string(view).map_err(loco_rs::Error::from)?;
+        Ok(Self::of(StatusCode::OK, body))
+    }
+
+    /// 201 with something new, and where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn created(location: String, view: &impl Serialize) -> Result<Self> {
+        let Self(response) = Self::ok(view)?;
+        Ok(Self(StoredResponse {
+            status: StatusCode::CREATED.as_u16(),
+            location: Some(location),
+            ..response
+        }))
+    }
+
+    /// 204 without a body.
+    #[must_use]
+    pub const fn no_content() -> Self {
+        Self::of(StatusCode::NO_CONTENT, String::new())
+    }
+
+    /// The same answer, which shows a customer: it is not kept when they are deleted.
+    #[must_use]
+    pub fn about_customer(self, id: impl Into<Option<i64>>) -> Self {
+        Self(StoredResponse {
+            customer_id: id.into(),
+            ..self.0
+        })
+    }
+
+    const fn of(status: StatusCode, body: String) -> Self {
+        Self(StoredResponse {
+            status: status.as_u16(),
+            location: None,
+            body,
+            customer_id: None,
+            replayed: false,
+        })
+    }
+}
+
+impl From<StoredResponse> for Answer {
+    fn from(response: StoredResponse) -> Self {
+        Self(response)
+    }
+}
+
+impl From<Answer> for StoredResponse {
+    fn from(answer: Answer) -> Self {
+        answer.0
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let Self(answer) = self;
+        let status =
+            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if answer.body.is_empty() {
+            return status.into_response();
+        }
+        let etag = entity_tag(answer.body.as_bytes());
+        let mut response = (status, [(header::CONTENT_TYPE, JSON)], answer.body).into_response();
+        let headers = response.headers_mut();
+        headers.extend(etag.ok().map(|etag| (header::ETAG, etag)));
+        let location = answer.location.map(HeaderValue::try_from);
+        headers.extend(
+            location
+                .and_then(Result::ok)
+                .map(|location| (header::LOCATION, location)),
+        );
+        if answer.replayed {
+            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+/// The answer to a GET, as the server keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Representation {
+pub struct CachedBody {
     /// JSON.
     pub body: Bytes,
     /// What no other representation of the same thing has: a strong entity tag (RFC 9110, section
@@ -33,8 +124,8 @@ pub struct Representation {
     pub link: Option<HeaderValue>,
 }
 
-impl Representation {
-    /// What is shown of a view.
+impl CachedBody {
+    /// The body that shows a view.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
@@ -67,11 +158,10 @@ impl Representation {
     }
 }
 
-impl IntoResponse for Representation {
+impl IntoResponse for CachedBody {
     fn into_response(self) -> Response {
-        let json = HeaderValue::from_static("application/json");
         let headers = self.headers();
-        (headers, [(header::CONTENT_TYPE, json)], self.body).into_response()
+        (headers, [(header::CONTENT_TYPE, JSON)], self.body).into_response()
     }
 }
 
@@ -79,117 +169,4 @@ impl IntoResponse for Representation {
 fn entity_tag(body: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
     let tag = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..16]);
     HeaderValue::from_str(&format!("\"{tag}\""))
-}
-
-/// 200 with something that was changed, and the entity tag that its next change can ask for.
-#[derive(Clone, Debug)]
-pub struct Changed(Representation);
-
-impl Changed {
-    /// What was changed, as it is shown now.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn to(view: &impl Serialize) -> Result<Self> {
-        Representation::of(view).map(Self)
-    }
-}
-
-impl IntoResponse for Changed {
-    fn into_response(self) -> Response {
-        let Self(Representation { body, etag, .. }) = self;
-        let json = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, json), (header::ETAG, etag)], body).into_response()
-    }
-}
-
-/// 201 with a new thing and where it is, as it can be kept for a retry: until the customer whom it shows is
-/// deleted, if it shows one.
-///
-/// # Errors
-/// When it cannot be written as JSON.
-pub fn created(
-    location: String,
-    thing: &impl Serialize,
-    customer_id: Option<i64>,
-) -> Result<KeptAnswer> {
-    Ok(KeptAnswer {
-        location: Some(location),
-        ..done(thing, customer_id)?.with_status(StatusCode::CREATED)
-    })
-}
-
-/// 200 with a changed thing, as it can be kept for a retry: until the customer whom it shows is deleted, if
-/// it shows one.
-///
-/// # Errors
-/// When it cannot be written as JSON.
-pub fn done(thing: &impl Serialize, customer_id: Option<i64>) -> Result<KeptAnswer> {
-    let body = serde_json::to_string(thing).map_err(loco_rs::Error::from)?;
-    Ok(KeptAnswer {
-        status: StatusCode::OK.as_u16(),
-        location: None,
-        body,
-        customer_id,
-        replayed: false,
-    })
-}
-
-impl KeptAnswer {
-    fn with_status(self, status: StatusCode) -> Self {
-        Self {
-            status: status.as_u16(),
-            ..self
-        }
-    }
-}
-
-impl IntoResponse for KeptAnswer {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let json = [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )];
-        let etag = entity_tag(self.body.as_bytes());
-        let mut response = (status, json, self.body).into_response();
-        let headers = response.headers_mut();
-        if let Ok(etag) = etag {
-            headers.insert(header::ETAG, etag);
-        }
-        if let Some(location) = self
-            .location
-            .and_then(|location| HeaderValue::from_str(&location).ok())
-        {
-            headers.insert(header::LOCATION, location);
-        }
-        if self.replayed {
-            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-        }
-        response
-    }
-}
-
-/// 204 without a body.
-#[derive(Clone, Copy, Debug)]
-pub struct NoContent;
-
-impl IntoResponse for NoContent {
-    fn into_response(self) -> Response {
-        StatusCode::NO_CONTENT.into_response()
-    }
-}
-
-/// 200 with something that nobody may keep.
-#[derive(Debug)]
-pub struct Secret<T>(pub T);
-
-impl<T: Serialize> IntoResponse for Secret<T> {
-    fn into_response(self) -> Response {
-        (
-            [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
-            Json(self.0),
-        )
-            .into_response()
-    }
 }

@@ -3,11 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::{Fields, FromFields};
-use crate::models::{
-    customer_accounts::{Model, PasswordChange},
-    types::{Password, Role, Scalar, Violation},
-};
+use crate::models::{customer_accounts::Model, types::Role};
 
 /// A token and what it is good for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,26 +34,6 @@ pub struct TokenAccount {
     customer_id: Option<i64>,
 }
 
-/// A name and a password.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "documents what `Login` reads")]
-pub struct LoginBody {
-    /// The account's name.
-    username: String,
-    /// Its password.
-    #[schema(format = Password)]
-    password: String,
-}
-
-/// A name and a password, as a client sends them.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// The account's name, or what may be one.
-    pub username: String,
-    /// Its password, or what may be that.
-    pub password: Password,
-}
-
 impl Token {
     /// The token that was made for an account.
     #[must_use]
@@ -74,60 +50,5 @@ impl Token {
             expires_in,
             account,
         }
-    }
-}
-
-/// A new password, and the one that shows who asks for it.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "documents what `PasswordChange` reads")]
-pub struct PasswordChangeBody {
-    /// The password to log in with so far.
-    #[schema(format = Password)]
-    current_password: String,
-    /// The password to log in with from now on, of any characters, as long as it is not easily guessed.
-    #[schema(format = Password, min_length = 12, max_length = 128)]
-    new_password: String,
-}
-
-impl FromFields for PasswordChange {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let current = fields.required::<Attempt>("current_password");
-        let new = fields.new_password("new_password");
-        Some(Self {
-            current: Password::given(&current?.0),
-            new: new?,
-        })
-    }
-}
-
-/// Nothing at all.
-#[derive(Clone, Copy, Debug)]
-pub struct Nothing;
-
-impl FromFields for Nothing {
-    const MAY_BE_MISSING: bool = true;
-
-    fn read(_: &mut Fields<'_>) -> Option<Self> {
-        Some(Self)
-    }
-}
-
-impl FromFields for Login {
-    /// Any text may be tried: which names and passwords there can be is not for strangers to learn.
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let username = fields.required::<Attempt>("username");
-        let password = fields.required::<Attempt>("password");
-        Some(Self {
-            username: username?.0,
-            password: Password::given(&password?.0),
-        })
-    }
-}
-
-struct Attempt(String);
-
-impl Scalar for Attempt {
-    fn parse(text: &str) -> Result<Self, Violation> {
-        Ok(Self(text.to_owned()))
     }
 }

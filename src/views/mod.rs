@@ -8,10 +8,7 @@ pub mod products;
 pub mod stock_movements;
 
 pub mod answer;
-pub mod fields;
+pub mod csv;
 pub mod page;
 pub mod problem;
 pub mod problem_page;
-pub mod records;
-pub mod rows;
-pub mod schemas;

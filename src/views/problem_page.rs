@@ -39,12 +39,9 @@ impl IntoResponse for ProblemPage {
         let body = format!(
             "<p>Status {}, type <code>{}</code></p>\n<h2>What it means</h2>\n<p>{}</p>\n\
              <h2>What to do</h2>\n<p>{}</p>\n<p><a href=\"/problems\">All problems</a></p>",
-            kind.status(),
-            kind.uri(),
-            kind.meaning(),
-            kind.remedy()
+            kind.status, kind.uri, kind.meaning, kind.remedy
         );
-        page(kind.title(), &body)
+        page(kind.title, &body)
     }
 }
 
@@ -56,10 +53,10 @@ impl IntoResponse for ProblemIndex {
             let _ = write!(
                 list,
                 "<dt>{} <a href=\"{}\">{}</a></dt>\n<dd>{}</dd>\n",
-                kind.status().as_u16(),
-                kind.uri(),
-                kind.title(),
-                kind.meaning()
+                kind.status.as_u16(),
+                kind.uri,
+                kind.title,
+                kind.meaning
             );
         }
         page("Problems", &format!("<dl>\n{list}</dl>"))

@@ -5,7 +5,7 @@ use boxcar::{
         Error,
         customer_accounts::{Changes, Model, PasswordChange},
         queue::{Client, Queue},
-        types::Password,
+        types::{NewPassword, Password, Scalar},
     },
     transaction,
 };
@@ -37,8 +37,8 @@ async fn a_change_is_not_made_when_the_password_that_allowed_it_has_been_replace
     let ada = shop.customer("ada").await.account_id;
     let (account, _) = Model::find(db, ada).await.unwrap();
     let change = PasswordChange {
-        current: Password::given(PASSWORD),
-        new: Password::given("stolen goods 7 lantern mire"),
+        current_password: Password::given(PASSWORD),
+        new_password: NewPassword::parse("stolen goods 7 lantern mire").unwrap(),
     };
     let queue = Queue::new(1, 1, Duration::ZERO);
     let turn = queue.turn(Client::System).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_change_is_not_made_when_the_password_that_allowed_it_has_been_replace
 
 async fn change_password(shop: &Shop, id: i64) {
     let changes = Changes {
-        password: Some(Password::given(NEW_PASSWORD)),
+        password: Some(NewPassword::parse(NEW_PASSWORD).unwrap()),
         ..Changes::default()
     };
     let changes = changes

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use boxcar::{
     models::{
         Actor, Error, customer_accounts,
-        customer_accounts::{Hashed, Registration},
+        customer_accounts::{Hashed, NewAccount},
         customers,
-        orders::{self, Line, NewOrder, Order},
+        orders::{self, NewOrder, Order, OrderLine},
         products,
         queue::Client,
-        types::{Password, Quantity, Role, Scalar, Username},
+        types::{NewPassword, Quantity, Role, Scalar, Username},
     },
     transaction,
 };
@@ -170,8 +170,8 @@ async fn delete(db: &DatabaseConnection, id: i64) -> Result<(), Error> {
 
 async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Result<Order, Error> {
     let order = NewOrder {
-        customer_id,
-        lines: vec![Line {
+        customer_id: None,
+        items: vec![OrderLine {
             product_id,
             quantity: Quantity::new(1).unwrap(),
         }],
@@ -180,6 +180,7 @@ async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Re
     };
     transaction!(db, |txn| orders::Model::place(
         txn,
+        customer_id,
         &order,
         "USD",
         &Actor::system()
@@ -197,11 +198,11 @@ async fn orders_of(db: &DatabaseConnection, customer_id: i64) -> Vec<i64> {
 }
 
 /// An account that is yet to be given a customer.
-async fn registration(db: &DatabaseConnection, username: &str) -> Hashed<Registration> {
-    let registration = Registration {
+async fn registration(db: &DatabaseConnection, username: &str) -> Hashed<NewAccount> {
+    let registration = NewAccount {
         customer_id: None,
         username: Username::parse(username).unwrap(),
-        password: Password::given(PASSWORD),
+        password: NewPassword::parse(PASSWORD).unwrap(),
         role: Role::Customer,
     };
     registration.hashed(db, Client::System).await.unwrap()
@@ -209,7 +210,7 @@ async fn registration(db: &DatabaseConnection, username: &str) -> Hashed<Registr
 
 fn register(
     db: &DatabaseConnection,
-    account: Hashed<Registration>,
+    account: Hashed<NewAccount>,
 ) -> impl Future<Output = Result<customer_accounts::WithCustomer, Error>> + use<> {
     let db = db.clone();
     async move {
@@ -245,7 +246,7 @@ fn assert_one_got<T>(outcomes: Vec<Result<T, Error>>, pointer: &str) {
     assert_eq!(refusals.len(), CONTENDERS - 1);
     for refusal in refusals {
         assert!(
-            matches!(&refusal, Error::Taken(rule) if rule.pointer == pointer),
+            matches!(&refusal, Error::NotUnique(rule) if rule.pointer == pointer),
             "{refusal:?}"
         );
     }

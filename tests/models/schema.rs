@@ -5,8 +5,8 @@ use std::sync::Arc;
 use boxcar::{
     models::{
         Error, customer_accounts, customers,
-        idempotency_keys::{self, RequestKey, Running},
-        listing::{Listing, Paging, Place, Sort},
+        idempotency_keys::{self, InFlight, RequestKey},
+        listing::{Listing, PageInfo, Paging, Sort},
         order_events, order_items, orders, products, stock_movements,
         types::{Description, ProductName, Scalar},
     },
@@ -70,7 +70,7 @@ async fn what_an_older_version_kept_of_requests_is_emptied_and_its_keys_stay_tak
         scope: orders::Scope::All,
         fingerprints: vec!["a fingerprint".to_owned()],
     };
-    let claim = Arc::<Running>::default().claim(Some(request)).unwrap();
+    let claim = Arc::<InFlight>::default().claim(Some(request)).unwrap();
     let replayed = transaction!(db, |txn| claim.replay(txn).await);
     assert!(matches!(replayed, Err(Error::KeyReused)), "{replayed:?}");
 }
@@ -282,8 +282,8 @@ async fn names_by_cursor(db: &DatabaseConnection, page_size: u64) -> Vec<String>
         };
         let page = products::Model::list(db, &listing).await.unwrap();
         names.extend(page.items.into_iter().map(|product| product.name));
-        match page.place {
-            Place::Walk { next: Some(next) } => from = Some(next),
+        match page.info {
+            PageInfo::Cursor { next: Some(next) } => from = Some(next),
             _ => return names,
         }
     }

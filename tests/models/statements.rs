@@ -11,11 +11,11 @@ use axum::{
 use boxcar::{
     models::{
         Actor, Error, customer_accounts, customers,
-        listing::{Listing, Paging, Place, Sort},
-        orders::{self, Line, NewOrder, Order, Scope, Status},
+        listing::{Listing, PageInfo, Paging, Sort},
+        orders::{self, NewOrder, Order, OrderLine, Scope},
         products,
         queue::{Client, Queue},
-        types::{Password, Quantity},
+        types::{OrderStatus, Password, Quantity},
     },
     transaction,
 };
@@ -154,11 +154,11 @@ async fn a_page_beyond_the_end_is_only_counted() {
         .into_connection();
     let listing = listing(customers::Key::Name, Paging::Number(4));
     let page = customers::Model::list(&db, &listing).await.unwrap();
-    let place = Place::Number {
+    let place = PageInfo::Number {
         page: 4,
         total_items: 30,
     };
-    assert_eq!((page.items.len(), page.place), (0, place));
+    assert_eq!((page.items.len(), page.info), (0, place));
     assert_eq!(asked(db).len(), 1);
 }
 
@@ -207,12 +207,12 @@ async fn a_step_that_is_not_allowed_writes_nothing() {
     let db = postgres()
         .append_query_results([[rows::order()]])
         .into_connection();
-    let outcome = advance(&db, Status::Delivered).await;
+    let outcome = advance(&db, OrderStatus::Delivered).await;
     let refused = matches!(
         outcome,
         Err(Error::InvalidTransition {
-            from: Status::Placed,
-            to: Status::Delivered
+            from: OrderStatus::Placed,
+            to: OrderStatus::Delivered
         })
     );
     assert!(refused, "{outcome:?}");
@@ -225,7 +225,7 @@ async fn a_step_that_another_request_took_first_is_refused() {
         .append_query_results([[rows::order()]])
         .append_exec_results([changed(0)])
         .into_connection();
-    let outcome = advance(&db, Status::Paid).await;
+    let outcome = advance(&db, OrderStatus::Paid).await;
     assert!(
         matches!(outcome, Err(Error::InvalidTransition { .. })),
         "{outcome:?}"
@@ -364,9 +364,9 @@ fn knowing_two_orders(db: MockDatabase) -> MockDatabase {
         .append_query_results([[name]])
 }
 
-async fn advance(db: &DatabaseConnection, next: Status) -> Result<Order, Error> {
+async fn advance(db: &DatabaseConnection, next: OrderStatus) -> Result<Order, Error> {
     let system = Actor::system();
-    transaction!(db, |txn| orders::Model::advance(
+    transaction!(db, |txn| orders::Model::change_status(
         txn,
         Scope::All,
         9,
@@ -379,19 +379,21 @@ async fn advance(db: &DatabaseConnection, next: Status) -> Result<Order, Error> 
 
 /// Places an order of those products in those quantities for Ada.
 async fn place(db: &DatabaseConnection, lines: &[(i64, i64)]) -> Result<Order, Error> {
-    let lines = lines.iter().map(|(product_id, quantity)| Line {
+    let lines = lines.iter().map(|(product_id, quantity)| OrderLine {
         product_id: *product_id,
         quantity: Quantity::new(*quantity).unwrap(),
     });
     let order = NewOrder {
-        customer_id: 5,
-        lines: lines.collect(),
+        customer_id: None,
+        items: lines.collect(),
         shipping_address: None,
         note: None,
     };
     let system = Actor::system();
-    transaction!(db, |txn| orders::Model::place(txn, &order, "USD", &system)
-        .await)
+    transaction!(db, |txn| orders::Model::place(
+        txn, 5, &order, "USD", &system
+    )
+    .await)
 }
 
 async fn log_in(

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use boxcar::{
     app::App,
+    idempotent,
     models::{
-        Error, customer_accounts,
-        idempotency_keys::{self, Claim, KeptAnswer, RequestKey, Running},
+        customer_accounts,
+        idempotency_keys::{self, InFlight, KeyGuard, RequestKey, StoredResponse},
         now,
         orders::{self, Scope},
         products,
     },
-    once,
     tasks::idempotency_prune::IdempotencyPrune,
+    views::answer::Answer,
 };
 use chrono::TimeDelta;
 use loco_rs::{
@@ -172,7 +173,7 @@ async fn a_key_that_cannot_be_one_is_malformed() {
 
 #[tokio::test]
 async fn while_the_first_runs_its_key_is_taken_and_free_again_afterwards() {
-    let running = Arc::<Running>::default();
+    let running = Arc::<InFlight>::default();
     let first = running.claim(Some(key("a"))).expect("it is free");
     assert!(running.claim(Some(key("a"))).is_none());
     assert!(running.claim(Some(key("b"))).is_some());
@@ -188,10 +189,10 @@ async fn the_same_request_on_another_node_replays_although_it_was_not_seen_runni
         account_id: admin.account_id,
         ..key("a")
     };
-    let here = Arc::<Running>::default()
+    let here = Arc::<InFlight>::default()
         .claim(Some(request.clone()))
         .unwrap();
-    let there = Arc::<Running>::default().claim(Some(request)).unwrap();
+    let there = Arc::<InFlight>::default().claim(Some(request)).unwrap();
     let (one, other) = tokio::join!(kept(&shop, &here), kept(&shop, &there));
     assert_ne!(one.replayed, other.replayed);
     assert_eq!(
@@ -279,20 +280,13 @@ fn with_secret(mut config: Config, text: &str) -> Config {
     config
 }
 
-async fn kept(shop: &Shop, claim: &Claim) -> KeptAnswer {
-    let done = KeptAnswer {
-        status: 200,
-        location: None,
-        body: "done".to_owned(),
-        customer_id: None,
-        replayed: false,
-    };
-    once!(&shop.ctx, claim, |txn| {
+async fn kept(shop: &Shop, claim: &KeyGuard) -> StoredResponse {
+    let answer = idempotent!(&shop.ctx, claim, |txn| {
         // Like any work it takes a statement, so that both of them are under way.
         products::Entity::find().count(txn).await?;
-        Ok::<_, Error>(done.clone())
-    })
-    .unwrap()
+        Answer::ok(&"done")
+    });
+    answer.unwrap().into()
 }
 
 fn key(key: &str) -> RequestKey {

@@ -160,7 +160,7 @@ async fn an_adjustment_needs_a_delta_and_a_reason() {
     let answer = admin.post("/products/1/stock", json!({ "delta": 0 })).await;
     assert_eq!(
         answer.faults(),
-        [("/reason", "required"), ("/delta", "range")]
+        [("/delta", "range"), ("/reason", "required")]
     );
     let answer = admin
         .post("/products/1/stock", json!({ "delta": 1.5, "reason": "" }))

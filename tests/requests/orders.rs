@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use boxcar::{
     models::{
         Actor, order_events, order_items,
-        orders::{self, Scope, Status},
+        orders::{self, Scope},
         stock_movements,
+        types::OrderStatus,
     },
     transaction,
 };
@@ -497,11 +498,11 @@ async fn race<const LINES: usize>(admin: &Client, orders: &[[(i64, i64); LINES]]
 async fn pay(shop: &Shop, order: &Value) {
     let id = order.as_i64().unwrap();
     let system = Actor::system();
-    transaction!(&shop.ctx, |txn| orders::Model::advance(
+    transaction!(&shop.ctx, |txn| orders::Model::change_status(
         txn,
         Scope::All,
         id,
-        Status::Paid,
+        OrderStatus::Paid,
         None,
         &system
     )

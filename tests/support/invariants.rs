@@ -1,6 +1,6 @@
 //! What has to be true of a store at every moment, asked of its database in SQL.
 
-use boxcar::models::orders::Status;
+use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
@@ -93,7 +93,8 @@ async fn assert_histories(db: &DatabaseConnection) {
         .windows(2)
         .filter(|step| step[0].order_id == step[1].order_id)
     {
-        let [from, to] = [&step[0], &step[1]].map(|event| Status::parse(&event.status).unwrap());
+        let [from, to] =
+            [&step[0], &step[1]].map(|event| OrderStatus::parse(&event.status).unwrap());
         assert!(
             from.can_become(to),
             "order {} went from {from} to {to}",

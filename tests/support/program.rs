@@ -34,7 +34,7 @@ pub struct Outcome {
 }
 
 /// The program while it runs. It ends with this.
-pub struct Running {
+pub struct InFlight {
     directory: TempDir,
     child: Child,
 }
@@ -94,21 +94,21 @@ impl Program {
     }
 
     /// Starts it. Its output goes to files, which cannot be full as pipes can.
-    pub fn start(mut self, arguments: &[&str]) -> Running {
+    pub fn start(mut self, arguments: &[&str]) -> InFlight {
         let file = |name| Stdio::from(File::create(self.directory.path().join(name)).unwrap());
         self.command
             .args(arguments)
             .stdout(file("stdout"))
             .stderr(file("stderr"));
         let child = self.command.spawn().unwrap();
-        Running {
+        InFlight {
             directory: self.directory,
             child,
         }
     }
 }
 
-impl Running {
+impl InFlight {
     /// Kills it: it has no time to finish anything.
     pub fn kill(&self) {
         self.signal("-KILL");
@@ -177,7 +177,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for InFlight {
     fn drop(&mut self) {
         // Fails when it has ended already, which is as good.
         drop(self.child.kill());

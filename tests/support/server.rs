@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Answer,
-    program::{Outcome, Program, Running},
+    program::{InFlight, Outcome, Program},
 };
 
 /// How long a server may take to answer first.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server that runs as long as this is.
 pub struct Server {
-    running: Running,
+    running: InFlight,
     /// The address at which it is asked.
     address: IpAddr,
     /// The port that it listens on.

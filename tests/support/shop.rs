@@ -8,10 +8,10 @@ use axum::{
 use boxcar::{
     app::App,
     models::{
-        customer_accounts::{self, Registration},
+        customer_accounts::{self, NewAccount},
         customers,
         queue::Client as Asker,
-        types::{CustomerName, Email, Password, Role, Scalar, Username},
+        types::{CustomerName, Email, NewPassword, Role, Scalar, Username},
     },
     transaction,
 };
@@ -197,19 +197,15 @@ impl Shop {
     }
 
     async fn account(&self, customer_id: Option<i64>, username: &str, role: Role) -> Client {
-        let registration = Registration {
+        let account = NewAccount {
             customer_id,
             username: Username::parse(username).unwrap(),
-            password: Password::given(PASSWORD),
+            password: NewPassword::parse(PASSWORD).unwrap(),
             role,
         };
-        let registration = registration
-            .hashed(&self.ctx.db, Asker::System)
-            .await
-            .unwrap();
+        let account = account.hashed(&self.ctx.db, Asker::System).await.unwrap();
         let (account, _) = transaction!(&self.ctx, |txn| customer_accounts::Model::create(
-            txn,
-            &registration
+            txn, &account
         )
         .await)
         .unwrap();

@@ -7,15 +7,22 @@ use axum::{
     http::{StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 
-use super::conditional::Tags;
+use super::{caller::Account, conditional::Tags};
 use crate::{
     context::Context,
     controllers::BASE,
-    models::{Topic, orders::Scope},
+    models::{
+        self, Topic,
+        listing::{self, Filter, Listing, Paging, SortKey},
+        orders::Scope,
+        queue::{Client, turn_to_search},
+    },
     shared::versions::VersionSnapshot,
     views::{
-        answer::Representation,
+        answer::CachedBody,
+        page::Page,
         problem::{Kind, Problem},
     },
 };
@@ -37,6 +44,7 @@ pub enum Audience {
 pub struct Cached {
     ctx: Context,
     versions: VersionSnapshot,
+    client: Client,
     route: Option<MatchedPath>,
     uri: Uri,
     if_none_match: Option<Tags>,
@@ -79,14 +87,9 @@ impl Cached {
         make: impl Fn() -> F + Send + Sync,
     ) -> Result<Response, Problem>
     where
-        F: Future<Output = Result<Representation, Problem>> + Send,
+        F: Future<Output = Result<CachedBody, Problem>> + Send,
     {
-        let scope = match audience {
-            Audience::Customer(id) => Scope::Customer(id),
-            _ => Scope::All,
-        };
-        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        let topics = topics(route, self.uri.path(), Some(scope));
+        let topics = self.topics(audience);
         let version = topics.and_then(|topics| self.versions.version(&topics));
         let path_and_query = self.uri.path_and_query().map_or("", |whole| whole.as_str());
         let key = format!("{audience} {path_and_query}");
@@ -100,7 +103,7 @@ impl Cached {
             .as_ref()
             .is_some_and(|tags| !tags.match_strongly(&answer.etag))
         {
-            return Err(Problem::new(Kind::PreconditionFailed));
+            return Err(Problem::new(Kind::PRECONDITION_FAILED));
         }
         let unchanged = |tags: &Tags| tags.match_weakly(&answer.etag);
         if self.if_none_match.as_ref().is_some_and(unchanged) {
@@ -110,22 +113,61 @@ impl Cached {
         }
     }
 
-    /// How many rows a filter leaves of a list that is the same for everybody. They are counted again only
-    /// when `topic` has changed: counting a long list takes longer than all the rest of its answer.
+    /// Answers with a page of a list, as [`answer`](Self::answer) does.
+    ///
+    /// How many rows the list has is counted again only when something has changed on which that depends:
+    /// counting a long list takes longer than all the rest of its answer. A search waits for its turn.
     ///
     /// # Errors
-    /// Those of `count`.
-    pub async fn total<F>(
+    /// Those of `fetch` and `count`.
+    pub async fn page<F: Filter, K: SortKey, T: Serialize, P, C>(
         &self,
-        filter: &(impl fmt::Debug + Sync),
-        topic: Topic,
-        count: impl Fn() -> F + Send + Sync,
+        audience: Audience,
+        listing: Listing<F, K>,
+        fetch: impl Fn(Listing<F, K>) -> P + Send + Sync,
+        count: impl Fn(F) -> C + Send + Sync,
+    ) -> Result<Response, Problem>
+    where
+        P: Future<Output = models::Result<listing::Page<T>>> + Send,
+        C: Future<Output = models::Result<u64>> + Send,
+        T: Send,
+    {
+        let page = || async {
+            let _turn = turn_to_search(listing.filter.search(), self.client).await?;
+            let mut listing = listing.clone();
+            if let Paging::Number(_) = listing.paging {
+                listing.total_items = Some(self.total(audience, &listing.filter, &count).await?);
+            }
+            let page = fetch(listing.clone()).await?;
+            Ok(Page::new(page, &listing, &self.uri).body()?)
+        };
+        self.answer(audience, page).await
+    }
+
+    fn topics(&self, audience: Audience) -> Option<Vec<Topic>> {
+        let scope = match audience {
+            Audience::Customer(id) => Scope::Customer(id),
+            _ => Scope::All,
+        };
+        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
+        topics(route, self.uri.path(), Some(scope))
+    }
+
+    async fn total<F: Filter, C>(
+        &self,
+        audience: Audience,
+        filter: &F,
+        count: impl Fn(F) -> C + Send + Sync,
     ) -> Result<u64, Problem>
     where
-        F: Future<Output = Result<u64, Problem>> + Send,
+        C: Future<Output = models::Result<u64>> + Send,
     {
-        let key = format!("{} {filter:?}", self.uri.path());
-        let version = self.versions.version(&[topic]);
+        // Every field of a filter stands in its debug form, and no two filters have the same.
+        let key = format!("{audience} {} {filter:?}", self.uri.path());
+        let topics = filter.counted_by().map(|topic| vec![topic]);
+        let topics = topics.or_else(|| self.topics(audience));
+        let version = topics.and_then(|topics| self.versions.version(&topics));
+        let count = || async { Ok(count(filter.clone()).await?) };
         self.ctx
             .totals
             .get_or_insert_with(&key, version, count)
@@ -157,8 +199,10 @@ impl FromRequestParts<Context> for Cached {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
+        let account = Account::from_request_parts(parts, ctx).await?;
         Ok(Self {
             ctx: ctx.clone(),
+            client: Client::Account(account.0.id),
             // A request that comes without is answered from the database.
             versions: parts
                 .extensions

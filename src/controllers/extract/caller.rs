@@ -165,7 +165,7 @@ impl<S: Sync> FromRequestParts<S> for Admin {
         if account.is_admin() {
             Ok(Self { account })
         } else {
-            Err(Problem::new(Kind::Forbidden))
+            Err(Problem::new(Kind::FORBIDDEN))
         }
     }
 }

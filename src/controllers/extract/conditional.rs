@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     models::{Error, Result},
-    views::answer::Representation,
+    views::answer::CachedBody,
 };
 
 /// The `If-Match` header: what the caller saw last.
@@ -42,7 +42,7 @@ impl IfMatch {
         let Some(tags) = &self.0 else {
             return Ok(());
         };
-        let current = Representation::of(&view())?;
+        let current = CachedBody::of(&view())?;
         if tags.match_strongly(&current.etag) {
             Ok(())
         } else {

@@ -3,24 +3,21 @@
 use std::iter;
 
 use axum::{
-    extract::{FromRequest, Request},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, Method, Uri},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::{
-    caller::Account,
-    json::{body_of, read},
-};
+use super::{caller::Account, json::body_of};
 use crate::{
     context::Context,
-    models::idempotency_keys::{Claim, RequestKey},
-    views::{
-        fields::FromFields,
-        problem::{Kind, Problem},
+    models::{
+        idempotency_keys::{KeyGuard, RequestKey},
+        input::{Input, from_json},
     },
+    views::problem::{Kind, Problem},
 };
 
 /// The header that names the key.
@@ -29,18 +26,46 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What the key of fingerprints is for: another label would derive an unrelated key.
 const LABEL: &[u8] = b"boxcar idempotency fingerprints";
 
-/// A JSON body, and the key under which its answer is kept.
-#[derive(Clone, Debug)]
-pub struct Idempotent<T> {
-    /// What was sent.
-    pub body: T,
-    /// Under which key, if any.
-    pub once: Once,
-}
+/// A JSON body, and the right to carry out the request under its key, if the client sent one.
+#[derive(Debug)]
+pub struct Idempotent<T>(pub T, pub KeyGuard);
 
-/// The key under which an answer is kept, if the client sent one, and the request's fingerprints.
-#[derive(Clone, Debug)]
-pub struct Once(Option<(String, Vec<String>)>);
+/// Answers a POST: the same as before when it is the retry of a request whose response was stored,
+/// otherwise with what is done now, whose response is stored in the same transaction.
+///
+/// The work may be refused because its twin, sent to another node, has just done it: there is nothing
+/// left to cancel, or the SKU is taken. So a refusal looks for the twin's response once more.
+#[macro_export]
+macro_rules! idempotent {
+    ($database:expr, $key:expr, |$txn:ident| $work:expr) => {
+        match $database {
+            database => {
+                let outcome =
+                    $crate::transaction!(database, |$txn| match $key.replay($txn).await? {
+                        Some(response) => Ok(response),
+                        None => {
+                            let answer: $crate::models::Result<$crate::views::answer::Answer> =
+                                $work;
+                            $key.store($txn, answer?.into()).await
+                        }
+                    });
+                let outcome = match outcome {
+                    Err(refusal) if $key.may_have_a_twin(&refusal) => {
+                        match $crate::transaction!(database, |$txn| $key.replay($txn).await) {
+                            Ok(Some(response)) => Ok(response),
+                            Ok(None) => Err(refusal),
+                            Err(error) => Err(error),
+                        }
+                    }
+                    outcome => outcome,
+                };
+                outcome
+                    .map($crate::views::answer::Answer::from)
+                    .map_err($crate::views::problem::Problem::from)
+            }
+        }
+    };
+}
 
 /// Makes fingerprints of requests.
 ///
@@ -86,34 +111,27 @@ fn derived(secret: &str) -> loco_rs::Result<Hmac<Sha256>> {
     keyed(&key.finalize().into_bytes())
 }
 
-impl Once {
-    /// Claims the account's key for this request, as long as it runs.
-    ///
+impl<T: Input> FromRequest<Context> for Idempotent<T> {
+    type Rejection = Problem;
+
     /// # Errors
     /// 409 `idempotency-in-progress` while the first request with the key is still running.
-    pub fn claim(self, ctx: &Context, account: &Account) -> Result<Claim, Problem> {
-        let request = self.0.map(|(key, fingerprints)| RequestKey {
+    async fn from_request(request: Request, ctx: &Context) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let account = Account::from_request_parts(&mut parts, ctx).await?;
+        let key = key_of(&parts.headers)?;
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let bytes = body_of::<T>(Request::from_parts(parts, body), ctx).await?;
+        let body = from_json(&bytes)?;
+        let request = key.map(|key| RequestKey {
             account_id: account.0.id,
             scope: account.scope(),
             key,
-            fingerprints,
+            fingerprints: ctx.fingerprints.of(&method, &uri, &bytes),
         });
-        ctx.in_flight
-            .claim(request)
-            .ok_or_else(|| Problem::new(Kind::IdempotencyInProgress))
-    }
-}
-
-impl<T: FromFields> FromRequest<Context> for Idempotent<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, ctx: &Context) -> Result<Self, Problem> {
-        let key = key_of(request.headers())?;
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let bytes = body_of::<T>(request, ctx).await?;
-        let body = read(&bytes, ctx)?;
-        let once = Once(key.map(|key| (key, ctx.fingerprints.of(&method, &uri, &bytes))));
-        Ok(Self { body, once })
+        let guard = ctx.in_flight.claim(request);
+        let guard = guard.ok_or_else(|| Problem::new(Kind::IDEMPOTENCY_IN_PROGRESS))?;
+        Ok(Self(body, guard))
     }
 }
 
@@ -128,7 +146,7 @@ pub fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     let malformed = || {
-        Problem::new(Kind::MalformedRequest)
+        Problem::new(Kind::MALFORMED_REQUEST)
             .because("Idempotency-Key has to be one key of 1 to 255 visible ASCII characters.")
     };
     let text = value.to_str().map_err(|_| malformed())?;

@@ -9,13 +9,44 @@ mod json;
 mod path;
 mod query;
 
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterBuilder, ParameterIn},
+};
+
 pub use self::{
     cached::Cached,
     caller::{Account, Address, Admin},
     conditional::{IfMatch, Tags},
     entry::Entry,
-    idempotent::{Fingerprints, Idempotent, Once, key_of},
+    idempotent::{Fingerprints, Idempotent, key_of},
     json::Json,
-    path::{ListOf, Path},
+    path::{Id, ParentId},
     query::Query,
 };
+
+/// Says in a handler's `params` that it takes an `Idempotency-Key`, as [`Idempotent`] does.
+#[derive(Clone, Copy, Debug)]
+pub struct IdempotencyKey;
+
+/// Lets an extractor say in a handler's `params` what it takes. The document describes it once for all.
+macro_rules! documented {
+    ($($extractor:ty: $place:ident $name:literal),* $(,)?) => {$(
+        impl IntoParams for $extractor {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                let parameter = ParameterBuilder::new()
+                    .name($name)
+                    .parameter_in(ParameterIn::$place);
+                vec![parameter.build()]
+            }
+        }
+    )*};
+}
+
+documented! {
+    Id: Path "id",
+    ParentId: Path "id",
+    Cached: Header "If-None-Match",
+    IfMatch: Header "If-Match",
+    IdempotencyKey: Header "Idempotency-Key",
+}

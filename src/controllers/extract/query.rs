@@ -6,18 +6,18 @@ use axum::{
 };
 
 use crate::{
-    models::listing::NoFilter,
-    views::{
-        fields::{FromFields, from_query},
-        problem::Problem,
+    models::{
+        input::{Input, from_query},
+        listing::NoFilter,
     },
+    views::problem::Problem,
 };
 
 /// The parameters of the query string. Those that are not known are refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
-impl<T: FromFields, S: Sync> FromRequestParts<S> for Query<T> {
+impl<T: Input, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {

@@ -1,22 +1,23 @@
-//! What all operations have in common, by their method, their path and what their handlers declare: the
-//! headers they take and send, and the problems they answer.
+//! What all operations have in common, by what their extractors and handlers declare: the headers they
+//! send, and the problems they answer.
 //!
+//! The extractors say in a handler's `params` what they take: `Id`, `Cached`, `IfMatch`, `IdempotencyKey`.
 //! A handler declares the role it asks for, `security(("bearer" = ["admin"]))`, and the problems that only
 //! it knows, by their names: `(status = 409, description = "conflict, insufficient-stock")`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use loco_rs::{Error, Result};
 use utoipa::{
     ToSchema,
     openapi::{
         Content, Ref, RefOr, Response, SecurityRequirement,
         example::Example,
-        path::{Operation, Parameter, PathItem},
+        path::{Operation, Parameter, ParameterIn, PathItem},
     },
 };
 
-use super::settle::as_parameter;
 use crate::views::problem::{Kind, ProblemBody};
 
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -34,24 +35,24 @@ pub struct Shared {
 ///
 /// # Errors
 /// When a handler declares a problem that there is not.
-pub fn complete(path: &str, item: &mut PathItem, shared: &mut Shared) -> Result<()> {
-    for (method, operation) in operations(item) {
-        Common::of(method, path, operation).complete(operation, shared)?;
+pub fn complete(item: &mut PathItem, shared: &mut Shared) -> Result<()> {
+    for operation in operations(item) {
+        Common::of(operation).complete(operation, shared)?;
     }
     Ok(())
 }
 
-/// The operations of one path, each with its method.
-pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+/// The operations of one path.
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [
-        ("get", &mut item.get),
-        ("post", &mut item.post),
-        ("put", &mut item.put),
-        ("patch", &mut item.patch),
-        ("delete", &mut item.delete),
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
     ]
     .into_iter()
-    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+    .filter_map(Option::as_mut)
 }
 
 /// What is known of an operation before its answers are looked at.
@@ -63,7 +64,11 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &m
 struct Common {
     open: bool,
     for_admins: bool,
+    /// A GET, which is answered from the cache.
     reads: bool,
+    /// A page of a list.
+    lists: bool,
+    /// Of one resource, which may not exist.
     of_one: bool,
     has_body: bool,
     /// May be sent again under a key.
@@ -73,21 +78,21 @@ struct Common {
 }
 
 impl Common {
-    fn of(method: &str, path: &str, operation: &Operation) -> Self {
+    fn of(operation: &Operation) -> Self {
         let security = operation.security.as_deref().unwrap_or_default();
-        let (open, reads) = (
-            security.contains(&SecurityRequirement::default()),
-            method == "get",
-        );
-        let (of_one, posts) = (path.contains("{id}"), method == "post");
+        let takes = |name: &str| {
+            let mut parameters = operation.parameters.iter().flatten();
+            parameters.any(|parameter| matches!(parameter, RefOr::T(own) if own.name == name))
+        };
         Self {
-            open,
+            open: security.contains(&SecurityRequirement::default()),
             for_admins: security.contains(&SecurityRequirement::new("bearer", ["admin"])),
-            reads,
-            of_one,
+            reads: takes("If-None-Match"),
+            lists: takes("cursor"),
+            of_one: takes("id"),
             has_body: operation.request_body.is_some(),
-            once: posts && !open && operation.request_body.is_some(),
-            conditional: of_one && !reads && !posts,
+            once: takes("Idempotency-Key"),
+            conditional: takes("If-Match"),
         }
     }
 
@@ -96,57 +101,26 @@ impl Common {
             operation.security = Some(Vec::new());
         }
         let declared = declared(operation)?;
-        self.complete_successes(operation);
-        self.complete_parameters(operation, shared);
-        for (status, kinds) in self.problems(declared) {
-            let names: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+        share_parameters(operation, shared);
+        for (status, kinds) in self.problems(&declared) {
+            let names: Vec<_> = kinds.iter().map(|kind| name(*kind)).collect();
             let name = names.join("Or");
+            let reference = Ref::from_response_name(&name).into();
             operation
                 .responses
                 .responses
-                .insert(status.to_string(), Ref::from_response_name(&name).into());
+                .insert(status.to_string(), reference);
             shared
                 .responses
                 .entry(name)
                 .or_insert_with(|| response(&kinds));
         }
+        self.complete_successes(operation);
         Ok(())
-    }
-
-    fn complete_parameters(self, operation: &mut Operation, shared: &mut Shared) {
-        let mut parameters = operation.parameters.take().unwrap_or_default();
-        for parameter in &mut parameters {
-            let RefOr::T(own) = parameter else { continue };
-            if let Some(schema) = &mut own.schema {
-                as_parameter(schema);
-            }
-            let name = match own.name.as_str() {
-                "id" => "Id",
-                "page" => "Page",
-                "page_size" => "PageSize",
-                "cursor" => "Cursor",
-                _ => continue,
-            };
-            if name != "Id" {
-                shared.parameters.insert(name, own.clone());
-            }
-            *parameter = reference("parameters", name);
-        }
-        let headers = [
-            (self.once, "IdempotencyKey"),
-            (self.conditional, "IfMatch"),
-            (self.reads, "IfNoneMatch"),
-        ];
-        let taken = headers.into_iter().filter(|(taken, _)| *taken);
-        parameters.extend(taken.map(|(_, name)| reference("parameters", name)));
-        operation.parameters = Some(parameters).filter(|parameters| !parameters.is_empty());
     }
 
     /// What goes well: in which words, and with which headers.
     fn complete_successes(self, operation: &mut Operation) {
-        let lists = operation.parameters.iter().flatten().any(
-            |parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "cursor"),
-        );
         let responses = &mut operation.responses.responses;
         if self.reads {
             responses.insert("304".to_owned(), Response::new("").into());
@@ -162,7 +136,7 @@ impl Common {
                 (!self.open && status != "204", "ETag"),
                 (true, "Cache-Control"),
                 (self.reads, "Vary"),
-                (lists, "Link"),
+                (self.lists, "Link"),
                 (status == "201", "Location"),
                 (self.once, "Idempotency-Replayed"),
             ];
@@ -172,50 +146,73 @@ impl Common {
     }
 
     /// Every problem that it can answer, by status.
-    fn problems(self, declared: BTreeSet<Kind>) -> BTreeMap<u16, BTreeSet<Kind>> {
+    fn problems(self, declared: &[Kind]) -> BTreeMap<u16, Vec<Kind>> {
         let common = [
             // A parameter that is not known is refused everywhere, and so is a query that is no text.
-            (true, Kind::MalformedRequest),
-            (true, Kind::ValidationFailed),
-            (self.open, Kind::InvalidCredentials),
-            (!self.open, Kind::Unauthenticated),
-            (self.for_admins, Kind::Forbidden),
-            (self.of_one, Kind::NotFound),
-            (self.once, Kind::IdempotencyInProgress),
-            (self.once, Kind::IdempotencyMismatch),
-            (self.conditional, Kind::PreconditionFailed),
-            (self.has_body, Kind::PayloadTooLarge),
-            (self.has_body, Kind::UnsupportedMediaType),
-            (true, Kind::RateLimited),
-            (true, Kind::Internal),
-            (true, Kind::Unavailable),
-            (!self.reads && !self.open, Kind::OutcomeUnknown),
+            (true, Kind::MALFORMED_REQUEST),
+            (true, Kind::VALIDATION_FAILED),
+            (self.open, Kind::INVALID_CREDENTIALS),
+            (!self.open, Kind::UNAUTHENTICATED),
+            (self.for_admins, Kind::FORBIDDEN),
+            (self.of_one, Kind::NOT_FOUND),
+            (self.once, Kind::IDEMPOTENCY_IN_PROGRESS),
+            (self.once, Kind::IDEMPOTENCY_MISMATCH),
+            (self.conditional, Kind::PRECONDITION_FAILED),
+            (self.has_body, Kind::PAYLOAD_TOO_LARGE),
+            (self.has_body, Kind::UNSUPPORTED_MEDIA_TYPE),
+            (true, Kind::RATE_LIMITED),
+            (true, Kind::INTERNAL),
+            (true, Kind::UNAVAILABLE),
+            (!self.reads && !self.open, Kind::OUTCOME_UNKNOWN),
         ];
-        let common = common.into_iter().filter(|(has, _)| *has);
-        let mut by_status = BTreeMap::<_, BTreeSet<_>>::new();
-        for kind in declared.into_iter().chain(common.map(|(_, kind)| kind)) {
-            let status = kind.status().as_u16();
-            by_status.entry(status).or_default().insert(kind);
+        let answers = |kind: &Kind| common.contains(&(true, *kind)) || declared.contains(kind);
+        let mut by_status = BTreeMap::<_, Vec<_>>::new();
+        for kind in Kind::ALL.into_iter().filter(answers) {
+            by_status
+                .entry(kind.status.as_u16())
+                .or_default()
+                .push(kind);
         }
         by_status
     }
 }
 
+/// Leads to the parameters that operations share.
+fn share_parameters(operation: &mut Operation, shared: &mut Shared) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(own) = parameter else { continue };
+        let name = match own.name.as_str() {
+            "id" => "Id",
+            "page" => "Page",
+            "page_size" => "PageSize",
+            "cursor" => "Cursor",
+            "Idempotency-Key" => "IdempotencyKey",
+            "If-Match" => "IfMatch",
+            "If-None-Match" => "IfNoneMatch",
+            _ => continue,
+        };
+        if own.parameter_in == ParameterIn::Query {
+            shared.parameters.insert(name, own.clone());
+        }
+        *parameter = reference("parameters", name);
+    }
+}
+
 /// The problems that the handler names, which are taken out of its answers.
-fn declared(operation: &mut Operation) -> Result<BTreeSet<Kind>> {
+fn declared(operation: &mut Operation) -> Result<Vec<Kind>> {
     let responses = &mut operation.responses.responses;
     let (problems, answers) = std::mem::take(responses)
         .into_iter()
         .partition(|(status, _)| status.starts_with(['4', '5']));
     *responses = answers;
-    let mut kinds = BTreeSet::new();
+    let mut kinds = Vec::new();
     for (status, response) in problems {
         let RefOr::T(response) = response else {
             continue;
         };
         for name in response.description.split(", ") {
-            let kind = Kind::named(name).filter(|kind| kind.status().as_str() == status);
-            kinds.insert(kind.ok_or_else(|| {
+            let kind = Kind::named(name).filter(|kind| kind.status.as_str() == status);
+            kinds.push(kind.ok_or_else(|| {
                 Error::Message(format!("there is no problem {name} of status {status}"))
             })?);
         }
@@ -224,16 +221,16 @@ fn declared(operation: &mut Operation) -> Result<BTreeSet<Kind>> {
 }
 
 /// The answer that these problems give, which have one status.
-fn response(kinds: &BTreeSet<Kind>) -> Response {
+fn response(kinds: &[Kind]) -> Response {
     let meanings: Vec<_> = kinds
         .iter()
-        .map(|kind| format!("[{}]({}): {}", kind.name(), kind.uri(), kind.meaning()))
+        .map(|kind| format!("[{}]({}): {}", kind.name(), kind.uri, kind.meaning))
         .collect();
     let mut content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
     content.examples = kinds
         .iter()
         .map(|kind| {
-            let name = format!("{kind:?}");
+            let name = name(*kind);
             (name.clone(), example(&name))
         })
         .collect();
@@ -241,13 +238,21 @@ fn response(kinds: &BTreeSet<Kind>) -> Response {
     response
         .content
         .insert(PROBLEM_JSON.to_owned(), content.into());
-    let own = kinds.first().and_then(|kind| match kind {
-        Kind::Unauthenticated | Kind::InvalidCredentials => Some("WWW-Authenticate"),
-        Kind::RateLimited | Kind::Unavailable => Some("Retry-After"),
+    let own = kinds.first().and_then(|kind| match kind.status {
+        StatusCode::UNAUTHORIZED => Some("WWW-Authenticate"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some("Retry-After"),
         _ => None,
     });
     send(&mut response, own.into_iter().chain(["Cache-Control"]));
     response
+}
+
+/// The name under which a problem is shared, such as `NotFound`.
+pub fn name(kind: Kind) -> String {
+    let words = kind.name().split('-');
+    words
+        .map(|word| word[..1].to_uppercase() + &word[1..])
+        .collect()
 }
 
 /// A reference to an example that operations share.
@@ -271,11 +276,9 @@ fn reference<T>(room: &str, name: &str) -> RefOr<T> {
 
 const fn words(status: &str) -> &'static str {
     match status.as_bytes() {
-        b"201" => "It was made. `Location` says where it is.",
-        b"204" => "It is done. There is no body.",
-        b"304" => {
-            "Nothing is new: what has the `ETag` in `If-None-Match` is still current. There is no body."
-        }
-        _ => "What was asked for, as it is now.",
+        b"201" => "Created. `Location` is the path of the new resource.",
+        b"204" => "Done. There is no body.",
+        b"304" => "Not modified: the `ETag` in `If-None-Match` is still current. There is no body.",
+        _ => "OK.",
     }
 }

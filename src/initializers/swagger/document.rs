@@ -13,16 +13,16 @@ use utoipa::{
 use yaml_serde::{Mapping, Value};
 
 use super::{
-    common::{self, Shared, example, operations},
-    settle::{Schemas, close, inline, name_of, refer, without_null},
+    common::{self, Shared, example, name, operations},
+    schema_rewrite::{Schemas, name_of, refer, without_null},
 };
 use crate::{
     controllers::endpoints,
     models::{
-        error::{BrokenRule, Error as Refusal, Shortage},
-        orders::Status,
+        error::{Error as Refusal, FieldError, Shortage},
+        types::OrderStatus,
     },
-    views::problem::{Fault, Kind, Problem, ProblemBody},
+    views::problem::{Kind, Problem, ProblemBody},
 };
 
 /// The document, as it is served.
@@ -56,18 +56,16 @@ impl Document {
             schemas.extend(named);
         }
         schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
-        schemas.insert(Fault::name().into_owned(), Fault::schema());
+        schemas.insert(FieldError::name().into_owned(), FieldError::schema());
         refer(&mut schemas);
-        inline(&mut schemas);
         let examples = examples()?;
         let mut shared = Shared::default();
-        for (path, item) in &mut paths.paths {
-            common::complete(path, item, &mut shared)?;
-            for (_, operation) in operations(item) {
+        for item in paths.paths.values_mut() {
+            common::complete(item, &mut shared)?;
+            for operation in operations(item) {
                 if let Some(RefOr::T(body)) = &mut operation.request_body {
                     show_examples(body.content.values_mut(), &examples);
                 }
-                close(operation, &mut schemas);
                 for response in operation.responses.responses.values_mut() {
                     if let RefOr::T(Response { content, .. }) = response {
                         show_examples(content.values_mut(), &examples);
@@ -107,14 +105,14 @@ fn examples() -> Result<Mapping> {
     // What only lends its parts to others.
     examples.retain(|name, _| !name.as_str().is_some_and(|name| name.starts_with('.')));
     // Whoever follows the document never meets a method that is not allowed.
-    let met = |kind: &Kind| *kind != Kind::MethodNotAllowed;
+    let met = |kind: &Kind| *kind != Kind::METHOD_NOT_ALLOWED;
     for kind in Kind::ALL.into_iter().filter(met) {
         let (problem, instance) = problem(kind);
         let body = ProblemBody::new(&problem, instance, "3f6c1d1e-7a52-4a0e-9c59-0f3f6d0f8d2a");
         let mut example = Mapping::new();
-        example.insert("summary".into(), kind.title().into());
+        example.insert("summary".into(), kind.title.into());
         example.insert("value".into(), value(&body)?);
-        examples.insert(format!("{kind:?}").into(), example.into());
+        examples.insert(name(kind).into(), example.into());
     }
     Ok(examples)
 }
@@ -122,8 +120,8 @@ fn examples() -> Result<Mapping> {
 /// A problem as the server would give it, and the path at which.
 fn problem(kind: Kind) -> (Problem, &'static str) {
     match kind {
-        Kind::ValidationFailed => (
-            Refusal::Invalid(vec![BrokenRule::at(
+        Kind::VALIDATION_FAILED => (
+            Refusal::Invalid(vec![FieldError::at(
                 "/colour",
                 "unknown",
                 "is not known here",
@@ -131,20 +129,20 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
             .into(),
             "/api/v1/products",
         ),
-        Kind::MalformedRequest => (
-            Problem::new(kind).because("The id in the path is no 64-bit whole number."),
+        Kind::MALFORMED_REQUEST => (
+            Problem::new(kind).because("The id in the path must be a 64-bit integer."),
             "/api/v1/products/one",
         ),
-        Kind::Conflict => (
-            Refusal::Taken(BrokenRule::at(
+        Kind::CONFLICT => (
+            Refusal::NotUnique(FieldError::at(
                 "/sku",
                 "taken",
-                "is taken by another product",
+                "belongs to another product",
             ))
             .into(),
             "/api/v1/products",
         ),
-        Kind::InsufficientStock => {
+        Kind::INSUFFICIENT_STOCK => {
             let shortage = Shortage {
                 line: Some(0),
                 product_id: 1,
@@ -156,16 +154,16 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
                 "/api/v1/orders",
             )
         }
-        Kind::InvalidTransition => {
-            let (from, to) = (Status::Delivered, Status::Cancelled);
+        Kind::INVALID_TRANSITION => {
+            let (from, to) = (OrderStatus::Delivered, OrderStatus::Cancelled);
             (
                 Refusal::InvalidTransition { from, to }.into(),
                 "/api/v1/orders/1/cancel",
             )
         }
-        Kind::InvalidCredentials => (Problem::new(kind), "/api/v1/auth/login"),
-        Kind::Forbidden => (Problem::new(kind), "/api/v1/customers"),
-        Kind::IdempotencyInProgress | Kind::IdempotencyMismatch => {
+        Kind::INVALID_CREDENTIALS => (Problem::new(kind), "/api/v1/auth/login"),
+        Kind::FORBIDDEN => (Problem::new(kind), "/api/v1/customers"),
+        Kind::IDEMPOTENCY_IN_PROGRESS | Kind::IDEMPOTENCY_MISMATCH => {
             (Problem::new(kind), "/api/v1/orders")
         }
         _ => (Problem::new(kind), "/api/v1/products/1"),

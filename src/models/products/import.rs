@@ -6,7 +6,8 @@ use std::{
 };
 
 use sea_orm::{
-    IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict,
+    ActiveValue::Set, IntoActiveModel, Iterable, QueryOrder, QuerySelect, entity::prelude::*,
+    sea_query::OnConflict,
 };
 
 use super::{
@@ -14,18 +15,28 @@ use super::{
 };
 use crate::models::{
     Actor, Result, Topic, Transaction,
-    error::BrokenRule,
+    error::FieldError,
+    input::{Fields, Input},
     stock_movements,
-    types::{Description, Id, Sku, Stock},
+    types::{Sku, Stock},
 };
 
-/// What a table says of a product.
-#[derive(Clone, Debug, Default)]
+/// What a row of a table says of a product.
+#[derive(Clone, Debug, Default, Input)]
+#[input(check = has_identity)]
 pub struct Row {
     /// Which product it is, if that has no SKU.
-    pub id: Option<Id>,
+    pub id: Option<i64>,
     /// Its SKU, by which it is known, and what else the table has columns for.
+    #[input(flatten)]
     pub changes: Changes,
+}
+
+fn has_identity(fields: &mut Fields<'_>) {
+    if !fields.has("sku") && !fields.has("id") {
+        let message = "is required: it says which product the row is";
+        fields.refuse("sku", "required", message);
+    }
 }
 
 /// What says which product a row is. Two rows of a table never share it.
@@ -56,7 +67,7 @@ pub struct Imported {
     /// Products that were the same already.
     pub unchanged: u64,
     /// The rows that were refused, by their place among all from 0, and every reason.
-    pub refused: Vec<(usize, Vec<BrokenRule>)>,
+    pub refused: Vec<(usize, Vec<FieldError>)>,
 }
 
 impl Model {
@@ -76,13 +87,13 @@ impl Model {
         for (at, row) in rows.iter().enumerate() {
             let changes = &row.changes;
             let sku = row.sku().map(Sku::as_str);
-            let namesake = row.id.and_then(|id| by_id.get(&id.0));
+            let namesake = row.id.and_then(|id| by_id.get(&id));
             let known = sku
                 .and_then(|sku| by_sku.get(sku))
                 .or_else(|| namesake.filter(|product| product.is_meant_by(changes)));
             let Some(product) = known else {
                 let details = match namesake {
-                    Some(_) if sku.is_none() => Err(vec![BrokenRule::at(
+                    Some(_) if sku.is_none() => Err(vec![FieldError::at(
                         "/id",
                         "taken",
                         "is that of a product that has a SKU or another name",
@@ -110,7 +121,7 @@ impl Model {
                     .clone()
                     .into_active_model()
                     .reset_all()
-                    .changed(changes),
+                    .assign(changes),
             );
         }
         imported.added = added.len() as u64;
@@ -148,16 +159,7 @@ impl Model {
             Entity::insert_many(changed)
                 .on_conflict(
                     OnConflict::column(Column::Id)
-                        .update_columns([
-                            Column::Sku,
-                            Column::Name,
-                            Column::Description,
-                            Column::PriceMinor,
-                            Column::Stock,
-                            Column::NameKey,
-                            Column::SearchText,
-                            Column::UpdatedAt,
-                        ])
+                        .update_columns(Column::iter().filter(|column| !is_fixed(*column)))
                         .to_owned(),
                 )
                 .exec_without_returning(txn)
@@ -193,7 +195,7 @@ impl Model {
                 .is_some_and(|sku| by_sku.contains_key(sku.as_str()))
         };
         let unknown = rows.iter().filter(|row| !is_known(row));
-        let ids: BTreeSet<_> = unknown.filter_map(|row| Some(row.id?.0)).collect();
+        let ids: BTreeSet<_> = unknown.filter_map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -215,38 +217,29 @@ impl Model {
         self.sku.is_none() && name.is_none_or(|name| name.as_str() == self.name)
     }
 
+    /// Whether the changes change nothing. A cell cannot tell a description of blanks from none.
     fn is_described_by(&self, changes: &Changes) -> bool {
-        let sku = changes
-            .sku
-            .as_ref()
-            .map(|sku| sku.as_ref().map(Sku::as_str));
-        let description = changes
-            .description
-            .as_ref()
-            .map(|text| text.as_ref().map(Description::as_str));
-        // A cell cannot tell a description of blanks from none.
-        let text = self
-            .description
-            .as_deref()
-            .filter(|text| !text.trim().is_empty());
-        changes
-            .name
-            .as_ref()
-            .is_none_or(|name| name.as_str() == self.name)
-            && changes.price.is_none_or(|price| price == self.price())
-            && sku.is_none_or(|sku| sku == self.sku.as_deref())
-            && description.is_none_or(|description| description == text)
-            && changes
-                .stock
-                .is_none_or(|stock| stock.map(Stock::get) == self.stock)
+        let is_blank = |text: &String| text.trim().is_empty();
+        let before = Self {
+            description: self.description.clone().filter(|text| !is_blank(text)),
+            ..self.clone()
+        };
+        let mut after = before.clone().into_active_model().assign(changes);
+        after.updated_at = Set(before.updated_at);
+        Column::iter().all(|column| after.get(column).into_value() == Some(before.get(column)))
     }
+}
+
+/// What an import does not change of a product that is there.
+const fn is_fixed(column: Column) -> bool {
+    matches!(column, Column::Id | Column::Archived | Column::CreatedAt)
 }
 
 impl Row {
     /// What says which product it is.
     pub fn identities(&self) -> impl Iterator<Item = Identity<'_>> {
         let sku = self.sku().map(|sku| Identity::Sku(sku.as_str()));
-        sku.into_iter().chain(self.id.map(|id| Identity::Id(id.0)))
+        sku.into_iter().chain(self.id.map(Identity::Id))
     }
 
     fn sku(&self) -> Option<&Sku> {
@@ -254,23 +247,17 @@ impl Row {
     }
 
     /// The product that it describes, or what is missing.
-    fn details(&self) -> Result<Details, Vec<BrokenRule>> {
-        let Changes {
-            name,
-            price,
-            sku,
-            description,
-            stock,
-        } = self.changes.clone();
+    fn details(&self) -> Result<Details, Vec<FieldError>> {
         let missing =
-            |pointer| BrokenRule::at(pointer, "required", "is required, for the product is new");
-        match (name, price) {
+            |pointer| FieldError::at(pointer, "required", "is required, for the product is new");
+        let changes = self.changes.clone();
+        match (changes.name, changes.price) {
             (Some(name), Some(price)) => Ok(Details {
+                sku: changes.sku.flatten(),
                 name,
+                description: changes.description.flatten(),
                 price,
-                sku: sku.flatten(),
-                description: description.flatten(),
-                stock: stock.flatten(),
+                stock: changes.stock.flatten(),
             }),
             (name, price) => Err([
                 name.is_none().then(|| missing("/name")),

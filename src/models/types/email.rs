@@ -1,8 +1,18 @@
 //! Email addresses.
 
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{KnownFormat, SchemaFormat},
+    },
+};
 use validator::ValidateEmail;
 
-use super::{Scalar, Violation};
+use super::{RuleViolation, Scalar, string};
+
+/// As HTML's email input takes it, with a local part of at most 64 characters (RFC 5321, 4.5.3.1.1).
+const ADDRESS: &str = r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$";
 
 /// An email address, as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +35,34 @@ impl From<Email> for String {
 impl Scalar for Email {
     /// An address as HTML's email input takes it, of at most 254 characters (RFC 5321, 4.5.3.1.3), whose
     /// dots stand between letters (RFC 5321, 4.1.2), which HTML does not ask for.
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = text.trim();
         if text.chars().count() > 254 {
-            return Err(Violation::new("length", "must have at most 254 characters"));
+            return Err(RuleViolation::new(
+                "length",
+                "must have at most 254 characters",
+            ));
         }
         let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
         let dots_stand_between = local.split('.').all(|part| !part.is_empty());
         if !text.validate_email() || !dots_stand_between || text.chars().any(char::is_control) {
-            return Err(Violation::new("format", "must be an email address"));
+            return Err(RuleViolation::new("format", "must be an email address"));
         }
         Ok(Self(text.to_owned()))
     }
 }
+
+impl PartialSchema for Email {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+            .max_length(Some(254))
+            .pattern(Some(ADDRESS))
+            .into()
+    }
+}
+
+impl ToSchema for Email {}
 
 #[cfg(test)]
 mod tests {

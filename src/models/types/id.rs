@@ -1,22 +1,18 @@
-//! Ids of rows.
+//! Ids of rows: 64-bit integers. The row may or may not exist.
 
-use super::{JsonType, Scalar, Violation, whole::whole_part};
+use super::{JsonType, RuleViolation, Scalar, bounded_int::whole_part};
 
-/// The 64-bit id of a row, which may or may not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub i64);
-
-impl Scalar for Id {
+impl Scalar for i64 {
     const JSON: JsonType = JsonType::Number;
 
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let digits = whole_part(text);
-        // `parse` alone would take "+7" and "007" for other spellings of 7.
-        match digits.parse::<i64>() {
-            Ok(id) if id.to_string() == digits => Ok(Self(id)),
-            _ => Err(Violation::new(
+        // `str::parse` alone would take "+7" and "007" for other spellings of 7.
+        match digits.parse::<Self>() {
+            Ok(id) if id.to_string() == digits => Ok(id),
+            _ => Err(RuleViolation::new(
                 "type",
-                "must be an id, a whole number of 64 bits",
+                "must be an id, a 64-bit integer",
             )),
         }
     }
@@ -28,9 +24,10 @@ mod tests {
 
     #[test]
     fn an_id_has_one_spelling_and_that_of_clients_who_have_floats_only() {
-        assert_eq!(Id::parse("7").unwrap(), Id(7));
-        assert_eq!(Id::parse("7.0").unwrap(), Id(7));
-        assert_eq!(Id::parse("9223372036854775807").unwrap(), Id(i64::MAX));
+        let parse = <i64 as Scalar>::parse;
+        assert_eq!(parse("7"), Ok(7));
+        assert_eq!(parse("7.0"), Ok(7));
+        assert_eq!(parse("9223372036854775807"), Ok(i64::MAX));
         for text in [
             "",
             "+7",
@@ -41,7 +38,7 @@ mod tests {
             "seven",
             " 7",
         ] {
-            assert_eq!(Id::parse(text).unwrap_err().code, "type", "{text}");
+            assert_eq!(parse(text).unwrap_err().code, "type", "{text}");
         }
     }
 }

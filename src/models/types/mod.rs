@@ -1,63 +1,72 @@
-//! Small types that cannot hold a wrong value. Whoever has a [`Money`] or an [`Email`] need not check
-//! it again; whoever has only text gets one by [`Scalar::parse`], or hears what is wrong with it.
+//! Small types that cannot hold a wrong value. Code that has a [`Money`] or an [`Email`] need not check it
+//! again; code that has only text gets one by [`Scalar::parse`], or hears what is wrong with it. Each says
+//! what it looks like in the API's document.
 
+mod bounded_int;
 mod email;
 mod id;
-mod moment;
 mod money;
+mod movement_kind;
+mod order_status;
 mod password;
 mod phone;
 mod role;
+mod stock_delta;
 mod text;
+mod timestamp;
 mod username;
-mod whole;
+
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Type},
+};
 
 pub use self::{
+    bounded_int::BoundedInt,
     email::Email,
-    id::Id,
-    moment::Moment,
-    money::Money,
-    password::{Password, PasswordHash},
+    money::{Amount, Money},
+    movement_kind::MovementKind,
+    order_status::OrderStatus,
+    password::{NewPassword, Password, PasswordHash},
     phone::Phone,
     role::Role,
-    text::{Line, Prose, fold},
+    stock_delta::StockDelta,
+    text::{MultiLine, RawText, SingleLine, case_fold},
+    timestamp::Timestamp,
     username::Username,
-    whole::Whole,
 };
 
 /// A customer's name, 1 to 120 characters.
-pub type CustomerName = Line<120>;
+pub type CustomerName = SingleLine<120>;
 /// A product's name, 1 to 200 characters.
-pub type ProductName = Line<200>;
+pub type ProductName = SingleLine<200>;
 /// A stock keeping unit, 1 to 64 characters.
-pub type Sku = Line<64>;
+pub type Sku = SingleLine<64>;
 /// A product's description, up to 5,000 characters.
-pub type Description = Prose<5_000>;
+pub type Description = MultiLine<5_000>;
 /// Where an order goes, up to 1,000 characters.
-pub type ShippingAddress = Prose<1_000>;
+pub type ShippingAddress = MultiLine<1_000>;
 /// A remark on an order, or why something was done, up to 1,000 characters.
-pub type Note = Prose<1_000>;
+pub type Note = MultiLine<1_000>;
 /// Why the stock was changed, 1 to 200 characters.
-pub type Reason = Line<200>;
+pub type Reason = SingleLine<200>;
 /// What is searched for, up to 200 characters.
-pub type Search = Prose<200>;
+pub type Search = MultiLine<200>;
 /// How many pieces there are.
-pub type Stock = Whole<0, 1_000_000_000_000>;
-/// By how many pieces the stock changes.
-pub type StockDelta = Whole<-1_000_000_000_000, 1_000_000_000_000>;
+pub type Stock = BoundedInt<0, 1_000_000_000_000>;
 /// How many pieces of one product are ordered at once.
-pub type Quantity = Whole<1, 10_000>;
+pub type Quantity = BoundedInt<1, 10_000>;
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct RuleViolation {
     /// A stable word for programs: `required`, `type`, `length`, `range`, `format` …
     pub code: &'static str,
     /// A sentence for people, without the field's name.
     pub message: String,
 }
 
-impl Violation {
+impl RuleViolation {
     /// A violation from its code and its sentence.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -81,22 +90,75 @@ pub enum JsonType {
 }
 
 /// A value that comes in as one JSON scalar, one query parameter or one cell of a table.
-pub trait Scalar: Sized {
+pub trait Scalar: ToSchema + Sized {
     /// What JSON has to hold for it.
     const JSON: JsonType = JsonType::String;
 
     /// Makes the value from its text.
     ///
     /// # Errors
-    /// The [`Violation`] that says which rule the text breaks.
-    fn parse(text: &str) -> Result<Self, Violation>;
+    /// The [`RuleViolation`] that says which rule the text breaks.
+    fn parse(text: &str) -> Result<Self, RuleViolation>;
 }
 
 impl Scalar for bool {
     const JSON: JsonType = JsonType::Boolean;
 
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         text.parse()
-            .map_err(|_| Violation::new("type", "must be true or false"))
+            .map_err(|_| RuleViolation::new("type", "must be true or false"))
+    }
+}
+
+/// The schema of a string, to be narrowed.
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// A list of words as a [`Scalar`] with a name in the API's document, for an enumeration that derives
+/// strum's `EnumString`, `IntoStaticStr` and `VariantNames`.
+macro_rules! choice {
+    ($choice:ident, $schema:literal) => {
+        impl $choice {
+            /// The word for it, on the wire and in the database.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+        }
+
+        impl $crate::models::types::Scalar for $choice {
+            fn parse(text: &str) -> Result<Self, $crate::models::types::RuleViolation> {
+                text.parse().map_err(|_| {
+                    let words =
+                        $crate::models::types::one_of(<Self as strum::VariantNames>::VARIANTS);
+                    $crate::models::types::RuleViolation::new("choice", format!("must be {words}"))
+                })
+            }
+        }
+
+        impl utoipa::PartialSchema for $choice {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let words = <Self as strum::VariantNames>::VARIANTS.iter().copied();
+                $crate::models::types::string()
+                    .enum_values(Some(words))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $choice {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $schema.into()
+            }
+        }
+    };
+}
+use choice;
+
+/// `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }

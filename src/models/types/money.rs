@@ -2,11 +2,23 @@
 
 use std::fmt;
 
-use super::{JsonType, Scalar, Violation};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, SchemaType, Type},
+    },
+};
+
+use super::{JsonType, RuleViolation, Scalar, string};
 
 /// An amount that is not negative, in whole minor units (cents), never in a float.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(i64);
+
+/// An amount of money as it is shown: a decimal with two places.
+#[derive(Clone, Copy, Debug)]
+pub struct Amount;
 
 impl Money {
     /// The highest price: 99,999,999.99.
@@ -48,8 +60,8 @@ impl Scalar for Money {
     const JSON: JsonType = JsonType::StringOrNumber;
 
     /// A price between 0.00 and 99,999,999.99, with at most two decimals.
-    fn parse(text: &str) -> Result<Self, Violation> {
-        let out_of_range = || Violation::new("range", "must be between 0.00 and 99999999.99");
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        let out_of_range = || RuleViolation::new("range", "must be between 0.00 and 99999999.99");
         let (negative, digits) = text
             .strip_prefix('-')
             .map_or((false, text), |rest| (true, rest));
@@ -57,7 +69,7 @@ impl Scalar for Money {
         let is_number =
             |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(units) || !is_number(decimals) {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "format",
                 "must be a decimal number such as 19.99",
             ));
@@ -66,7 +78,7 @@ impl Scalar for Money {
             return Err(out_of_range());
         }
         if decimals.len() > 2 {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "precision",
                 "must have at most two decimals",
             ));
@@ -81,6 +93,32 @@ impl Scalar for Money {
         }
     }
 }
+
+impl PartialSchema for Money {
+    /// The bounds hold for numbers, the pattern for strings.
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
+            .pattern(Some(r"^0*[0-9]{1,8}(\.[0-9]{1,2})?$"))
+            .minimum(Some(0))
+            .maximum(Some(99_999_999.99))
+            .multiple_of(Some(0.01))
+            .into()
+    }
+}
+
+impl ToSchema for Money {}
+
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .description(Some("An amount of money: a decimal with two places."))
+            .pattern(Some(r"^[0-9]+\.[0-9]{2}$"))
+            .into()
+    }
+}
+
+impl ToSchema for Amount {}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,32 @@
 //! Passwords, before and after hashing.
 
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use loco_rs::hash;
 use unicode_normalization::UnicodeNormalization;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{KnownFormat, ObjectBuilder, SchemaFormat},
+    },
+};
 
-use super::{Violation, fold};
+use super::{RuleViolation, Scalar, case_fold, string};
 use crate::models::{Result, queue::Turn};
 
 /// The longest password, in characters: long enough for any phrase, short enough to hash.
 pub const MAX_LENGTH: usize = 128;
+
+/// The shortest new password, in characters. One for the process: what is too short is said with everything
+/// else that is wrong with a body, where it is read.
+static MIN_LENGTH: AtomicUsize = AtomicUsize::new(12);
 
 /// How many code points the longest password has at most before it is composed: none of its letters
 /// is composed of more than 4.
@@ -33,6 +50,10 @@ const COMMON: &str = include_str!("../../fixtures/common_passwords.txt");
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
+/// A new password, which is long enough. There are no composition rules (NIST SP 800-63B-4, 3.1.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPassword(Password);
+
 /// What is kept of a password: argon2id, in the PHC string format. It cannot be printed either.
 #[derive(Clone)]
 pub struct PasswordHash(String);
@@ -46,42 +67,26 @@ impl Password {
         Self(text.chars().take(MAX_CODE_POINTS + 1).nfc().collect())
     }
 
-    /// A new password that is long enough. There are no composition rules (NIST SP 800-63B-4, 3.1.1.2).
-    ///
-    /// # Errors
-    /// The [`Violation`] that says why it was refused.
-    pub fn chosen(text: &str, min_length: usize) -> Result<Self, Violation> {
-        let password = Self::given(text);
-        if (min_length..=MAX_LENGTH).contains(&password.0.chars().count()) {
-            Ok(password)
-        } else {
-            Err(Violation::new(
-                "length",
-                format!("must have {min_length} to {MAX_LENGTH} characters"),
-            ))
-        }
-    }
-
     /// Refuses a password that is easily guessed by who knows these names: what is left of it without
     /// them has to be hard to guess alone. It may take as long as a hash.
     ///
     /// # Errors
-    /// The [`Violation`] that says why it was refused.
+    /// The [`RuleViolation`] that says why it was refused.
     pub async fn check_against(
         &self,
         names: Vec<String>,
         turn: &Turn,
-    ) -> Result<Result<(), Violation>> {
+    ) -> Result<Result<(), RuleViolation>> {
         let password = self.clone();
         turn.work(move || password.judge(&names)).await
     }
 
-    fn judge(&self, names: &[String]) -> Result<(), Violation> {
+    fn judge(&self, names: &[String]) -> Result<(), RuleViolation> {
         let guessable = |why: &str| {
             let message = format!("is easily guessed. {why}");
-            Err(Violation::new("guessable", message))
+            Err(RuleViolation::new("guessable", message))
         };
-        let folded = fold(&self.0);
+        let folded = case_fold(&self.0);
         if COMMON.lines().any(|common| common == folded) {
             return guessable("This is a very common password.");
         }
@@ -101,18 +106,6 @@ impl Password {
             Some(warning) => guessable(&warning.to_string()),
             None => guessable("Use more words, or rarer ones."),
         }
-    }
-
-    /// A random password, for a person to copy: 24 letters and digits.
-    #[must_use]
-    pub fn generated() -> Self {
-        Self(hash::random_string(24))
-    }
-
-    /// The password in the clear, to show a generated one to its owner.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
     }
 
     /// Hashes it.
@@ -139,12 +132,79 @@ impl Password {
     }
 }
 
+impl NewPassword {
+    /// Sets how many characters new passwords have at least.
+    pub fn set_min_length(characters: usize) {
+        MIN_LENGTH.store(characters, Ordering::Relaxed);
+    }
+
+    /// A random password, for a person to copy: 24 letters and digits.
+    #[must_use]
+    pub fn generated() -> Self {
+        Self(Password(hash::random_string(24)))
+    }
+
+    /// The password in the clear, to show a generated one to its owner.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0.0
+    }
+}
+
+impl From<NewPassword> for Password {
+    fn from(new: NewPassword) -> Self {
+        new.0
+    }
+}
+
+impl Scalar for Password {
+    /// Any text may be tried: which passwords there can be is not for strangers to learn.
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        Ok(Self::given(text))
+    }
+}
+
+impl Scalar for NewPassword {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        let (password, min) = (Password::given(text), MIN_LENGTH.load(Ordering::Relaxed));
+        if (min..=MAX_LENGTH).contains(&password.0.chars().count()) {
+            Ok(Self(password))
+        } else {
+            let message = format!("must have {min} to {MAX_LENGTH} characters");
+            Err(RuleViolation::new("length", message))
+        }
+    }
+}
+
+fn schema() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+}
+
+impl PartialSchema for Password {
+    fn schema() -> RefOr<Schema> {
+        schema().into()
+    }
+}
+
+impl ToSchema for Password {}
+
+impl PartialSchema for NewPassword {
+    fn schema() -> RefOr<Schema> {
+        schema()
+            .min_length(Some(MIN_LENGTH.load(Ordering::Relaxed)))
+            .max_length(Some(MAX_LENGTH))
+            .into()
+    }
+}
+
+impl ToSchema for NewPassword {}
+
 /// The text without the names that stand in it, whatever their case.
 fn without(text: &str, names: &[&str]) -> String {
-    let mut names: Vec<_> = names.iter().map(|name| fold(name)).collect();
+    let mut names: Vec<_> = names.iter().map(|name| case_fold(name)).collect();
     // A name may be part of a longer one.
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-    let folded = fold(text);
+    let folded = case_fold(text);
     let left = names
         .iter()
         .filter(|name| !name.is_empty())
@@ -222,23 +282,23 @@ mod tests {
         queue.turn(Client::System).await.unwrap()
     }
 
-    fn too_long_or_short(text: &str) -> Violation {
-        Password::chosen(text, 12).unwrap_err()
+    fn too_long_or_short(text: &str) -> RuleViolation {
+        NewPassword::parse(text).unwrap_err()
     }
 
-    fn judged(text: &str, names: &[&str]) -> Result<(), Violation> {
+    fn judged(text: &str, names: &[&str]) -> Result<(), RuleViolation> {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         Password::given(text).judge(&names)
     }
 
     #[test]
     fn a_new_password_is_12_to_128_characters_of_any_kind() {
-        assert!(Password::chosen("ночной поезд идёт на юг", 12).is_ok());
-        assert!(Password::chosen("aaaaaaaaaaaa", 12).is_ok());
-        assert!(Password::chosen(&"\u{1f82}".repeat(128), 12).is_ok());
+        assert!(NewPassword::parse("ночной поезд идёт на юг").is_ok());
+        assert!(NewPassword::parse("aaaaaaaaaaaa").is_ok());
+        assert!(NewPassword::parse(&"\u{1f82}".repeat(128)).is_ok());
         let decomposed: String = "\u{1f82}".repeat(128).nfd().collect();
         assert_eq!(decomposed.chars().count(), MAX_CODE_POINTS);
-        assert!(Password::chosen(&decomposed, 12).is_ok());
+        assert!(NewPassword::parse(&decomposed).is_ok());
         for text in [
             "kettle9anvi".to_owned(),
             "e\u{301}".repeat(11),

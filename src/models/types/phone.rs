@@ -1,6 +1,11 @@
 //! Telephone numbers.
 
-use super::{Scalar, Violation};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::{RuleViolation, Scalar, string};
 
 /// A telephone number as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +27,7 @@ impl From<Phone> for String {
 
 impl Scalar for Phone {
     /// An optional `+`, then 5 to 20 digits with blanks, dots, hyphens and brackets among them.
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = text.trim();
         let number = text.strip_prefix('+').unwrap_or(text);
         let digits = number.chars().filter(char::is_ascii_digit).count();
@@ -30,7 +35,7 @@ impl Scalar for Phone {
             .chars()
             .all(|c| c.is_ascii_digit() || " ().-".contains(c));
         if !well_formed || !(5..=20).contains(&digits) || text.len() > 40 {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "format",
                 "must be a telephone number: 5 to 20 digits, which may begin with + and contain blanks and ().-",
             ));
@@ -38,6 +43,17 @@ impl Scalar for Phone {
         Ok(Self(text.to_owned()))
     }
 }
+
+impl PartialSchema for Phone {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .max_length(Some(40))
+            .pattern(Some(r"^\+?([ ().-]*[0-9]){5,20}[ ().-]*$"))
+            .into()
+    }
+}
+
+impl ToSchema for Phone {}
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,10 @@
 //! What an account may do.
 
-use super::{Scalar, Violation};
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
 /// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Runs the store.
     Admin,
@@ -11,23 +12,4 @@ pub enum Role {
     Customer,
 }
 
-impl Role {
-    /// The word for it, on the wire and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Customer => "customer",
-        }
-    }
-}
-
-impl Scalar for Role {
-    fn parse(text: &str) -> Result<Self, Violation> {
-        match text {
-            "admin" => Ok(Self::Admin),
-            "customer" => Ok(Self::Customer),
-            _ => Err(Violation::new("choice", "must be admin or customer")),
-        }
-    }
-}
+super::choice!(Role, "Role");

@@ -1,25 +1,39 @@
 //! Text of a limited length.
 
 use unicode_normalization::UnicodeNormalization;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::{Scalar, Violation};
+use super::{RuleViolation, Scalar, string};
+
+/// Something visible, and no control characters.
+const ONE_LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
+
+/// No control characters but tabs and the ends of lines.
+const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
 
 /// One line of 1 to `MAX` characters, without blanks around it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Line<const MAX: usize>(String);
+pub struct SingleLine<const MAX: usize>(String);
 
 /// Any number of lines, up to `MAX` characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prose<const MAX: usize>(String);
+pub struct MultiLine<const MAX: usize>(String);
+
+/// Any text at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawText(pub String);
 
 /// The form in which text is compared, sorted and searched: composed (NFC) and in lower case,
 /// letter by letter, so that the form of a part is a part of the form.
 #[must_use]
-pub fn fold(text: &str) -> String {
+pub fn case_fold(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).collect()
 }
 
-impl<const MAX: usize> Line<MAX> {
+impl<const MAX: usize> SingleLine<MAX> {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -27,7 +41,7 @@ impl<const MAX: usize> Line<MAX> {
     }
 }
 
-impl<const MAX: usize> Prose<MAX> {
+impl<const MAX: usize> MultiLine<MAX> {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -35,29 +49,29 @@ impl<const MAX: usize> Prose<MAX> {
     }
 }
 
-impl<const MAX: usize> From<Line<MAX>> for String {
-    fn from(line: Line<MAX>) -> Self {
+impl<const MAX: usize> From<SingleLine<MAX>> for String {
+    fn from(line: SingleLine<MAX>) -> Self {
         line.0
     }
 }
 
-impl<const MAX: usize> From<Prose<MAX>> for String {
-    fn from(prose: Prose<MAX>) -> Self {
+impl<const MAX: usize> From<MultiLine<MAX>> for String {
+    fn from(prose: MultiLine<MAX>) -> Self {
         prose.0
     }
 }
 
-impl<const MAX: usize> Scalar for Line<MAX> {
-    fn parse(text: &str) -> Result<Self, Violation> {
+impl<const MAX: usize> Scalar for SingleLine<MAX> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = text.trim();
         if text.is_empty() || text.chars().count() > MAX {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "length",
                 format!("must have 1 to {MAX} characters"),
             ));
         }
         if text.chars().any(char::is_control) {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "format",
                 "must be one line without control characters",
             ));
@@ -66,10 +80,10 @@ impl<const MAX: usize> Scalar for Line<MAX> {
     }
 }
 
-impl<const MAX: usize> Scalar for Prose<MAX> {
-    fn parse(text: &str) -> Result<Self, Violation> {
+impl<const MAX: usize> Scalar for MultiLine<MAX> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         if text.chars().count() > MAX {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "length",
                 format!("must have at most {MAX} characters"),
             ));
@@ -79,7 +93,7 @@ impl<const MAX: usize> Scalar for Prose<MAX> {
             .chars()
             .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
         {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "format",
                 "must not contain control characters",
             ));
@@ -87,6 +101,40 @@ impl<const MAX: usize> Scalar for Prose<MAX> {
         Ok(Self(text.to_owned()))
     }
 }
+
+impl Scalar for RawText {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl<const MAX: usize> PartialSchema for SingleLine<MAX> {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .min_length(Some(1))
+            .max_length(Some(MAX))
+            .pattern(Some(ONE_LINE))
+            .into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for SingleLine<MAX> {}
+
+impl<const MAX: usize> PartialSchema for MultiLine<MAX> {
+    fn schema() -> RefOr<Schema> {
+        string().max_length(Some(MAX)).pattern(Some(LINES)).into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for MultiLine<MAX> {}
+
+impl PartialSchema for RawText {
+    fn schema() -> RefOr<Schema> {
+        string().into()
+    }
+}
+
+impl ToSchema for RawText {}
 
 #[cfg(test)]
 mod tests {
@@ -96,29 +144,29 @@ mod tests {
 
     #[test]
     fn a_line_counts_characters_and_not_bytes() {
-        assert!(Line::<4>::parse("éééé").is_ok());
-        assert_eq!(Line::<4>::parse("eeeee").unwrap_err().code, "length");
+        assert!(SingleLine::<4>::parse("éééé").is_ok());
+        assert_eq!(SingleLine::<4>::parse("eeeee").unwrap_err().code, "length");
     }
 
     #[test]
     fn a_line_of_blanks_is_empty() {
-        assert_eq!(Line::<4>::parse(" \t ").unwrap_err().code, "length");
-        assert_eq!(Line::<4>::parse(" a b ").unwrap().as_str(), "a b");
+        assert_eq!(SingleLine::<4>::parse(" \t ").unwrap_err().code, "length");
+        assert_eq!(SingleLine::<4>::parse(" a b ").unwrap().as_str(), "a b");
     }
 
     #[test]
     fn control_characters_are_refused() {
-        assert_eq!(Line::<9>::parse("a\0b").unwrap_err().code, "format");
-        assert_eq!(Line::<9>::parse("a\nb").unwrap_err().code, "format");
-        assert_eq!(Prose::<9>::parse("a\0b").unwrap_err().code, "format");
-        assert!(Prose::<9>::parse("a\r\n\tb").is_ok());
+        assert_eq!(SingleLine::<9>::parse("a\0b").unwrap_err().code, "format");
+        assert_eq!(SingleLine::<9>::parse("a\nb").unwrap_err().code, "format");
+        assert_eq!(MultiLine::<9>::parse("a\0b").unwrap_err().code, "format");
+        assert!(MultiLine::<9>::parse("a\r\n\tb").is_ok());
     }
 
     #[test]
     fn folding_ignores_case_and_composition() {
-        assert_eq!(fold("CAFE\u{301} ÅRE"), fold("café åre"));
+        assert_eq!(case_fold("CAFE\u{301} ÅRE"), case_fold("café åre"));
         assert_eq!(
-            fold("ΣΊΣΥΦΟΣ"),
+            case_fold("ΣΊΣΥΦΟΣ"),
             "σίσυφοσ",
             "no special letter at a word's end"
         );
@@ -127,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn folding_stays_within_three_times_the_length(text in "\\PC{0,40}") {
-            prop_assert!(fold(&text).chars().count() <= 3 * text.chars().count());
+            prop_assert!(case_fold(&text).chars().count() <= 3 * text.chars().count());
         }
     }
 }

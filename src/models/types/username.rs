@@ -1,6 +1,11 @@
 //! Names to log in with.
 
-use super::{Scalar, Violation};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::{RuleViolation, Scalar, string};
 
 /// A name to log in with: 3 to 64 of `a-z`, `0-9`, `.`, `_` and `-`. Capital letters are folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,16 +26,16 @@ impl From<Username> for String {
 }
 
 impl Scalar for Username {
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let name = text.to_ascii_lowercase();
         let well_formed = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !(3..=64).contains(&name.chars().count()) {
-            return Err(Violation::new("length", "must have 3 to 64 characters"));
+            return Err(RuleViolation::new("length", "must have 3 to 64 characters"));
         }
         if !well_formed {
-            return Err(Violation::new(
+            return Err(RuleViolation::new(
                 "format",
                 "must be made of letters a-z, digits, dot, underscore and hyphen",
             ));
@@ -38,6 +43,18 @@ impl Scalar for Username {
         Ok(Self(name))
     }
 }
+
+impl PartialSchema for Username {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .min_length(Some(3))
+            .max_length(Some(64))
+            .pattern(Some("^[A-Za-z0-9._-]+$"))
+            .into()
+    }
+}
+
+impl ToSchema for Username {}
 
 #[cfg(test)]
 mod tests {

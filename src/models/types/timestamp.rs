@@ -4,35 +4,42 @@ use std::ops::RangeInclusive;
 
 use chrono::DateTime;
 use sea_orm::prelude::DateTimeWithTimeZone;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{KnownFormat, SchemaFormat},
+    },
+};
 
-use super::{Scalar, Violation};
+use super::{RuleViolation, Scalar, string};
 
 /// A moment in UTC, to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(pub DateTimeWithTimeZone);
+pub struct Timestamp(pub DateTimeWithTimeZone);
 
 /// From year 1 to 9999, in microseconds since 1970: what every database understands alike.
-const UNDERSTOOD: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+const SUPPORTED_RANGE: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
-impl Moment {
+impl Timestamp {
     /// The moment that many microseconds after 1970, if every database understands it.
     #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
-        let understood = UNDERSTOOD.contains(&micros).then_some(micros)?;
+        let understood = SUPPORTED_RANGE.contains(&micros).then_some(micros)?;
         DateTime::from_timestamp_micros(understood).map(|moment| Self(moment.fixed_offset()))
     }
 }
 
-impl Scalar for Moment {
+impl Scalar for Timestamp {
     /// A moment as RFC 3339 writes it, in any time zone. One before year 1 or after 9999 is the nearest
     /// that is not, and a leap second is the second after it: no row has any of them.
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let micros = DateTime::parse_from_rfc3339(text)
             .ok()
             .map(|moment| moment.timestamp_micros())
-            .map(|micros| micros.clamp(*UNDERSTOOD.start(), *UNDERSTOOD.end()));
+            .map(|micros| micros.clamp(*SUPPORTED_RANGE.start(), *SUPPORTED_RANGE.end()));
         micros.and_then(Self::from_micros).ok_or_else(|| {
-            Violation::new(
+            RuleViolation::new(
                 "format",
                 "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
             )
@@ -40,13 +47,23 @@ impl Scalar for Moment {
     }
 }
 
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        string()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn reads_any_time_zone_as_utc() {
-        let moment = Moment::parse("2026-01-31T12:00:00.1234567+02:00").unwrap();
+        let moment = Timestamp::parse("2026-01-31T12:00:00.1234567+02:00").unwrap();
         assert_eq!(moment.0.to_rfc3339(), "2026-01-31T10:00:00.123456+00:00");
     }
 
@@ -61,10 +78,10 @@ mod tests {
             ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+00:00"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
         ] {
-            assert_eq!(Moment::parse(text).unwrap().0.to_rfc3339(), understood);
+            assert_eq!(Timestamp::parse(text).unwrap().0.to_rfc3339(), understood);
         }
-        assert_eq!(Moment::from_micros(i64::MIN), None);
-        assert_eq!(Moment::from_micros(UNDERSTOOD.end() + 1), None);
+        assert_eq!(Timestamp::from_micros(i64::MIN), None);
+        assert_eq!(Timestamp::from_micros(SUPPORTED_RANGE.end() + 1), None);
     }
 
     #[test]
@@ -76,7 +93,7 @@ mod tests {
             "2026-02-30T12:00:00Z",
             "yesterday",
         ] {
-            assert_eq!(Moment::parse(text).unwrap_err().code, "format", "{text}");
+            assert_eq!(Timestamp::parse(text).unwrap_err().code, "format", "{text}");
         }
     }
 }

@@ -37,14 +37,14 @@ pub struct Record {
 
 /// A row that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RowError {
     /// The line on which it begins, from 1.
     pub line: u64,
     /// Every reason.
     pub reasons: Vec<String>,
 }
 
-impl Refused {
+impl RowError {
     /// The row that begins on that line is refused for one reason.
     pub fn at(line: u64, reason: impl Into<String>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.reasons.join("; "))
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Refused {
 
 /// Where in a cell the next byte stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Outside quotes.
     Plain,
     /// Inside quotes.
@@ -117,10 +117,10 @@ impl<R: BufRead> Records<R> {
     }
 
     /// What stands before the end of a line. Between CR and LF that is nothing.
-    fn record(&mut self) -> Result<Record, Refused> {
+    fn record(&mut self) -> Result<Record, RowError> {
         let line = self.line;
         let (mut cells, mut cell, mut length) = (Vec::new(), Vec::new(), 0);
-        let (mut place, mut opened) = (Place::Plain, line);
+        let (mut place, mut opened) = (Position::Plain, line);
         let mut reasons = Vec::new();
         loop {
             let byte = match self.byte() {
@@ -131,7 +131,7 @@ impl<R: BufRead> Records<R> {
                         reasons.push(format!(
                             "cannot be read: {error}; nothing after it was read"
                         ));
-                    } else if place == Place::Quoted {
+                    } else if place == Position::Quoted {
                         reasons.push(format!(
                             "the quote that opens on line {opened} is never closed: nothing after it was read"
                         ));
@@ -140,35 +140,35 @@ impl<R: BufRead> Records<R> {
                 }
             };
             let is_text = match (place, byte) {
-                (Place::Quoted, b'"') => {
-                    place = Place::Closing;
+                (Position::Quoted, b'"') => {
+                    place = Position::Closing;
                     false
                 }
-                (Place::Quoted, _) => true,
+                (Position::Quoted, _) => true,
                 (_, b'\n' | b'\r') => break,
                 (_, separator) if separator == self.separator => {
-                    place = Place::Plain;
+                    place = Position::Plain;
                     if length < MAX_LENGTH {
                         cells.push(mem::take(&mut cell));
                     }
                     false
                 }
-                (Place::Plain, b'"') if cell.trim_ascii().is_empty() => {
+                (Position::Plain, b'"') if cell.trim_ascii().is_empty() => {
                     cell.clear();
-                    (place, opened) = (Place::Quoted, self.line);
+                    (place, opened) = (Position::Quoted, self.line);
                     false
                 }
-                (Place::Plain, _) => true,
-                (Place::Closing, b'"') => {
-                    place = Place::Quoted;
+                (Position::Plain, _) => true,
+                (Position::Closing, b'"') => {
+                    place = Position::Quoted;
                     true
                 }
-                (Place::Closing | Place::Closed, b' ' | b'\t') => {
-                    place = Place::Closed;
+                (Position::Closing | Position::Closed, b' ' | b'\t') => {
+                    place = Position::Closed;
                     false
                 }
-                (Place::Closing | Place::Closed, _) => {
-                    place = Place::Plain;
+                (Position::Closing | Position::Closed, _) => {
+                    place = Position::Plain;
                     if reasons.is_empty() {
                         reasons.push(format!(
                             "text follows a quoted cell on line {}: a quote before it is not closed, or one in \
@@ -194,12 +194,12 @@ impl<R: BufRead> Records<R> {
             Err(_) if length <= MAX_LENGTH => reasons.push("is not UTF-8".to_owned()),
             _ => {}
         }
-        Err(Refused { line, reasons })
+        Err(RowError { line, reasons })
     }
 }
 
 impl<R: BufRead> Iterator for Records<R> {
-    type Item = Result<Record, Refused>;
+    type Item = Result<Record, RowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: impl AsRef<[u8]>) -> Vec<Result<Record, Refused>> {
+    fn read(bytes: impl AsRef<[u8]>) -> Vec<Result<Record, RowError>> {
         Records::new(bytes.as_ref()).collect()
     }
 

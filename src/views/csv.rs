@@ -1,12 +1,19 @@
 //! Tables as CSV (RFC 4180): rows in, each with its own broken rules, and products out.
 
+pub mod records;
+
 use std::{collections::BTreeSet, io::BufRead, marker::PhantomData};
 
-use super::{
-    fields::{FromFields, Rejection, from_cells},
-    records::{Record, Records, Refused},
+use serde_json::Value;
+
+use self::records::{Record, Records, RowError};
+use super::products::Product;
+use crate::models::{
+    Error, Result,
+    error::FieldError,
+    input::{Input, from_cells},
+    products,
 };
-use crate::models::{error::BrokenRule, products};
 
 /// The rows of a table whose first line names its columns, one at a time.
 #[derive(Debug)]
@@ -16,14 +23,14 @@ pub struct Rows<R, T> {
     row: PhantomData<T>,
 }
 
-impl<R: BufRead, T: FromFields> Rows<R, T> {
+impl<R: BufRead, T: Input> Rows<R, T> {
     /// Reads the names of the columns, in capital or small letters.
     ///
     /// # Errors
     /// When there are none, one stands there twice, or one is not known.
-    pub fn new(source: R) -> Result<Self, Refused> {
+    pub fn new(source: R) -> Result<Self, RowError> {
         let mut records = Records::new(source);
-        let missing = || Err(Refused::at(1, "there is no line that names the columns"));
+        let missing = || Err(RowError::at(1, "there is no line that names the columns"));
         let Record { line, cells } = records.next().unwrap_or_else(missing)?;
         let mut columns: Vec<_> = cells
             .iter()
@@ -33,14 +40,14 @@ impl<R: BufRead, T: FromFields> Rows<R, T> {
         while columns.pop_if(|column| column.is_empty()).is_some() {}
         let mut seen = BTreeSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(*column)) {
-            return Err(Refused::at(
+            return Err(RowError::at(
                 line,
                 format!("the column {twice} stands there twice"),
             ));
         }
         let unknown = unknown::<T>(&columns);
         if !unknown.is_empty() {
-            return Err(Refused {
+            return Err(RowError {
                 line,
                 reasons: unknown,
             });
@@ -67,80 +74,75 @@ impl<R: BufRead, T: FromFields> Rows<R, T> {
     }
 }
 
-impl<R: BufRead, T: FromFields> Iterator for Rows<R, T> {
+impl<R: BufRead, T: Input> Iterator for Rows<R, T> {
     /// A row and the line on which it begins.
-    type Item = Result<(u64, T), Refused>;
+    type Item = Result<(u64, T), RowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let record = self.records.next()?;
         Some(record.and_then(|Record { line, cells }| {
             self.row(&cells)
                 .map(|row| (line, row))
-                .map_err(|reasons| Refused { line, reasons })
+                .map_err(|reasons| RowError { line, reasons })
         }))
     }
 }
 
-/// Which columns a row is never asked for. An empty cell is missing, so that the rows cannot tell.
-fn unknown<T: FromFields>(columns: &[String]) -> Vec<String> {
-    let filled = columns.iter().map(|column| (column.as_str(), "?"));
-    let Err(Rejection::Invalid(broken)) = from_cells::<T>(filled) else {
-        return Vec::new();
-    };
-    let unknown = broken
-        .into_iter()
-        .filter(|rule| rule.violation.code == "unknown");
-    Refused::breaking(1, unknown).reasons
+/// Which columns a row does not have.
+fn unknown<T: Input>(columns: &[String]) -> Vec<String> {
+    let known: BTreeSet<_> = T::properties()
+        .iter()
+        .map(|property| property.name)
+        .collect();
+    let unknown = columns
+        .iter()
+        .filter(|column| !known.contains(column.as_str()));
+    unknown
+        .map(|column| format!("{column} is not known here"))
+        .collect()
 }
 
-fn reasons(rejection: Rejection) -> Vec<String> {
-    match rejection {
-        Rejection::Malformed(why) => vec![why],
-        Rejection::Invalid(broken) => Refused::breaking(0, broken).reasons,
+fn reasons(error: Error) -> Vec<String> {
+    match error {
+        Error::Invalid(errors) => RowError::breaking(0, errors).reasons,
+        other => vec![other.to_string()],
     }
 }
 
-impl Refused {
+impl RowError {
     /// The row that begins on that line breaks these rules.
-    pub fn breaking(line: u64, broken: impl IntoIterator<Item = BrokenRule>) -> Self {
-        let reason = |rule: BrokenRule| {
-            let column = rule.pointer.trim_start_matches('/');
-            format!("{column} {}", rule.violation.message)
+    pub fn breaking(line: u64, errors: impl IntoIterator<Item = FieldError>) -> Self {
+        let reason = |error: FieldError| {
+            let column = error.pointer.trim_start_matches('/');
+            format!("{column} {}", error.message)
         };
         Self {
             line,
-            reasons: broken.into_iter().map(reason).collect(),
+            reasons: errors.into_iter().map(reason).collect(),
         }
     }
 }
 
-/// A product, as `products:import` reads and `products:export` writes it.
-#[derive(Debug, serde::Serialize)]
-pub struct ProductRow {
-    id: i64,
-    sku: Option<String>,
-    name: String,
-    description: Option<String>,
-    price: String,
-    stock: Option<i64>,
+/// The columns of a table of products, which `products:export` writes and `products:import` reads.
+#[must_use]
+pub fn product_columns() -> Vec<&'static str> {
+    let properties = products::Row::properties();
+    properties.iter().map(|property| property.name).collect()
 }
 
-impl ProductRow {
-    /// The names of its columns.
-    pub const COLUMNS: [&str; 6] = ["id", "sku", "name", "description", "price", "stock"];
-}
-
-impl From<products::Model> for ProductRow {
-    fn from(product: products::Model) -> Self {
-        Self {
-            id: product.id,
-            price: product.price().to_string(),
-            sku: product.sku.map(with_apostrophe),
-            name: with_apostrophe(product.name),
-            description: product.description.map(with_apostrophe),
-            stock: product.stock,
-        }
-    }
+/// A product as a row of those columns.
+///
+/// # Errors
+/// When it cannot be shown.
+pub fn product_cells(product: products::Model) -> Result<Vec<String>> {
+    let product = Product::new(product, "");
+    let product = serde_json::to_value(product).map_err(loco_rs::Error::from)?;
+    let cell = |column| match product.get(column) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => with_apostrophe(text.clone()),
+        Some(other) => other.to_string(),
+    };
+    Ok(product_columns().into_iter().map(cell).collect())
 }
 
 /// Whether a spreadsheet may calculate the text, or would without the apostrophes before it
@@ -166,30 +168,35 @@ fn without_apostrophe(cell: &str) -> &str {
         .unwrap_or(cell)
 }
 
-impl FromFields for products::Row {
-    fn read(fields: &mut super::fields::Fields<'_>) -> Option<Self> {
-        let id = fields.optional("id");
-        let changes = products::Changes::read(fields);
-        if !fields.has("sku") && !fields.has("id") {
-            fields.refuse(
-                "sku",
-                "required",
-                "is required: it says which product the row is",
-            );
-        }
-        Some(Self {
-            id: id?,
-            changes: changes?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::types::Stock;
+    use crate::models::{now, types::Stock};
 
-    fn rows(text: &str) -> Vec<Result<products::Row, Refused>> {
+    #[test]
+    fn every_column_of_the_export_is_one_that_a_product_shows() {
+        let product = products::Model {
+            id: 1,
+            sku: None,
+            name: String::new(),
+            description: None,
+            price_minor: 0,
+            stock: None,
+            name_key: String::new(),
+            search_text: String::new(),
+            archived: false,
+            created_at: now(),
+            updated_at: now(),
+        };
+        let shown = serde_json::to_value(Product::new(product, "")).unwrap();
+        let missing: Vec<_> = product_columns()
+            .into_iter()
+            .filter(|column| shown.get(column).is_none())
+            .collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    fn rows(text: &str) -> Vec<Result<products::Row, RowError>> {
         let rows = Rows::new(text.as_bytes()).unwrap();
         rows.map(|row| row.map(|(_, row)| row)).collect()
     }

@@ -1,12 +1,20 @@
 //! Whole numbers within bounds.
 
-use super::{JsonType, Scalar, Violation};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
+    },
+};
+
+use super::{JsonType, RuleViolation, Scalar};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Whole<const MIN: i64, const MAX: i64>(i64);
+pub struct BoundedInt<const MIN: i64, const MAX: i64>(i64);
 
-impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
+impl<const MIN: i64, const MAX: i64> BoundedInt<MIN, MAX> {
     /// The number, when it is within the bounds.
     #[must_use]
     pub fn new(number: i64) -> Option<Self> {
@@ -20,15 +28,16 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
     }
 }
 
-impl<const MIN: i64, const MAX: i64> Scalar for Whole<MIN, MAX> {
+impl<const MIN: i64, const MAX: i64> Scalar for BoundedInt<MIN, MAX> {
     const JSON: JsonType = JsonType::Number;
 
-    fn parse(text: &str) -> Result<Self, Violation> {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
         let digits = whole_part(text);
-        let out_of_range = || Violation::new("range", format!("must be between {MIN} and {MAX}"));
+        let out_of_range =
+            || RuleViolation::new("range", format!("must be between {MIN} and {MAX}"));
         let unsigned = digits.strip_prefix('-').unwrap_or(digits);
         if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Violation::new("type", "must be a whole number"));
+            return Err(RuleViolation::new("type", "must be a whole number"));
         }
         digits
             .parse()
@@ -47,19 +56,36 @@ pub(super) fn whole_part(text: &str) -> &str {
     }
 }
 
+/// The schema of an integer within bounds.
+pub(super) fn integer(min: i64, max: i64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(min))
+        .maximum(Some(max))
+}
+
+impl<const MIN: i64, const MAX: i64> PartialSchema for BoundedInt<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        integer(MIN, MAX).into()
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> ToSchema for BoundedInt<MIN, MAX> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn code(text: &str) -> &'static str {
-        Whole::<1, 10>::parse(text).unwrap_err().code
+        BoundedInt::<1, 10>::parse(text).unwrap_err().code
     }
 
     #[test]
     fn reads_whole_numbers_within_its_bounds() {
-        assert_eq!(Whole::<1, 10>::parse("10").unwrap().get(), 10);
-        assert_eq!(Whole::<1, 10>::parse("3.0").unwrap().get(), 3);
-        assert_eq!(Whole::<-5, 10>::parse("-5").unwrap().get(), -5);
+        assert_eq!(BoundedInt::<1, 10>::parse("10").unwrap().get(), 10);
+        assert_eq!(BoundedInt::<1, 10>::parse("3.0").unwrap().get(), 3);
+        assert_eq!(BoundedInt::<-5, 10>::parse("-5").unwrap().get(), -5);
     }
 
     #[test]

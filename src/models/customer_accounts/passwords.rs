@@ -1,0 +1,202 @@
+//! Passwords of accounts: what is sent, and what is hashed before a transaction begins.
+
+use sea_orm::ConnectionTrait;
+
+use super::{Changes, Model, NewAccount};
+use crate::models::{
+    Error, Result, customers,
+    error::FieldError,
+    input::Input,
+    queue::{Client, Turn, hashing},
+    types::{NewPassword, Password, PasswordHash, RawText, Role, Username},
+};
+
+/// What everybody knows of the store, and tries first in a password.
+const STORE_NAMES: [&str; 3] = ["boxcar", "shop", "store"];
+
+/// A name and a password to log in with.
+#[derive(Clone, Debug, Input)]
+#[input(schema = LoginBody)]
+pub struct Login {
+    /// The account's name.
+    pub username: RawText,
+    /// Its password.
+    pub password: Password,
+}
+
+/// A new password, and the current one, which shows who asks for it.
+#[derive(Clone, Debug, Input)]
+#[input(schema = PasswordChangeBody)]
+pub struct PasswordChange {
+    /// The password to log in with so far.
+    pub current_password: Password,
+    /// The password to log in with from now on, of any characters, as long as it is not easily guessed.
+    pub new_password: NewPassword,
+}
+
+/// Something with its password hashed, which takes too long for a transaction.
+#[derive(Clone, Debug)]
+pub struct Hashed<T> {
+    pub(super) what: T,
+    pub(super) password_hash: Option<PasswordHash>,
+    /// The version of the account when the caller's password was verified.
+    pub(super) proven_version: Option<i64>,
+}
+
+impl NewAccount {
+    /// An administrator who is no customer.
+    #[must_use]
+    pub const fn administrator(username: Username, password: NewPassword) -> Self {
+        Self {
+            customer_id: None,
+            username,
+            password,
+            role: Role::Admin,
+        }
+    }
+
+    /// Refuses a password that the account's own names make easy to guess, and hashes any other, when it
+    /// is the turn of `client`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is guessable, or when there is no such customer; [`Error::Busy`].
+    pub async fn hashed(self, db: &impl ConnectionTrait, client: Client) -> Result<Hashed<Self>> {
+        let customer = match self.customer_id {
+            Some(id) => Some(
+                customers::Model::find(db, id)
+                    .await
+                    .map_err(customers::unknown)?,
+            ),
+            None => None,
+        };
+        let turn = hashing().turn(client).await?;
+        let names = names_in(self.username.as_str(), customer.as_ref());
+        let password_hash = hashed(self.password.clone().into(), names, "/password", &turn).await?;
+        Ok(Hashed {
+            what: self,
+            password_hash: Some(password_hash),
+            proven_version: None,
+        })
+    }
+}
+
+impl Hashed<NewAccount> {
+    /// The same account for a customer who did not exist yet.
+    #[must_use]
+    pub const fn for_customer(mut self, id: i64) -> Self {
+        self.what.customer_id = Some(id);
+        self
+    }
+}
+
+impl Changes {
+    /// Refuses a password that the names of account `id` make easy to guess, and hashes any other, when
+    /// it is the turn of `client`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is guessable, [`Error::NotFound`], [`Error::Busy`].
+    pub async fn hashed(
+        self,
+        db: &impl ConnectionTrait,
+        id: i64,
+        client: Client,
+    ) -> Result<Hashed<Self>> {
+        let password_hash = match self.password.clone() {
+            None => None,
+            Some(password) => {
+                let (account, customer) = Model::find(db, id).await?;
+                let turn = hashing().turn(client).await?;
+                let username = self.username.as_ref().map(Username::as_str);
+                let names = names_in(username.unwrap_or(&account.username), customer.as_ref());
+                Some(hashed(password.into(), names, "/password", &turn).await?)
+            }
+        };
+        Ok(Hashed {
+            what: self,
+            password_hash,
+            proven_version: None,
+        })
+    }
+}
+
+impl PasswordChange {
+    /// Refuses a wrong password, or a new one that is the same or easily guessed, and hashes any other.
+    /// The change is good only as long as the password is the one that was checked.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::Invalid`], [`Error::Revoked`] when the account is not
+    /// what the caller's token proved any more.
+    pub async fn hashed(
+        self,
+        db: &impl ConnectionTrait,
+        caller: &Model,
+        turn: &Turn,
+    ) -> Result<Hashed<Changes>> {
+        let new = Password::from(self.new_password);
+        let (account, customer) =
+            Model::find(db, caller.id)
+                .await
+                .map_err(|error| match error {
+                    Error::NotFound => Error::Revoked,
+                    error => error,
+                })?;
+        if account.token_version != caller.token_version {
+            return Err(Error::Revoked);
+        }
+        let hash = PasswordHash::stored(account.password_hash);
+        if !self
+            .current_password
+            .clone()
+            .matches(Some(hash), turn)
+            .await?
+        {
+            return Err(Error::WrongPassword);
+        }
+        if new == self.current_password {
+            let message = "must differ from the current password";
+            return Err(FieldError::at("/new_password", "unchanged", message).into());
+        }
+        let names = names_in(&account.username, customer.as_ref());
+        let password_hash = hashed(new, names, "/new_password", turn).await?;
+        Ok(Hashed {
+            what: Changes::default(),
+            password_hash: Some(password_hash),
+            proven_version: Some(account.token_version),
+        })
+    }
+}
+
+/// The hash of a new password that does not make itself easy to guess.
+async fn hashed(
+    password: Password,
+    names: Vec<String>,
+    pointer: &str,
+    turn: &Turn,
+) -> Result<PasswordHash> {
+    match password.check_against(names, turn).await? {
+        Ok(()) => password.hash(turn).await,
+        Err(violation) => Err(FieldError::new(pointer, violation).into()),
+    }
+}
+
+/// What those who know an account's owner try first.
+fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> {
+    let mut names = vec![username];
+    names.extend(STORE_NAMES);
+    names.extend(
+        customer
+            .iter()
+            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
+    );
+    // A surname alone, or an email without its domain, is as easily tried as the whole.
+    let parts = names
+        .iter()
+        .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
+        .filter(|part| part.chars().count() > 2);
+    names
+        .iter()
+        .copied()
+        .chain(parts)
+        .map(ToOwned::to_owned)
+        .collect()
+}
