@@ -130,10 +130,7 @@ impl InFlight {
 
     /// Sends it a signal, which `kill` knows by that name.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(sent.unwrap().success());
+        assert!(send(signal, &[self.child.id()]));
     }
 
     /// What it has written to standard output so far.
@@ -183,4 +180,11 @@ impl Drop for InFlight {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Sends processes a signal, which `kill` knows by that name. False when one of them is missing.
+pub fn send(signal: &str, processes: &[u32]) -> bool {
+    let processes = processes.iter().map(u32::to_string);
+    let sent = Command::new("kill").arg(signal).args(processes).output();
+    sent.unwrap().status.success()
 }

@@ -1,21 +1,30 @@
-//! Servers of a test's own, which it may stop: a database, a Redis.
+//! Database servers of a test's own, which it may stop, kill and freeze.
 
 use std::{
     fs,
-    path::Path,
-    process::{Command, Output},
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    time::Duration,
 };
 
+use sea_orm::Database;
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
 
-use super::free_port;
+use super::{free_port, program::send};
 
-/// A server that is there as long as this is.
+/// How long a server may take to answer, or to end.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A server that runs as long as this value exists.
 pub struct Service {
     name: &'static str,
     directory: TempDir,
     port: u16,
+    process: Mutex<Child>,
 }
 
 impl Service {
@@ -29,25 +38,26 @@ impl Service {
         Self::start("postgres").await
     }
 
-    /// Starts a Redis. It keeps nothing on disk.
+    /// Starts a Redis, which keeps nothing on disk.
     pub async fn redis() -> Self {
         Self::start("redis").await
     }
 
     async fn start(name: &'static str) -> Self {
-        let server = Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let process = Mutex::new(spawn(name, &directory, port));
+        let service = Self {
             name,
-            directory: tempfile::Builder::new()
-                .prefix("boxcar-")
-                .tempdir()
-                .unwrap(),
-            port: free_port(),
+            directory,
+            port,
+            process,
         };
-        server.resume().await;
-        server
+        service.ready().await;
+        service
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn uri(&self) -> String {
         match self.name {
             "redis" => format!("redis://127.0.0.1:{}", self.port),
@@ -56,75 +66,107 @@ impl Service {
         }
     }
 
-    /// Makes it stand still: connections stay, and nobody is answered.
+    /// Suspends it: connections stay, and get no answer.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on as if nothing had happened.
+    /// Lets it go on as if it had never stood still.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
-    /// Sends it to the server, and to the processes that it has for its connections.
-    fn signal(&self, signal: &str) {
-        let pid = fs::read_to_string(self.directory.path().join("pid")).unwrap();
-        send(signal, &[pid.trim()]);
-        let children = Command::new("pgrep").args(["-P", pid.trim()]).output();
-        let children = String::from_utf8(children.unwrap().stdout).unwrap();
-        let children: Vec<_> = children.lines().collect();
-        if !children.is_empty() {
-            send(signal, &children);
-        }
-    }
-
     /// Starts it again after it was stopped or killed.
     pub async fn resume(&self) {
-        self.services("start", Some(self.port)).await;
+        *self.process.lock().unwrap() = spawn(self.name, &self.directory, self.port);
+        self.ready().await;
     }
 
     /// Stops it as an administrator would.
     pub async fn stop(&self) {
-        self.services("stop", None).await;
+        // To PostgreSQL, TERM means to wait until every client has left.
+        self.signal(if self.name == "postgres" {
+            "-INT"
+        } else {
+            "-TERM"
+        });
+        self.ended().await;
     }
 
     /// Ends it as a crash would.
     pub async fn kill(&self) {
-        self.services("kill", None).await;
+        // A process that stands still neither starts another one nor cleans up after one.
+        self.freeze();
+        self.signal("-KILL");
+        self.ended().await;
     }
 
-    async fn services(&self, verb: &'static str, port: Option<u16>) {
-        let (name, directory) = (self.name, self.directory.path().to_owned());
-        let output = spawn_blocking(move || services(verb, name, &directory, port))
-            .await
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{verb}: {stderr}");
+    async fn ready(&self) {
+        let deadline = Instant::now() + TIMEOUT;
+        while !self.answers().await {
+            let ended = self.process.lock().unwrap().try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "{} does not answer: {ended:?} {}",
+                self.name,
+                fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
     }
-}
 
-/// One of them may have ended by itself meanwhile.
-fn send(signal: &str, processes: &[&str]) {
-    let sent = Command::new("kill").arg(signal).args(processes).output();
-    assert!(sent.is_ok(), "there is no kill");
+    async fn answers(&self) -> bool {
+        let listens = TcpStream::connect(("127.0.0.1", self.port)).await.is_ok();
+        listens && (self.name == "redis" || Database::connect(self.uri()).await.is_ok())
+    }
+
+    async fn ended(&self) {
+        let deadline = Instant::now() + TIMEOUT;
+        while self.process.lock().unwrap().try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{} does not end", self.name);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends a signal to the server, and to the processes that it has for its connections.
+    fn signal(&self, signal: &str) {
+        let mut process = self.process.lock().unwrap();
+        if process.try_wait().unwrap().is_some() {
+            return;
+        }
+        let id = process.id();
+        // One of its children may have ended in between.
+        send(signal, &[vec![id], children(id)].concat());
+    }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if !services("destroy", self.name, self.directory.path(), None)
-            .status
-            .success()
-        {
-            eprintln!("a {} was left behind", self.name);
-        }
+        self.thaw();
+        // To PostgreSQL, QUIT means to end at once. Killed, it would leave its shared memory behind.
+        self.signal(if self.name == "postgres" {
+            "-QUIT"
+        } else {
+            "-KILL"
+        });
+        drop(self.process.lock().unwrap().wait());
     }
 }
 
-fn services(verb: &str, name: &str, directory: &Path, port: Option<u16>) -> Output {
+/// Starts a server in this test's process group, which ends with a signal to all of it: from a
+/// terminal, or from `.ci/run`. When this thread ends, the kernel kills the server.
+fn spawn(name: &str, directory: &TempDir, port: u16) -> Child {
     Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bin/services"))
-        .args([verb, name])
-        .arg(directory)
-        .args(port.map(|port| port.to_string()))
-        .output()
+        .args(["run", name])
+        .arg(directory.path())
+        .arg(port.to_string())
+        .stdin(Stdio::null())
+        .spawn()
         .unwrap()
+}
+
+fn children(id: u32) -> Vec<u32> {
+    let output = Command::new("pgrep").args(["-P", &id.to_string()]).output();
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    output.lines().map(|id| id.parse().unwrap()).collect()
 }
