@@ -1,0 +1,131 @@
+# shellcheck shell=bash
+#
+# What .ci/run and .ci/contract are made of. It only defines functions.
+
+# --- Steps ------------------------------------------------------------------
+#
+#   begin                    once, before the steps
+#   step NAME COMMAND...     when it fails, the script ends with its status
+#   clean_up                 defined by the script: runs at the end, however that comes
+
+table=()      # one line per finished step
+logs=()       # "name<TAB>log" of each step
+current=      # the step that runs
+current_start=0
+current_group=
+failure=      # what went wrong, printed last
+
+# Sets `work`, a directory for everything that steps make; TMPDIR is below.
+begin() {
+    # Killed by the host at its limit of 90 minutes, it could not stop what it has started.
+    [ -n "${BOXCAR_CI-}" ] || BOXCAR_CI=yes exec timeout --foreground --verbose 85m bash .ci/run
+    exec </dev/null
+    work=$(mktemp -d /tmp/boxcar-ci.XXXXXX)
+    # Database servers run as another user, who has to get in.
+    chmod 755 "$work"
+    mkdir -m 1777 "$work/tmp"
+    export TMPDIR=$work/tmp
+    trap leave EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+step() {
+    local log=$work/${#logs[@]}.log status=0 out tee
+    current=$1
+    current_start=$SECONDS
+    shift
+    logs+=("$current"$'\t'"$log")
+    echo "== $current"
+
+    # In the background and in a process group of its own (by -m): so a signal interrupts the wait, and
+    # everything that the step started can be ended. Not called by `if` or `||`, which would turn `set -e`
+    # off in functions.
+    exec {out}> >(exec tee "$log")
+    tee=$!
+    set -m
+    (
+        set -e
+        "$@"
+    ) >&"$out" 2>&1 {out}>&- &
+    current_group=$!
+    set +m
+    exec {out}>&-
+    wait "$current_group" || status=$?
+    end_group
+    # The step's last line comes before the line that closes it. But a process that has escaped from the
+    # group may hold the output open for ever.
+    timeout 5 tail --pid="$tee" -s 0.1 -f /dev/null || kill "$tee"
+
+    if [ "$status" -ne 0 ]; then exit "$status"; fi
+    finish_step ok
+}
+
+finish_step() {
+    local seconds=$((SECONDS - current_start))
+    table+=("$(printf '%-24s %-6s %5d s' "$current" "$1" "$seconds")")
+    echo "== $current: $1, $seconds s"
+    current=
+}
+
+# Ends what a step has left running: it would also keep the step's output open.
+end_group() {
+    [ -n "$current_group" ] || return 0
+    if kill -TERM -- "-$current_group" 2>/dev/null; then
+        sleep 1
+        kill -KILL -- "-$current_group" 2>/dev/null || true
+    fi
+    current_group=
+}
+
+leave() {
+    local status=$? last_words
+    trap - EXIT
+    # A second signal must not leave half of it behind, nor may a failure.
+    trap '' INT TERM HUP
+    set +e
+    end_group
+    if [ "$status" -ne 0 ]; then failure="== ${current:-} FAILED with status $status"; fi
+    if [ -n "$current" ]; then finish_step FAILED; fi
+    clean_up >"$work/clean_up.log" 2>&1 || cat "$work/clean_up.log"
+    last_words=$(report)
+    rm -rf "$work"
+    printf '%s\n' "$last_words"
+    exit "$status"
+}
+
+# The table, and the closing lines of the test runners. After a failure, the failure is the last word.
+report() {
+    echo
+    if [ -n "$failure" ]; then closing_lines; fi
+    printf '%s\n' "${table[@]}"
+    printf '%-24s %-6s %5d s\n' total "" "$SECONDS"
+    if [ -n "$failure" ]; then echo "$failure"; else closing_lines; fi
+}
+
+closing_lines() {
+    local entry lines
+    for entry in "${logs[@]}"; do
+        lines=$(grep -E '^test result:|^ *Summary \[' "${entry#*$'\t'}" 2>/dev/null) || continue
+        echo "== ${entry%%$'\t'*}"
+        printf '%s\n' "$lines"
+    done
+}
+
+# --- Helpers ----------------------------------------------------------------
+
+# Below the range that the system gives to clients, so that no outgoing connection takes it in between.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 10000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+}
+
+# up_to_date FILE COPY: whether COPY was made from this FILE.
+up_to_date() { cmp -s "$1" "$2"; }
