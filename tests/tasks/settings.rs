@@ -31,6 +31,22 @@ const BROKEN: [(&str, &str); 13] = [
     (" postgres://boxcar:dbS3cret @h/x", ""),
 ];
 
+#[test]
+fn every_environment_has_the_settings_of_development() {
+    fn keys(file: &str) -> Vec<&str> {
+        let lines = file.lines().filter_map(|line| line.split_once(':'));
+        let keys = lines.map(|(key, _)| key);
+        keys.filter(|key| !key.contains('#')).collect()
+    }
+    let development = keys(include_str!("../../config/development.yaml"));
+    for other in [
+        include_str!("../../config/test.yaml"),
+        include_str!("../../config/production.yaml"),
+    ] {
+        assert_eq!(keys(other), development);
+    }
+}
+
 #[tokio::test]
 async fn no_address_of_a_database_is_repeated_when_a_start_fails() {
     let own = [
