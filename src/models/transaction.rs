@@ -1,5 +1,5 @@
 //! The write path: every change to the store happens in a [`Transaction`] that is opened here, by
-//! [`transaction!`]. When it is over, the caches are told what has changed.
+//! [`transaction!`](crate::transaction). When it is over, the caches are told what has changed.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -92,10 +92,10 @@ local function take(budgets, first)
 end
 ";
 
-/// Answers the current versions of KEYS, the first ARGV[1] of them, making those that are missing; then
-/// takes one from the budget that is the last key, if there is one more, with ARGV[4] and ARGV[5].
+/// Answers the current versions of KEYS, the first `ARGV[1]` of them, making those that are missing; then
+/// takes one from the budget that is the last key, if there is one more, with `ARGV[4]` and `ARGV[5]`.
 ///
-/// The numbers from ARGV[6] on are the versions that the first KEYS have to have: otherwise none is taken.
+/// The numbers from `ARGV[6]` on are the versions that the first KEYS have to have: otherwise none is taken.
 const FETCH: &str = r"
 local answer, proven = {}, true
 for i = 1, tonumber(ARGV[1]) do
