@@ -1,4 +1,6 @@
-//! Whether the server runs, and whether requests should be sent to it. These routes are open, and take the
+//! Whether the server runs, and whether requests should be sent to it.
+//!
+//! These routes are open, and take the
 //! place of Loco's, for each of whose requests axum copies Loco's context with the whole configuration.
 //!
 //! Readiness fails while the database does not answer or takes no writes, and first of all when the server

@@ -37,7 +37,7 @@ pub struct OnBehalf<'a> {
 impl Context {
     /// The store, to be changed for that caller, in the time that their request has.
     #[must_use]
-    pub fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
+    pub const fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
         OnBehalf { ctx: self, account }
     }
 }

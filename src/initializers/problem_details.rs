@@ -14,7 +14,7 @@ use loco_rs::{
     app::{AppContext, Initializer},
 };
 
-use crate::views::problem::{Kind, Problem, ProblemBody};
+use crate::views::problem::{Problem, ProblemBody};
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -51,7 +51,7 @@ async fn problem_details(request: Request, next: Next) -> Response {
     {
         return response;
     }
-    let problem = problem.unwrap_or_else(|| Problem::new(Kind::of_status(response.status())));
+    let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));
     rendered(&problem, uri.path(), response.headers())
 }
 
@@ -62,7 +62,7 @@ fn rendered(problem: &Problem, instance: &str, set: &HeaderMap) -> Response {
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
     let body = ProblemBody::new(problem, instance, request_id);
-    let mut response = (problem.kind.status, Json(body)).into_response();
+    let mut response = (problem.status, Json(body)).into_response();
     let headers = response.headers_mut();
     for (name, value) in set {
         if !matches!(name, &header::CONTENT_TYPE | &header::CONTENT_LENGTH) {

@@ -19,13 +19,10 @@ use loco_rs::{
 };
 use tracing::{Instrument, Span};
 
-use crate::{
-    controllers::{
-        BASE,
-        auth::LOGIN,
-        extract::{Entry, entry::Facts},
-    },
-    views::problem::Kind,
+use crate::controllers::{
+    BASE,
+    auth::LOGIN,
+    extract::{Entry, entry::Facts},
 };
 
 /// The layer in the place of Loco's logger, whose lines hold the query.
@@ -63,8 +60,7 @@ async fn follow(mut request: Request, next: Next) -> Response {
         // The whole of it: of single fields only copies would move in here.
         let mut line = line;
         let response = next.run(request).await;
-        // As the outermost layer renders it: a 408 of the timeout is a 503.
-        line.status = Some(Kind::of_status(response.status()).status);
+        line.status = Some(response.status());
         line.location = response.headers().get(header::LOCATION).cloned();
         response
     }

@@ -31,7 +31,7 @@ type PageSize = BoundedInt<1, 100>;
 const DEFAULT_PAGE_SIZE: u64 = 25;
 
 /// What part of a list is wanted, and in which order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<F, K> {
     /// Which rows.
     pub filter: F,
@@ -75,7 +75,7 @@ pub struct Sort<K> {
 }
 
 /// Where a page begins.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Paging {
     /// The page of that number, from 1.
     Number(u64),
@@ -84,7 +84,7 @@ pub enum Paging {
 }
 
 /// A row's place in a sorted list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// What the row is sorted by; `None` where that is its id alone.
     pub value: Option<Value>,
@@ -213,14 +213,12 @@ impl<K: SortKey> Scalar for Sort<K> {
         let (descending, word) = text
             .strip_prefix('-')
             .map_or((false, text), |word| (true, word));
-        match word.parse() {
-            Ok(key) => Ok(Self { key, descending }),
-            Err(_) => {
-                let words = K::VARIANTS.join(", ");
-                let message = format!("must be one of {words}, or one of them after a -");
-                Err(RuleViolation::new("choice", message))
-            }
-        }
+        let key = word.parse().map_err(|_| {
+            let words = K::VARIANTS.join(", ");
+            let message = format!("must be one of {words}, or one of them after a -");
+            RuleViolation::new("choice", message)
+        })?;
+        Ok(Self { key, descending })
     }
 }
 
@@ -283,7 +281,7 @@ impl Position {
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -294,7 +292,7 @@ pub struct Page<T> {
 }
 
 /// Where a page stands in its list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageInfo {
     /// The page of that number, of that many rows in all.
     Number {

@@ -8,7 +8,7 @@ mod kind;
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use sea_orm::DbErr;
@@ -27,6 +27,8 @@ use crate::models::{
 pub struct Problem {
     /// What kind it is.
     pub kind: Kind,
+    /// The status of its answer.
+    pub status: StatusCode,
     /// What is wrong this time.
     pub detail: String,
     /// What is wrong with which part of the request.
@@ -64,8 +66,8 @@ impl<'a> ProblemBody<'a> {
     pub fn new(problem: &'a Problem, instance: &'a str, request_id: &'a str) -> Self {
         Self {
             kind: problem.kind.uri,
-            title: problem.kind.title,
-            status: problem.kind.status.as_u16(),
+            title: problem.title(),
+            status: problem.status.as_u16(),
             detail: &problem.detail,
             instance,
             request_id,
@@ -80,9 +82,26 @@ impl Problem {
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
+            status: kind.status,
             detail: kind.detail.to_owned(),
             errors: Vec::new(),
             headers: Vec::new(),
+        }
+    }
+
+    /// The problem that an answer of that status stands for, which has none of its own.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        Self {
+            status,
+            ..Self::new(Kind::of_status(status))
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self.kind {
+            Kind::OTHER => self.status.canonical_reason().unwrap_or(self.kind.title),
+            kind => kind.entry().title,
         }
     }
 
@@ -178,7 +197,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.kind.status.into_response();
+        let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -51,8 +51,9 @@ pub struct Cached {
     if_match: Option<Tags>,
 }
 
-/// What an answer to GET shows: the topics whose change makes another answer of it. The caller's customer
-/// matters where everybody has a list of their own. An answer whose topics are not known is not kept.
+/// What an answer to GET shows: the topics whose change makes another answer of it.
+///
+/// The caller's customer matters where everybody has a list of their own. An answer whose topics are not known is not kept.
 #[must_use]
 pub fn topics(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<Topic>> {
     let mut segments = route.split('/').zip(path.split('/'));
@@ -120,7 +121,7 @@ impl Cached {
     ///
     /// # Errors
     /// Those of `fetch` and `count`.
-    pub async fn page<F: Filter, K: SortKey, T: Serialize, P, C>(
+    pub async fn page<F: Filter, K: SortKey, T, P, C>(
         &self,
         audience: Audience,
         listing: Listing<F, K>,
@@ -130,7 +131,7 @@ impl Cached {
     where
         P: Future<Output = models::Result<listing::Page<T>>> + Send,
         C: Future<Output = models::Result<u64>> + Send,
-        T: Send,
+        T: Serialize + Send,
     {
         let page = || async {
             let _turn = turn_to_search(listing.filter.search(), self.client).await?;

@@ -1,4 +1,6 @@
-//! Small types that cannot hold a wrong value. Code that has a [`Money`] or an [`Email`] need not check it
+//! Small types that cannot hold a wrong value.
+//!
+//! Code that has a [`Money`] or an [`Email`] need not check it
 //! again; code that has only text gets one by [`Scalar::parse`], or hears what is wrong with it. Each says
 //! what it looks like in the API's document.
 
