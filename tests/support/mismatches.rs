@@ -10,6 +10,7 @@ pub struct Mismatches(Vec<String>);
 
 impl Mismatches {
     /// Compares what was found for a row with what the table says.
+    #[allow(clippy::needless_pass_by_value, reason = "callers make it on the spot")]
     pub fn compare<T: Debug + PartialEq<U>, U: Debug>(
         &mut self,
         row: impl Display,

@@ -404,7 +404,7 @@ impl Answer {
             let errors = self.body["errors"].as_array().into_iter().flatten();
             let errors = errors.flat_map(|error| [&error["pointer"], &error["code"]]);
             let errors = errors.filter_map(Value::as_str);
-            for part in [self.problem()].into_iter().chain(errors) {
+            for part in std::iter::once(self.problem()).chain(errors) {
                 outcome.push(' ');
                 outcome.push_str(part);
             }
