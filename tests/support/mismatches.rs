@@ -42,3 +42,12 @@ impl Drop for Mismatches {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "2 rows differ:\nb: 2 instead of 3\nc: 3 instead of 4")]
+fn every_row_that_differs_is_named() {
+    let mut mismatches = Mismatches::default();
+    for (row, found, expected) in [("a", 1, 1), ("b", 2, 3), ("c", 3, 4)] {
+        mismatches.compare(row, found, expected);
+    }
+}
