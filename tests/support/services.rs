@@ -135,6 +135,7 @@ impl Service {
             return;
         }
         let id = process.id();
+        drop(process);
         // One of its children may have ended in between.
         send(signal, &[vec![id], children(id)].concat());
     }
