@@ -75,7 +75,7 @@ async fn login(
         facts.username_digest = Some(digest);
     });
     let turn = hashing().turn(Client::at(address.0)).await?;
-    let attempt = Attempt::begin(&ctx, &username, address).await?;
+    let attempt = LoginAttempt::begin(&ctx, &username, address).await?;
     let account = customer_accounts::Model::authenticate(&ctx.db, &username, password, &turn).await;
     match &account {
         Ok(Some(_)) => attempt.succeed().await,
@@ -146,7 +146,7 @@ async fn change_password(
     let id = account.0.id;
     let turn = hashing().turn(Client::Account(id)).await?;
     // Whoever has found a token must not find out the password with it.
-    let attempt = Attempt::begin(&ctx, &account.0.username, address).await?;
+    let attempt = LoginAttempt::begin(&ctx, &account.0.username, address).await?;
     let changes = change.hashed(&ctx.db, &account.0, &turn).await;
     if !matches!(changes, Err(models::Error::WrongPassword)) {
         attempt.forget().await;
@@ -172,14 +172,14 @@ fn as_counted(username: &str) -> String {
 /// It counts as a failure until it turns out to be none, also when its client hangs up: so however many
 /// are made at once, no more of them fail than may. It is made in its client's turn, which ends when the
 /// outcome is known: so no attempt is refused for others that have not failed.
-struct Attempt<'a> {
+struct LoginAttempt<'a> {
     ctx: &'a Context,
     budgets: Vec<(String, Quota)>,
     /// Who tries it from where: remembered when it succeeds.
     client: String,
 }
 
-impl<'a> Attempt<'a> {
+impl<'a> LoginAttempt<'a> {
     /// Begins one, if not too many have failed: of the username from the address, so that nobody can
     /// lock out somebody who is elsewhere; of all usernames from the address and the networks around it; and
     /// of the username from everywhere, which leaves alone those addresses that have logged in as it.

@@ -44,7 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// List products
+/// List all products
 ///
 /// With the essentials: descriptions are left out.
 #[utoipa::path(
