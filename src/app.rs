@@ -19,7 +19,13 @@ use loco_rs::{
 };
 use migration::Migrator;
 
-use crate::{context::Context, controllers, initializers, models::connection, settings, tasks};
+use crate::{
+    context::Context,
+    controllers, initializers,
+    middleware::{self, detach_writes, identify, rate_limit, request_log},
+    models::connection,
+    server, settings, tasks,
+};
 
 /// The store.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +65,9 @@ impl Hooks for App {
         Ok(vec![
             Box::new(initializers::redis::RedisCheck),
             Box::new(initializers::metrics::Metrics),
-            Box::new(initializers::problem_details::ProblemDetails),
-            Box::new(initializers::safety::Safety),
-            Box::new(initializers::welcome::Welcome),
+            Box::new(middleware::problem_details::ProblemDetails),
+            Box::new(initializers::config_audit::ConfigAudit),
+            Box::new(initializers::banner::Banner),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
         ])
@@ -69,13 +75,17 @@ impl Hooks for App {
 
     /// The first is the innermost.
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
-        let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![
-            Box::new(initializers::rate_limiter::RateLimiter::new(ctx)),
-            Box::new(initializers::finish_writes::InTime),
-            Box::new(initializers::finish_writes::FinishWrites::new(ctx)),
+        let mut stack = vec![
+            middleware::layer("rate_limit", ctx, rate_limit::put_on),
+            middleware::layer("identify", ctx, identify::put_on),
+            middleware::layer("in_time", ctx, detach_writes::put_on_timeout),
+            middleware::layer("detach_writes", ctx, detach_writes::put_on),
         ];
         stack.extend(default_middleware_stack(ctx));
-        stack.replace("logger", Box::new(initializers::request_log::RequestLog));
+        stack.replace(
+            "logger",
+            middleware::layer("logger", ctx, request_log::put_on),
+        );
         // In its stead: in_time, which knows whether a write has begun to commit.
         stack.retain(|layer| layer.name() != "timeout_request");
         stack
@@ -93,13 +103,13 @@ impl Hooks for App {
                 .add_route(controllers::health::routes(&ctx))
                 .add_route(controllers::routes(&ctx))
                 .add_route(controllers::problems::routes()),
-            // The middlewares say it then: nothing can be served.
+            // The middlewares fail then, and say why.
             Err(_) => AppRoutes::empty(),
         }
     }
 
     async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
-        initializers::connections::serve(router, ctx, at).await
+        server::serve(router, ctx, at).await
     }
 
     async fn connect_workers(_: &AppContext, _: &Queue) -> Result<()> {

@@ -87,7 +87,7 @@ impl Context {
     /// Makes the context from Loco's, and leaves it there: Loco hands its own to every hook, and no other.
     ///
     /// # Errors
-    /// When a setting is wrong, or `REDIS_URL` is no address of a Redis.
+    /// When a setting is wrong, or `REDIS_URL` is not the address of a Redis.
     pub fn install(ctx: &AppContext) -> Result<()> {
         Settings::load(ctx)?;
         let settings = Settings::of(ctx)?;

@@ -23,7 +23,7 @@ const YEAR: u64 = 31_536_000;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What the store is.
-    pub store: Store,
+    pub store: Shop,
     /// What keeps it safe.
     pub security: Security,
     /// How often each client may ask.
@@ -36,7 +36,7 @@ pub struct Settings {
     pub first_admin: FirstAdmin,
     /// The demo catalogue.
     pub demo: Demo,
-    /// Figures for those who watch over the server.
+    /// What Prometheus can read of the server.
     pub metrics: Metrics,
     /// Whom the server listens to.
     pub connections: Connections,
@@ -47,7 +47,7 @@ pub struct Settings {
 /// What the store is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Store {
+pub struct Shop {
     /// The one currency (ISO 4217).
     pub currency: String,
 }
@@ -128,7 +128,7 @@ pub struct Demo {
     pub seed: bool,
 }
 
-/// Figures for those who watch over the server.
+/// What Prometheus can read of the server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
@@ -145,7 +145,7 @@ pub struct Connections {
     /// How many of them one address may have; 0 turns the limit off.
     max_per_address: usize,
     /// For how many seconds a client may send no request, or take none of its answer.
-    pub patience_seconds: u64,
+    pub timeout_seconds: u64,
     /// The header in which the proxy in front says for whom it asks; empty when there is none.
     pub trusted_proxy_header: String,
 }
@@ -284,8 +284,8 @@ impl Settings {
                 0..=1_000_000,
             ),
             (
-                "settings.connections.patience_seconds",
-                self.connections.patience_seconds,
+                "settings.connections.timeout_seconds",
+                self.connections.timeout_seconds,
                 1..=YEAR,
             ),
             (

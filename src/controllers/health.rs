@@ -1,7 +1,7 @@
 //! Whether the server runs, and whether requests should be sent to it.
 //!
-//! These routes are open, and take the
-//! place of Loco's, for each of whose requests axum copies Loco's context with the whole configuration.
+//! These routes are open. They take the place of Loco's, for which axum copies Loco's context, with the whole
+//! configuration, for each request.
 //!
 //! Readiness fails while the database does not answer or takes no writes, and first of all when the server
 //! ends: a load balancer sends requests elsewhere, then no more connections are taken, and what was asked

@@ -1,4 +1,4 @@
-//! Makes the first administrator, so that somebody can log in. There is no default password.
+//! Makes the first administrator, with whom the store begins. There is no default password.
 
 use async_trait::async_trait;
 use loco_rs::{

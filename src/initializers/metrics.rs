@@ -1,4 +1,4 @@
-//! Figures for those who watch over the server, in the text format of Prometheus.
+//! Metrics for those who watch over the server, in the text format of Prometheus.
 
 use async_trait::async_trait;
 use axum::{Router, http::header, response::IntoResponse, routing::get};
@@ -18,7 +18,7 @@ pub const PATH: &str = "/metrics";
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The figures.
+/// The route of the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Metrics;
 
@@ -36,13 +36,13 @@ impl Initializer for Metrics {
         let mut registry = Registry::with_prefix("boxcar");
         ctx.shared.metrics.register(&mut registry);
         let registry = std::sync::Arc::new(registry);
-        let figures = move || async move {
+        let show = move || async move {
             let mut text = String::new();
             match encode(&mut text, &registry) {
                 Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
                 Err(_) => Problem::new(Kind::INTERNAL).into_response(),
             }
         };
-        Ok(router.route(PATH, get(figures)))
+        Ok(router.route(PATH, get(show)))
     }
 }

@@ -62,7 +62,7 @@ pub fn of_database(address: &str) -> Result<String, String> {
     Ok(format!("{address}{joint}{option}"))
 }
 
-/// Refuses what is no address of a Redis.
+/// Refuses what is not the address of a Redis.
 ///
 /// # Errors
 /// What is wrong with the address, without the address.
@@ -80,7 +80,7 @@ pub fn is_in_clear(address: &str) -> bool {
     }
 }
 
-/// The file of an SQLite database; nothing for other databases, or one in memory.
+/// The file of an SQLite database; `None` for other databases, or one in memory.
 #[must_use]
 pub fn file(address: &str) -> Option<std::path::PathBuf> {
     let options = SqliteConnectOptions::from_str(address).ok()?;

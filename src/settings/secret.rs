@@ -17,7 +17,7 @@ const MIN_BITS: f64 = 128.0;
 /// How many bytes that came before make a repetition. Chance alone repeats two of them.
 const REPETITION: usize = 3;
 
-/// Whether everybody can read the secret in the source.
+/// Whether the secret is the public one of the source.
 #[must_use]
 pub fn is_public_secret(secret: &str) -> bool {
     secret == PUBLIC_SECRET
@@ -29,7 +29,7 @@ pub(super) fn fault(secret: &str) -> Option<&'static str> {
         return Some("is missing");
     }
     match STANDARD.decode(secret) {
-        Err(_) => Some("is no base64"),
+        Err(_) => Some("is not base64"),
         Ok(key) if key.len() < MIN_BYTES => Some("is shorter than 64 bytes"),
         Ok(_) => None,
     }
@@ -39,7 +39,7 @@ pub(super) fn fault(secret: &str) -> Option<&'static str> {
 #[must_use]
 pub fn weakness(secret: &str) -> Option<&'static str> {
     if is_public_secret(secret) {
-        return Some("is the one of development, which everybody can read in the source");
+        return Some("is the public one of development");
     }
     let key = STANDARD.decode(secret).unwrap_or_default();
     (bits(&key) < MIN_BITS).then_some("is easily guessed: it has to be made by chance")
@@ -70,7 +70,7 @@ fn bits_per_byte(bytes: &[u8]) -> f64 {
         .sum()
 }
 
-/// How many bytes repeat nothing: neither the key up to there nor the public secret.
+/// How many bytes are new: they repeat neither the key up to there nor the public secret.
 fn new_bytes(key: &[u8]) -> usize {
     let mut known = STANDARD.decode(PUBLIC_SECRET).unwrap_or_default();
     let (mut new, mut rest) = (0, key);

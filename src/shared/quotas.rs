@@ -39,7 +39,7 @@ pub struct Decision {
     pub remaining: u32,
     /// When it will be full again.
     pub full_in: Duration,
-    /// Set when nothing was left: how long until there is something again.
+    /// Set when the budget was used up: how long until there is something again.
     pub refused_for: Option<Duration>,
 }
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
 use axum::Router;
-use boxcar::{app::App, context::Context, initializers::problem_details::ProblemDetails};
+use boxcar::{app::App, context::Context, middleware::problem_details::ProblemDetails};
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     environment::Environment,

@@ -104,7 +104,7 @@ async fn a_limit_of_zero_connections_for_an_address_is_none() {
 
 #[tokio::test]
 async fn a_client_that_does_not_ask_is_not_waited_for() {
-    let server = start(&[("CONNECTION_PATIENCE_SECONDS", "1")]).await;
+    let server = start(&[("CONNECTION_TIMEOUT_SECONDS", "1")]).await;
     let silent = connect(&server).await;
     let mut half = connect(&server).await;
     half.write_all(&PING.as_bytes()[..20]).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_client_that_does_not_ask_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_head_that_comes_letter_by_letter_is_not_waited_for() {
-    let server = start(&[("CONNECTION_PATIENCE_SECONDS", "1")]).await;
+    let server = start(&[("CONNECTION_TIMEOUT_SECONDS", "1")]).await;
     let mut stream = connect(&server).await;
     let trickle = async {
         stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: ").await?;
@@ -144,7 +144,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn a_client_that_takes_no_answer_is_not_waited_for() {
     let server = start(&[
-        ("CONNECTION_PATIENCE_SECONDS", "1"),
+        ("CONNECTION_TIMEOUT_SECONDS", "1"),
         ("MAX_CONNECTIONS", "1"),
     ])
     .await;

@@ -6,7 +6,7 @@ use axum::{
     http::{Method, Request, header},
     routing::get,
 };
-use boxcar::{app::App, initializers::problem_details::ProblemDetails};
+use boxcar::{app::App, middleware::problem_details::ProblemDetails};
 use loco_rs::{
     app::Initializer,
     controller::{AppRoutes, Routes, middleware::timeout::TimeOut},

@@ -3,7 +3,7 @@
 use std::{io::Read, net::TcpListener, path::Path};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use boxcar::initializers::safety::Safety;
+use boxcar::initializers::config_audit::ConfigAudit;
 use loco_rs::app::Initializer;
 
 use crate::support::{Outcome, Program, Server, Shop, TestDatabase};
@@ -162,7 +162,7 @@ fn wrong_values() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         ("METRICS", "settings.metrics.enable", vec![empty, "0"]),
         ("MAX_CONNECTIONS", "settings.connections.max", vec![empty, "0", most]),
         ("MAX_CONNECTIONS_PER_ADDRESS", "settings.connections.max_per_address", vec![empty, "-1", most]),
-        ("CONNECTION_PATIENCE_SECONDS", "settings.connections.patience_seconds", vec![empty, "0", most]),
+        ("CONNECTION_TIMEOUT_SECONDS", "settings.connections.timeout_seconds", vec![empty, "0", most]),
         ("SHUTDOWN_DELAY_SECONDS", "settings.shutdown.delay_seconds", vec![empty, "soon", most]),
     ]
 }
@@ -209,7 +209,7 @@ async fn the_doctor_says_that_a_secret_can_be_guessed() {
     let jwt = config.auth.as_mut().unwrap().jwt.as_mut().unwrap();
     jwt.secret = BASE64_STANDARD.encode([0; 64]);
     let shop = Shop::open_on(database, config).await;
-    let check = Safety.check(&shop.ctx).await.unwrap().unwrap();
+    let check = ConfigAudit.check(&shop.ctx).await.unwrap().unwrap();
     let said = check.description.unwrap();
     assert!(said.contains("JWT_SECRET is easily guessed"), "{said}");
 }

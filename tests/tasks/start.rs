@@ -97,8 +97,8 @@ async fn a_secret_that_is_empty_short_or_not_base64_is_refused() {
     for (secret, why) in [
         ("", "is missing"),
         ("QUJD", "is shorter than 64 bytes"),
-        (&long, "is no base64"),
-        (PUBLIC_SECRET, "is the one of development"),
+        (&long, "is not base64"),
+        (PUBLIC_SECRET, "is the public one"),
     ] {
         let program = Program::new("production").env("JWT_SECRET", secret);
         refused(program, &format!("JWT_SECRET (auth.jwt.secret): {why}")).await;

@@ -1,4 +1,4 @@
-//! Answers to GET: kept as long as they are current, and not sent again to who has them.
+//! Answers to GET: kept while they are current, and not sent again to clients that have them.
 
 use std::fmt;
 
@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{caller::Account, conditional::Tags};
+use super::{
+    caller::{Account, RequestContext},
+    conditional::Tags,
+};
 use crate::{
     context::Context,
     controllers::BASE,
@@ -30,7 +33,7 @@ use crate::{
 /// Who may be shown the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever has a token.
+    /// All callers with a token.
     Everybody,
     /// Administrators.
     Administrators,
@@ -53,7 +56,8 @@ pub struct Cached {
 
 /// What an answer to GET shows: the topics whose change makes another answer of it.
 ///
-/// The caller's customer matters where everybody has a list of their own. An answer whose topics are not known is not kept.
+/// The caller's customer matters where each has a list of their own. An answer whose topics are not known is
+/// not kept.
 #[must_use]
 pub fn topics(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<Topic>> {
     let mut segments = route.split('/').zip(path.split('/'));
@@ -204,12 +208,7 @@ impl FromRequestParts<Context> for Cached {
         Ok(Self {
             ctx: ctx.clone(),
             client: Client::Account(account.0.id),
-            // A request that comes without is answered from the database.
-            versions: parts
-                .extensions
-                .get()
-                .cloned()
-                .unwrap_or_else(VersionSnapshot::unknown),
+            versions: RequestContext::of(parts)?.versions.clone(),
             route: parts.extensions.get().cloned(),
             uri: parts.uri.clone(),
             if_none_match: Tags::of(&parts.headers, &header::IF_NONE_MATCH),

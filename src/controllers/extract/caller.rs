@@ -17,30 +17,37 @@ use crate::{
         orders::Scope,
         types::Role,
     },
-    shared::versions::VersionSnapshot,
+    shared::{quotas::Decision, versions::VersionSnapshot},
     views::problem::{Kind, Problem},
 };
 
-/// Who the request's token proves its sender to be, found out before any handler runs.
+/// What is known of a request before its handler runs.
 #[derive(Clone, Debug)]
-pub struct Caller(pub Result<Arc<Model>, Problem>);
+pub struct RequestContext {
+    /// Who its token proves its sender to be.
+    pub caller: Result<Arc<Model>, Problem>,
+    /// When its token expires, in seconds since 1970; 0 without one.
+    pub expiry: i64,
+    /// Where it comes from: an address, or the network of an IPv6 address.
+    pub address: IpAddr,
+    /// Which versions were current when it began.
+    pub versions: VersionSnapshot,
+    /// What its budget says, where nodes share one.
+    pub decision: Option<Decision>,
+}
 
 /// Where a request comes from: an address, or the network of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub IpAddr);
 
-/// When the request's token expires, in seconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub struct Expiry(pub i64);
-
 /// The caller of a request with a valid token.
 #[derive(Clone, Debug)]
 pub struct Account(pub Arc<Model>, Request);
 
-/// What the request has of its own.
+/// When the caller's request has to be over.
 #[derive(Clone, Debug)]
 struct Request {
-    expiry: Expiry,
+    expiry: i64,
     deadline: Arc<Deadline>,
 }
 
@@ -92,7 +99,7 @@ pub async fn authenticated(
 pub fn scope(account: &Model) -> Scope {
     match (account.role(), account.customer_id) {
         (Role::Admin, _) => Scope::All,
-        // An account without a customer is an administrator's; id 0 is nobody's.
+        // An account without a customer is an administrator's; no customer has id 0.
         (Role::Customer, customer) => Scope::Customer(customer.unwrap_or_default()),
     }
 }
@@ -127,8 +134,7 @@ impl Account {
     /// # Errors
     /// [`Error::Revoked`].
     pub async fn admit(&self, txn: &Transaction) -> Result<(), Error> {
-        let Expiry(expiry) = self.1.expiry;
-        if expiry <= now().timestamp() {
+        if self.1.expiry <= now().timestamp() {
             return Err(Error::Revoked);
         }
         Model::assert_current(txn, self.0.id, self.0.token_version).await
@@ -143,17 +149,36 @@ impl Deref for Admin {
     }
 }
 
+impl RequestContext {
+    /// What is known of that request.
+    ///
+    /// # Errors
+    /// When the middleware has not identified its sender.
+    pub fn of(parts: &Parts) -> Result<&Self, Problem> {
+        parts.extensions.get().ok_or_else(not_identified)
+    }
+
+    /// Whose budget it is charged to: the account's, or else the address's.
+    #[must_use]
+    pub fn client(&self) -> String {
+        match &self.caller {
+            Ok(account) => account.pid.clone(),
+            Err(_) => self.address.to_string(),
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Caller(caller) = parts.extensions.get().cloned().ok_or_else(nobody_asked)?;
-        let account = caller?;
+        let known = RequestContext::of(parts)?;
+        let deadline = parts.extensions.get::<Arc<Deadline>>();
         let request = Request {
-            expiry: parts.extensions.get().copied().ok_or_else(nobody_asked)?,
-            deadline: parts.extensions.get().cloned().ok_or_else(nobody_asked)?,
+            expiry: known.expiry,
+            deadline: deadline.cloned().ok_or_else(not_identified)?,
         };
-        Ok(Self(account, request))
+        Ok(Self(known.caller.clone()?, request))
     }
 }
 
@@ -174,7 +199,7 @@ impl<S: Sync> FromRequestParts<S> for Address {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().copied().ok_or_else(nobody_asked)
+        Ok(Self(RequestContext::of(parts)?.address))
     }
 }
 
@@ -206,6 +231,6 @@ fn refused() -> Problem {
     Problem::unauthenticated(Some("invalid_token"))
 }
 
-fn nobody_asked() -> Problem {
-    Problem::internal(&loco_rs::Error::string("nobody has asked who is calling"))
+fn not_identified() -> Problem {
+    Problem::internal(&loco_rs::Error::string("the sender was not identified"))
 }

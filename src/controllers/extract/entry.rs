@@ -10,8 +10,8 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::models::customer_accounts::Model;
 
-/// The request's entry in the log, which is written when its answer is known. Nothing that can be secret
-/// goes into it: no values of fields, no passwords, and not what was typed as a username.
+/// The request's entry in the log, which is written when its answer is known. What can be secret
+/// does not go into it: no values of fields, no passwords, and not what was typed as a username.
 #[derive(Clone, Debug, Default)]
 pub struct Entry(Arc<Mutex<Facts>>);
 

@@ -16,7 +16,7 @@ use utoipa::{
 
 pub use self::{
     cached::Cached,
-    caller::{Account, Address, Admin},
+    caller::{Account, Address, Admin, RequestContext},
     conditional::{IfMatch, Tags},
     entry::Entry,
     idempotent::{Fingerprints, Idempotent, key_of},

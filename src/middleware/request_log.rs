@@ -12,35 +12,21 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use loco_rs::{
-    Result,
-    app::AppContext,
-    controller::middleware::{MiddlewareLayer, request_id::LocoRequestId},
-};
+use loco_rs::{Result, app::AppContext, controller::middleware::request_id::LocoRequestId};
 use tracing::{Instrument, Span};
 
+use super::is_login;
 use crate::controllers::{
     BASE,
-    auth::LOGIN,
     extract::{Entry, entry::Facts},
 };
 
-/// The layer in the place of Loco's logger, whose lines hold the query.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestLog;
-
-impl MiddlewareLayer for RequestLog {
-    fn name(&self) -> &'static str {
-        "logger"
-    }
-
-    fn config(&self) -> serde_json::Result<serde_json::Value> {
-        Ok(serde_json::Value::Null)
-    }
-
-    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        Ok(app.layer(middleware::from_fn(follow)))
-    }
+/// Puts the layer on, in the place of Loco's logger, whose lines hold the query.
+///
+/// # Errors
+/// None.
+pub fn put_on(_: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
+    Ok(app.layer(middleware::from_fn(follow)))
 }
 
 async fn follow(mut request: Request, next: Next) -> Response {
@@ -51,6 +37,7 @@ async fn follow(mut request: Request, next: Next) -> Response {
     let line = Line {
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().cloned(),
+        is_login: is_login(request.method(), request.extensions()),
         entry: Entry::default(),
         status: None,
         location: None,
@@ -89,6 +76,7 @@ fn span(request: &Request) -> Span {
 struct Line {
     method: Method,
     route: Option<MatchedPath>,
+    is_login: bool,
     entry: Entry,
     /// None until there is an answer.
     status: Option<StatusCode>,
@@ -96,19 +84,11 @@ struct Line {
 }
 
 impl Line {
-    fn is_login(&self) -> bool {
-        self.method == Method::POST
-            && self
-                .route
-                .as_ref()
-                .is_some_and(|route| route.as_str() == LOGIN)
-    }
-
     fn outcome(&self) -> &'static str {
         let Some(status) = self.status else {
             return "the client hung up";
         };
-        match (self.is_login(), status) {
+        match (self.is_login, status) {
             (true, StatusCode::OK) => "login succeeded",
             (true, StatusCode::UNAUTHORIZED) => "login failed",
             (

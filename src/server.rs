@@ -1,11 +1,11 @@
-//! Connections: how many there are at once, how long the server waits for those who are slow, and how
-//! all of them end.
+//! The server: how many connections there are at once, how long it waits for slow clients, and how it ends.
 //!
-//! Serves in Loco's stead, whose server waits for ever for the head of a request and for a client that
+//! It serves in Loco's stead, whose server waits for ever for the head of a request and for a client that
 //! takes none of its answer.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    convert::Infallible,
     future::{Ready, pending, ready},
     io,
     net::{IpAddr, SocketAddr},
@@ -20,13 +20,18 @@ use loco_rs::{Error, Result, app::AppContext, boot::ServeParams};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{self, MissedTickBehavior, interval, sleep},
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
-use super::{client_address::network, finish_writes::time_for_an_answer, prune, safety};
-use crate::{context::Context, signals};
+use crate::{
+    context::Context,
+    initializers::config_audit::check_interface,
+    middleware::{client_address::network, detach_writes::response_timeout},
+    models::{connection::erased, idempotency_keys::Model},
+    signals,
+};
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
 /// one is answered 431.
@@ -35,42 +40,45 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Files and connections that the server needs beside those to its clients.
 const OTHER_FILES: usize = 256;
 
+/// How often answers that are kept for retries are looked through for those whose time is over.
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
+
 /// How long the last requests may take at most when the server ends.
 const LONGEST_END: Duration = Duration::from_mins(1);
 
-/// Serves until a signal ends it: readiness fails first, then nobody else is let in, and what was asked
-/// is answered, unless its client takes longer than a request may.
+/// Serves until a signal ends it: readiness fails first, then no other connection is let in, and what was
+/// asked is answered, unless its client takes longer than a request may.
 ///
 /// # Errors
-/// When nobody can listen there.
+/// When the server cannot listen there.
 pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result<()> {
     let state = Context::of(ctx)?;
     let (settings, draining) = (&state.settings, &state.draining);
-    let patience = Duration::from_secs(settings.connections.patience_seconds);
+    let timeout = Duration::from_secs(settings.connections.timeout_seconds);
     let delay = Duration::from_secs(settings.shutdown.delay_seconds);
-    let request = time_for_an_answer(ctx).min(LONGEST_END);
-    make_room(settings.connections.max);
+    let request = response_timeout(ctx).min(LONGEST_END);
+    raise_fd_limit(settings.connections.max);
 
     let listener = listen(at).await?;
-    safety::check_interface(ctx, listener.local_addr()?.ip())?;
+    check_interface(ctx, listener.local_addr()?.ip())?;
     let handle = Handle::new();
     // Behind a proxy all of them come from one address.
     let proxied = !settings.connections.trusted_proxy_header.is_empty();
-    let door = Door {
+    let limit = ConnectionLimit {
         handle: handle.clone(),
         max: settings.connections.max,
         max_per_address: settings.connections.max_per_address().filter(|_| !proxied),
-        guests: Guests::default(),
-        patience,
+        per_address: AddressCounts::default(),
+        timeout,
         refused: state.shared.metrics.refused_connections.clone(),
     };
     let mut server = axum_server::from_tcp(listener.into_std()?)?
         .handle(handle.clone())
-        .acceptor(door)
+        .acceptor(limit)
         .http1_only()
-        .first_request_timeout(patience);
+        .first_request_timeout(timeout);
     let mut http = server.http_builder().http1();
-    http.header_read_timeout(patience).max_buf_size(MAX_HEAD);
+    http.header_read_timeout(timeout).max_buf_size(MAX_HEAD);
 
     let end = async {
         signals::asked_to_end().await;
@@ -84,76 +92,72 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     tokio::select! {
         served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
         () = end => {}
-        never = prune::hourly(ctx) => match never {},
+        never = prune_hourly(ctx) => match never {},
     }
     if handle.connection_count() > 0 {
         tracing::warn!("some clients have not sent or read to the end: they are cut off");
     }
     draining.writes.close();
-    if timeout(request, draining.writes.wait()).await.is_err() {
+    if time::timeout(request, draining.writes.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("some writes have not come to an end: they are cut off");
     }
     Ok(())
 }
 
-/// Who lets connections in.
+/// Lets connections in, as many as there may be.
 #[derive(Clone)]
-struct Door {
+struct ConnectionLimit {
     handle: Handle<SocketAddr>,
     max: usize,
     max_per_address: Option<usize>,
-    guests: Guests,
-    patience: Duration,
+    per_address: AddressCounts,
+    timeout: Duration,
     refused: Counter,
 }
 
 /// How many connections each address has.
 #[derive(Clone, Default)]
-struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct AddressCounts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// A connection's place among those of its address, which is free again when the last of these is gone.
-#[derive(Clone)]
-struct Seat {
-    _taken: Arc<Taken>,
-}
-
-struct Taken {
-    guests: Guests,
+/// A connection's place among those of its address, which is free again when it is dropped.
+struct Slot {
+    per_address: AddressCounts,
     address: IpAddr,
 }
 
-impl<S> Accept<TcpStream, S> for Door {
+impl<S> Accept<TcpStream, S> for ConnectionLimit {
     type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
-    type Service = AddExtension<S, Option<Seat>>;
+    type Service = AddExtension<S, Option<Arc<Slot>>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        // The one that knocks is counted already.
+        // The new one is counted already.
         if self.handle.connection_count() > self.max {
             return self.refuse("there are too many connections");
         }
-        let seat = match self.seat(&stream) {
-            Ok(seat) => seat,
+        let slot = match self.slot(&stream) {
+            Ok(slot) => slot,
             Err(why) => return self.refuse(why),
         };
         let mut stream = Box::pin(TimeoutStream::new(stream));
-        stream
-            .as_mut()
-            .set_write_timeout_pinned(Some(self.patience));
+        stream.as_mut().set_write_timeout_pinned(Some(self.timeout));
         // The service lives as long as its connection.
-        ready(Ok((stream, Extension(seat).layer(service))))
+        ready(Ok((stream, Extension(slot).layer(service))))
     }
 }
 
-impl Door {
-    /// A seat for the connection, if seats are counted.
-    fn seat(&self, stream: &TcpStream) -> Result<Option<Seat>, &'static str> {
+impl ConnectionLimit {
+    /// A slot for the connection, if there is such a limit.
+    fn slot(&self, stream: &TcpStream) -> Result<Option<Arc<Slot>>, &'static str> {
         let Some(max) = self.max_per_address else {
             return Ok(None);
         };
         let address = stream.peer_addr().map_err(|_| "the client has gone")?;
-        let seat = self.guests.seat(network(address.ip()), max);
-        seat.map(Some).ok_or("its address has too many connections")
+        let slot = self.per_address.slot(network(address.ip()), max);
+        slot.map(Some).ok_or("its address has too many connections")
     }
 
     fn refuse<T>(&self, why: &'static str) -> Ready<io::Result<T>> {
@@ -162,30 +166,31 @@ impl Door {
     }
 }
 
-impl Guests {
-    fn seat(&self, address: IpAddr, max: usize) -> Option<Seat> {
-        let mut seats = self.seats();
-        let taken = seats.entry(address).or_default();
+impl AddressCounts {
+    fn slot(&self, address: IpAddr, max: usize) -> Option<Arc<Slot>> {
+        let mut counts = self.counts();
+        let taken = counts.entry(address).or_default();
         if *taken >= max {
             return None;
         }
         *taken += 1;
-        drop(seats);
-        let guests = self.clone();
-        Some(Seat {
-            _taken: Arc::new(Taken { guests, address }),
-        })
+        drop(counts);
+        let per_address = self.clone();
+        Some(Arc::new(Slot {
+            per_address,
+            address,
+        }))
     }
 
-    fn seats(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Taken {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut seats = self.guests.seats();
-        if let Entry::Occupied(mut taken) = seats.entry(self.address) {
+        let mut counts = self.per_address.counts();
+        if let Entry::Occupied(mut taken) = counts.entry(self.address) {
             *taken.get_mut() -= 1;
             if *taken.get() == 0 {
                 taken.remove();
@@ -206,7 +211,7 @@ async fn listen(at: &ServeParams) -> Result<TcpListener> {
 }
 
 /// Asks the system for as many open files as it allows: a shell often begins with 1,024.
-fn make_room(connections: usize) {
+fn raise_fd_limit(connections: usize) {
     let wanted = u64::try_from(connections + OTHER_FILES).unwrap_or(u64::MAX);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed >= wanted => {}
@@ -216,5 +221,24 @@ fn make_room(connections: usize) {
             "the system allows too few open files for settings.connections.max"
         ),
         Err(error) => tracing::warn!(%error, "how many files may be open is not known"),
+    }
+}
+
+/// Deletes the answers that were kept for retries and are past their time, now and every hour. On several
+/// nodes each does: the first leaves none to the others.
+async fn prune_hourly(ctx: &AppContext) -> Infallible {
+    let mut clock = interval(PRUNE_EVERY);
+    // A laptop that has slept for a day has missed nothing.
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        match Model::prune(ctx).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "expired idempotency keys were deleted"),
+            Err(error) => {
+                tracing::warn!(%error, "expired idempotency keys could not be deleted: the next attempt is in an hour");
+            }
+        }
+        erased(&ctx.db).await;
     }
 }

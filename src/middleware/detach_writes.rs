@@ -1,9 +1,10 @@
 //! The end of a request: when its time is over, and when its client hangs up.
 //!
-//! * [`InTime`] answers 503 when the time is over. A transaction that has not begun to commit by then is
-//!   taken back: a 503 says that nothing was done.
-//! * [`FinishWrites`] finishes every write that has begun, though its client hangs up: otherwise the
-//!   server would drop it in the middle of its commit, and no cache would learn what it had changed.
+//! * [`put_on`] begins the clock of each request, and finishes every write that has begun, though its client
+//!   hangs up: otherwise the server would drop it in the middle of its commit, and no cache would learn what
+//!   it had changed.
+//! * [`put_on_timeout`], inside, answers 503 when the time is over. A transaction that has not begun to
+//!   commit by then is taken back: a 503 says that nothing was done.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,13 +17,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
-use loco_rs::{Result, app::AppContext, controller::middleware::MiddlewareLayer};
+use loco_rs::{Result, app::AppContext};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
+use super::is_login;
 use crate::{
     context::Context,
-    controllers::auth::LOGIN,
     models::deadline::Deadline,
     views::problem::{Kind, Problem},
 };
@@ -30,15 +31,25 @@ use crate::{
 /// How long a request may take where `timeout_request` is off: longer than any connection lives.
 const NO_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
-/// The layer that begins the clock of each request, and finishes the writes.
-#[derive(Clone)]
-pub struct FinishWrites {
-    ctx: AppContext,
+/// Puts the layer on. The server's end waits for the writes too.
+///
+/// # Errors
+/// When the context is not installed.
+pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
+    let clock = Clock {
+        time: response_timeout(ctx),
+        writes: Context::of(ctx)?.draining.writes.clone(),
+    };
+    Ok(app.layer(middleware::from_fn_with_state(clock, detach_writes)))
 }
 
-/// The layer, inside the other, that ends what takes too long.
-#[derive(Clone, Copy, Debug)]
-pub struct InTime;
+/// Puts the layer on that ends what takes too long.
+///
+/// # Errors
+/// None.
+pub fn put_on_timeout(_: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
+    Ok(app.layer(middleware::from_fn(in_time)))
+}
 
 #[derive(Clone)]
 struct Clock {
@@ -46,56 +57,16 @@ struct Clock {
     writes: TaskTracker,
 }
 
-impl FinishWrites {
-    /// The layer of that server, whose end waits for the writes too.
-    #[must_use]
-    pub fn new(ctx: &AppContext) -> Self {
-        Self { ctx: ctx.clone() }
-    }
-}
-
-impl MiddlewareLayer for FinishWrites {
-    fn name(&self) -> &'static str {
-        "finish_writes"
-    }
-
-    fn config(&self) -> serde_json::Result<serde_json::Value> {
-        Ok(serde_json::Value::Null)
-    }
-
-    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        let clock = Clock {
-            time: time_for_an_answer(&self.ctx),
-            writes: Context::of(&self.ctx)?.draining.writes.clone(),
-        };
-        Ok(app.layer(middleware::from_fn_with_state(clock, finish_writes)))
-    }
-}
-
-impl MiddlewareLayer for InTime {
-    fn name(&self) -> &'static str {
-        "in_time"
-    }
-
-    fn config(&self) -> serde_json::Result<serde_json::Value> {
-        Ok(serde_json::Value::Null)
-    }
-
-    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        Ok(app.layer(middleware::from_fn(in_time)))
-    }
-}
-
 /// How long a request may take: Loco's own setting. Its own layer answers although a write goes on.
 #[must_use]
-pub const fn time_for_an_answer(ctx: &AppContext) -> Duration {
+pub const fn response_timeout(ctx: &AppContext) -> Duration {
     match &ctx.config.server.middlewares.timeout_request {
         Some(timeout) if timeout.enable => Duration::from_millis(timeout.timeout),
         _ => NO_TIMEOUT,
     }
 }
 
-async fn finish_writes(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
+async fn detach_writes(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let deadline = Arc::new(Deadline::after(clock.time));
     request.extensions_mut().insert(Arc::clone(&deadline));
     if !is_write(&request) {
@@ -104,7 +75,7 @@ async fn finish_writes(State(clock): State<Clock>, mut request: Request, next: N
     let hung_up = CancellationToken::new();
     // Dropped with this future, when the client hangs up.
     let _guard = hung_up.clone().drop_guard();
-    let request = request.map(|body| unless(hung_up, body));
+    let request = request.map(|body| abort_on(hung_up, body));
     let write = clock.writes.spawn(next.run(request).in_current_span());
     let answer = tokio::select! {
         answer = write => answer,
@@ -143,12 +114,12 @@ fn is_write(request: &Request) -> bool {
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    !reads && request.uri().path() != LOGIN
+    !reads && !is_login(request.method(), request.extensions())
 }
 
 /// The body, which ends in an error when its sender has hung up: what has not been read to its end has
 /// not begun, and nothing waits for the rest.
-fn unless(hung_up: CancellationToken, body: Body) -> Body {
+fn abort_on(hung_up: CancellationToken, body: Body) -> Body {
     let state = (body.into_data_stream(), hung_up);
     Body::from_stream(stream::unfold(state, |(mut chunks, hung_up)| async move {
         let chunk = tokio::select! {

@@ -96,7 +96,7 @@ impl ClientAddress {
 }
 
 /// The last address in a header, which the proxy in front has added: what stands before it is what the
-/// client, or a proxy that nobody knows, has written.
+/// client, or an unknown proxy, has written.
 fn last_hop(headers: &HeaderMap, header: &HeaderName) -> Option<IpAddr> {
     let line = headers.get_all(header).iter().next_back()?.to_str().ok()?;
     if header != header::FORWARDED {
@@ -128,7 +128,7 @@ fn address(text: &str) -> Option<IpAddr> {
     zoneless.parse().ok()
 }
 
-/// What stands between separators that are not in quotes (RFC 9110, section 5.6.4). Nothing when a quote
+/// What stands between separators that are not in quotes (RFC 9110, section 5.6.4). `None` when a quote
 /// does not end.
 fn unquoted_split(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut quoted, mut escaped) = (false, false);
@@ -148,7 +148,8 @@ fn unquoted_split(text: &str, separator: char) -> Option<Vec<&str>> {
 
 /// What counts as one client's address. Of IPv6 that is the network, because one customer has 2⁶⁴ addresses
 /// (RFC 6177).
-pub(super) fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() & !u128::from(u64::MAX);

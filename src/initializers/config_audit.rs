@@ -14,12 +14,12 @@ use crate::settings::{OnError, Settings, address, is_public_secret, weakness};
 
 /// The check.
 #[derive(Clone, Copy, Debug)]
-pub struct Safety;
+pub struct ConfigAudit;
 
 #[async_trait]
-impl Initializer for Safety {
+impl Initializer for ConfigAudit {
     fn name(&self) -> String {
-        "safety".to_owned()
+        "config_audit".to_owned()
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
@@ -52,7 +52,7 @@ impl Initializer for Safety {
     }
 }
 
-/// Warns when others than this machine can reach a server whose tokens everybody can forge.
+/// Warns when others than this machine can reach a server whose tokens anyone can forge.
 ///
 /// # Errors
 /// When there is no secret.
@@ -98,7 +98,7 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
     let found = [
         (
             is_public_secret(secret),
-            "JWT_SECRET is the one that everybody can read in the source",
+            "JWT_SECRET is the public one of the source",
         ),
         (
             !is_public_secret(secret) && weakness(secret).is_some(),
@@ -114,11 +114,11 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
         ),
         (
             settings.rate_limit.requests == 0,
-            "RATE_LIMIT_REQUESTS=0: nothing limits how often a client may ask",
+            "RATE_LIMIT_REQUESTS=0: clients may ask as often as they like",
         ),
         (
             settings.redis.url().is_some() && settings.rate_limit.on_error == OnError::Allow,
-            "RATE_LIMIT_ON_ERROR=allow: without Redis nothing limits how often a client may ask",
+            "RATE_LIMIT_ON_ERROR=allow: without Redis clients may ask as often as they like",
         ),
         (
             settings.security.login_failures == 0,
@@ -130,7 +130,7 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
         ),
         (
             settings.metrics.enable,
-            "METRICS=true: everybody who reaches the port can read the figures",
+            "METRICS=true: anyone who reaches the port can read the metrics",
         ),
         (
             settings.demo.seed,

@@ -13,12 +13,12 @@ use crate::controllers::BASE;
 
 /// Prints the way in.
 #[derive(Clone, Copy, Debug)]
-pub struct Welcome;
+pub struct Banner;
 
 #[async_trait]
-impl Initializer for Welcome {
+impl Initializer for Banner {
     fn name(&self) -> String {
-        "welcome".to_owned()
+        "banner".to_owned()
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
