@@ -44,7 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// List all products
+/// List products
 ///
 /// With the essentials: descriptions are left out.
 #[utoipa::path(
