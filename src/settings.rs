@@ -223,81 +223,29 @@ impl Settings {
 
     fn check(&self, config: &Config) -> Result<()> {
         let (database, request) = (&config.database, &config.server.middlewares.timeout_request);
+        let (security, connections) = (&self.security, &self.connections);
         let most_connections = u64::from(database.max_connections);
-        let max = u64::try_from(self.connections.max).unwrap_or(u64::MAX);
+        let request_timeout = request.as_ref().map_or(1, |request| request.timeout);
+        let port = u64::try_from(config.server.port).unwrap_or_default();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        #[rustfmt::skip]
         let numbers: [(&str, u64, RangeInclusive<u64>); 16] = [
-            (
-                "server.port",
-                u64::try_from(config.server.port).unwrap_or_default(),
-                1..=65_535,
-            ),
-            (
-                "server.middlewares.timeout_request.timeout",
-                request.as_ref().map_or(1, |request| request.timeout),
-                1..=YEAR,
-            ),
-            (
-                "database.connect_timeout",
-                database.connect_timeout,
-                1..=YEAR,
-            ),
-            (
-                "database.idle_timeout",
-                database.idle_timeout,
-                1..=YEAR * 1_000,
-            ),
+            ("server.port", port, 1..=65_535),
+            ("server.middlewares.timeout_request.timeout", request_timeout, 1..=YEAR),
+            ("database.connect_timeout", database.connect_timeout, 1..=YEAR),
+            ("database.idle_timeout", database.idle_timeout, 1..=YEAR * 1_000),
             ("database.max_connections", most_connections, 1..=100_000),
-            (
-                "database.min_connections",
-                u64::from(database.min_connections),
-                0..=most_connections,
-            ),
-            (
-                "auth.jwt.expiration",
-                config.get_jwt_config()?.expiration,
-                1..=YEAR,
-            ),
-            (
-                "settings.security.password_min_length",
-                u64::try_from(self.security.password_min_length).unwrap_or(u64::MAX),
-                8..=64,
-            ),
-            (
-                "settings.security.login_failures_period_seconds",
-                self.security.login_failures_period_seconds,
-                1..=YEAR,
-            ),
-            (
-                "settings.rate_limit.period_seconds",
-                self.rate_limit.period_seconds,
-                1..=YEAR,
-            ),
-            (
-                "settings.cache.ttl_seconds",
-                self.cache.ttl_seconds,
-                1..=YEAR,
-            ),
-            ("settings.connections.max", max, 1..=1_000_000),
-            (
-                "settings.connections.max_per_address",
-                u64::try_from(self.connections.max_per_address).unwrap_or(u64::MAX),
-                0..=1_000_000,
-            ),
-            (
-                "settings.connections.timeout_seconds",
-                self.connections.timeout_seconds,
-                1..=YEAR,
-            ),
-            (
-                "settings.shutdown.delay_seconds",
-                self.shutdown.delay_seconds,
-                0..=YEAR,
-            ),
-            (
-                "settings.cache.max_bytes",
-                self.cache.max_bytes,
-                0..=1 << 50,
-            ),
+            ("database.min_connections", database.min_connections.into(), 0..=most_connections),
+            ("auth.jwt.expiration", config.get_jwt_config()?.expiration, 1..=YEAR),
+            ("settings.security.password_min_length", number(security.password_min_length), 8..=64),
+            ("settings.security.login_failures_period_seconds", security.login_failures_period_seconds, 1..=YEAR),
+            ("settings.rate_limit.period_seconds", self.rate_limit.period_seconds, 1..=YEAR),
+            ("settings.cache.ttl_seconds", self.cache.ttl_seconds, 1..=YEAR),
+            ("settings.connections.max", number(connections.max), 1..=1_000_000),
+            ("settings.connections.max_per_address", number(connections.max_per_address), 0..=1_000_000),
+            ("settings.connections.timeout_seconds", connections.timeout_seconds, 1..=YEAR),
+            ("settings.shutdown.delay_seconds", self.shutdown.delay_seconds, 0..=YEAR),
+            ("settings.cache.max_bytes", self.cache.max_bytes, 0..=1 << 50),
         ];
         for (key, value, range) in numbers {
             if !range.contains(&value) {

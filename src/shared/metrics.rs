@@ -23,35 +23,16 @@ pub struct Metrics {
 
 impl Metrics {
     /// Names them for Prometheus, which puts `_total` behind each.
+    #[rustfmt::skip]
     pub fn register(&self, registry: &mut Registry) {
         for (name, help, counter) in [
             ("cache_hits", "Answers found in the cache", &self.hits),
-            (
-                "cache_misses",
-                "Answers not found in the cache, or out of date",
-                &self.misses,
-            ),
+            ("cache_misses", "Answers not found in the cache, or out of date", &self.misses),
             ("cache_fills", "Answers put into the cache", &self.fills),
-            (
-                "cache_evictions",
-                "Answers dropped for space or age",
-                &self.evictions,
-            ),
-            (
-                "redis_errors",
-                "Questions that Redis did not answer",
-                &self.errors,
-            ),
-            (
-                "rate_limited",
-                "Requests refused by a budget",
-                &self.refusals,
-            ),
-            (
-                "refused_connections",
-                "Connections turned away because there were too many",
-                &self.refused_connections,
-            ),
+            ("cache_evictions", "Answers dropped for space or age", &self.evictions),
+            ("redis_errors", "Questions that Redis did not answer", &self.errors),
+            ("rate_limited", "Requests refused by a budget", &self.refusals),
+            ("refused_connections", "Connections turned away because there were too many", &self.refused_connections),
         ] {
             registry.register(name, help, counter.clone());
         }

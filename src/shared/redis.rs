@@ -6,9 +6,9 @@
 //!
 //! **An outage.** When Redis does not answer, the node does without: no answer that was kept is trusted,
 //! and budgets are as the settings say. A writer who could not bump a version has waited for
-//! [`RESPONSE_TIMEOUT`], in which no node was answered; and a node that was not answered for
-//! [`STALE_AFTER`], which is shorter, trusts no answer that was kept before. A node that has no requests
-//! asks all the same, every [`HEARTBEAT`], so that its silence means something. So whatever was written
+//! `RESPONSE_TIMEOUT`, in which no node was answered; and a node that was not answered for
+//! `STALE_AFTER`, which is shorter, trusts no answer that was kept before. A node that has no requests
+//! asks all the same, every `HEARTBEAT`, so that its silence means something. So whatever was written
 //! while Redis was away, no node shows an older state when it is back.
 //!
 //! What this cannot see is a Redis that answers some nodes and not others: what those write who are cut
