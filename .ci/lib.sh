@@ -1,27 +1,27 @@
 # shellcheck shell=bash
 #
-# What .ci/run and .ci/contract are made of. It only defines functions.
+# The functions of .ci/run and .ci/contract. This file only defines them.
 
 # --- Steps ------------------------------------------------------------------
 #
 #   begin                    once, before the steps
-#   step NAME COMMAND...     when it fails, the script ends with its status
-#   clean_up                 defined by the script: runs at the end, however that comes
+#   step NAME COMMAND...     if it fails, the script ends with its status
+#   clean_up                 defined by the script: runs at the end, also after a failure or a signal
 
 table=()      # one line per finished step
 logs=()       # "name<TAB>log" of each step
-current=      # the step that runs
+current=      # the running step
 current_start=0
 current_group=
 failure=      # what went wrong, printed last
 
-# Sets `work`, a directory for everything that steps make; TMPDIR is below.
+# Sets `work`, the directory for all files of the steps; TMPDIR is inside it.
 begin() {
-    # Killed by the host at its limit of 90 minutes, it could not stop what it has started.
+    # If the host killed it at its limit of 90 minutes, it could not stop the processes that it has started.
     [ -n "${BOXCAR_CI-}" ] || BOXCAR_CI=yes exec timeout --foreground --verbose 85m bash .ci/run
     exec </dev/null
     work=$(mktemp -d /tmp/boxcar-ci.XXXXXX)
-    # Database servers run as another user, who has to get in.
+    # Database servers run as another user, who needs access.
     chmod 755 "$work"
     mkdir -m 1777 "$work/tmp"
     export TMPDIR=$work/tmp
@@ -39,9 +39,8 @@ step() {
     logs+=("$current"$'\t'"$log")
     echo "== $current"
 
-    # In the background and in a process group of its own (by -m): so a signal interrupts the wait, and
-    # everything that the step started can be ended. Not called by `if` or `||`, which would turn `set -e`
-    # off in functions.
+    # In the background and in its own process group (by -m): so a signal interrupts the wait, and all processes
+    # of the step can be ended. Not called by `if` or `||`, which would turn `set -e` off in functions.
     exec {out}> >(exec tee "$log")
     tee=$!
     set -m
@@ -54,8 +53,8 @@ step() {
     exec {out}>&-
     wait "$current_group" || status=$?
     end_group
-    # The step's last line comes before the line that closes it. But a process that has escaped from the
-    # group may hold the output open for ever.
+    # Wait until the last line of the step is printed, but not for ever: a process that has left the group may
+    # keep the output open.
     timeout 5 tail --pid="$tee" -s 0.1 -f /dev/null || kill "$tee"
 
     if [ "$status" -ne 0 ]; then exit "$status"; fi
@@ -69,7 +68,7 @@ finish_step() {
     current=
 }
 
-# Ends what a step has left running: it would also keep the step's output open.
+# Ends the processes that a step has left running: they would also keep its output open.
 end_group() {
     [ -n "$current_group" ] || return 0
     if kill -TERM -- "-$current_group" 2>/dev/null; then
@@ -82,7 +81,7 @@ end_group() {
 leave() {
     local status=$? last_words
     trap - EXIT
-    # A second signal must not leave half of it behind, nor may a failure.
+    # A second signal, or a failure, must not interrupt the clean-up.
     trap '' INT TERM HUP
     set +e
     end_group
@@ -95,7 +94,7 @@ leave() {
     exit "$status"
 }
 
-# The table, and the closing lines of the test runners. After a failure, the failure is the last word.
+# The table, and the closing lines of the test runners. After a failure, the failure is the last line.
 report() {
     echo
     if [ -n "$failure" ]; then closing_lines; fi
@@ -115,7 +114,7 @@ closing_lines() {
 
 # --- Helpers ----------------------------------------------------------------
 
-# Below the range that the system gives to clients, so that no outgoing connection takes it in between.
+# Below the range that the system uses for outgoing connections, so that none of them takes the port meanwhile.
 free_port() {
     local port
     while :; do
@@ -127,5 +126,5 @@ free_port() {
     done
 }
 
-# up_to_date FILE COPY: whether COPY was made from this FILE.
+# up_to_date FILE COPY: whether COPY equals FILE.
 up_to_date() { cmp -s "$1" "$2"; }
