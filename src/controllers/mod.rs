@@ -36,7 +36,6 @@ pub struct OnBehalf<'a> {
 
 impl Context {
     /// The store, to be changed for that caller, in the time that their request has.
-    #[must_use]
     pub const fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
         OnBehalf { ctx: self, account }
     }
@@ -64,7 +63,6 @@ impl Database for OnBehalf<'_> {
 pub type Endpoint = UtoipaMethodRouter<Context>;
 
 /// All endpoints of the API, below [`BASE`].
-#[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     [
         auth::endpoints(),
@@ -77,7 +75,6 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// The same endpoints, as Loco takes them.
-#[must_use]
 pub fn routes(ctx: &Context) -> Routes {
     endpoints()
         .into_iter()

@@ -11,7 +11,6 @@ pub struct Actor {
 
 impl Actor {
     /// The system: a task, the demo data.
-    #[must_use]
     pub fn system() -> Self {
         Self {
             account_id: None,

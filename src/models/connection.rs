@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use loco_rs::config;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbErr,
@@ -116,11 +116,8 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
             pool.after_release(has_ended_its_transaction)
                 .after_connect(|connection, _| {
                     // As long as MySQL waits. Without it a lock is waited for without end.
-                    async move {
-                        connection.execute("SET lock_timeout = '5s'").await?;
-                        Ok(())
-                    }
-                    .boxed()
+                    let set = connection.execute("SET lock_timeout = '5s'");
+                    set.map_ok(drop).boxed()
                 })
         })
         .map_sqlx_mysql_pool_opts(|pool| {

@@ -4,8 +4,8 @@ mod passwords;
 mod tokens;
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, LoaderTrait,
-    PaginatorTrait, QuerySelect, Select, Statement, entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel,
+    LoaderTrait, QuerySelect, Statement, entity::prelude::*, sea_query::Expr,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -17,13 +17,13 @@ pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model
 use super::{
     Actor, Error, Result, Topic, Transaction, customers,
     error::{FieldError, taken},
-    idempotency_keys,
+    found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events,
     queue::Turn,
     stock_movements,
-    types::{NewPassword, Password, PasswordHash, Role, Scalar, Search, Username, case_fold},
+    types::{NewPassword, Password, PasswordHash, Role, Scalar, Search, Username},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -114,6 +114,13 @@ pub struct Filter {
 }
 
 impl listing::Filter for Filter {
+    fn condition(&self) -> Condition {
+        let role = self.role.map(|role| Column::Role.eq(role.as_str()));
+        Condition::all()
+            .add_option(listing::contains(Column::Username, self.q.as_ref()))
+            .add_option(role)
+    }
+
     fn search(&self) -> Option<&str> {
         self.q.as_ref().map(Search::as_str)
     }
@@ -135,10 +142,7 @@ impl SortKey for Key {
     type Entity = Entity;
 
     const ID: Column = Column::Id;
-    const DEFAULT: Sort<Self> = Sort {
-        key: Self::Id,
-        descending: false,
-    };
+    const DEFAULT: Sort<Self> = Sort::ascending(Self::Id);
 
     fn column(self) -> Option<Column> {
         match self {
@@ -149,48 +153,19 @@ impl SortKey for Key {
     }
 }
 
-impl Filter {
-    fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
-        if let Some(q) = &self.q {
-            let pattern = listing::like_anywhere(&case_fold(q.as_str()));
-            select = select.filter(Expr::col(Column::Username).like(pattern));
-        }
-        if let Some(role) = self.role {
-            select = select.filter(Column::Role.eq(role.as_str()));
-        }
-        select
-    }
-}
-
 impl Model {
     /// The account with that id, with its customer.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<WithCustomer> {
-        let account = Entity::find_by_id(id)
-            .find_also_related(customers::Entity)
-            .one(db)
-            .await?;
-        account.ok_or(Error::NotFound)
+        let account = Entity::find_by_id(id).find_also_related(customers::Entity);
+        account.one(db).await?.ok_or(Error::NotFound)
     }
 
     /// The account that a token names.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_by_pid(db: &impl ConnectionTrait, pid: &str) -> Result<Self> {
-        Entity::find()
-            .filter(Column::Pid.eq(pid))
-            .one(db)
-            .await?
-            .ok_or(Error::NotFound)
+        found(db, Entity::find().filter(Column::Pid.eq(pid))).await
     }
 
     /// The account with the username that was typed, if there is one.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn find_by_username(
         db: &impl ConnectionTrait,
         username: &str,
@@ -205,17 +180,8 @@ impl Model {
     /// The account with that id, with its customer, locked until the transaction ends. The
     /// administrators are locked with it, all in the order of their ids, because how many there are
     /// decides what may become of one of them.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<WithCustomer> {
-        let administrators = Column::Role.eq(Role::Admin.as_str());
-        Entity::find()
-            .filter(Column::Id.eq(id).or(administrators))
-            .order_by_id_asc()
-            .lock_exclusive()
-            .all(txn)
-            .await?;
+        locked(txn, Column::Id.eq(id).or(is_administrator())).await?;
         Self::find(txn, id).await
     }
 
@@ -227,13 +193,13 @@ impl Model {
     /// [`Error::Revoked`].
     pub async fn assert_current(txn: &Transaction, id: i64, token_version: i64) -> Result<()> {
         let backend = txn.get_database_backend();
-        let current = "SELECT token_version FROM customer_accounts WHERE id =";
-        let current = match backend {
+        let account = match backend {
             // MariaDB does not know FOR SHARE.
-            DbBackend::MySql => format!("{current} ? LOCK IN SHARE MODE"),
-            DbBackend::Postgres => format!("{current} $1 FOR SHARE"),
-            _ => format!("{current} ?"),
+            DbBackend::MySql => "id = ? LOCK IN SHARE MODE",
+            DbBackend::Postgres => "id = $1 FOR SHARE",
+            _ => "id = ?",
         };
+        let current = format!("SELECT token_version FROM customer_accounts WHERE {account}");
         let current = Statement::from_sql_and_values(backend, current, [id.into()]);
         let current = txn.query_one_raw(current).await?;
         let current = current.map(|row| row.try_get::<i64>("", "token_version"));
@@ -245,9 +211,6 @@ impl Model {
     }
 
     /// The customer's account, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn find_of_customer(txn: &Transaction, customer_id: i64) -> Result<Option<Self>> {
         Ok(Entity::find()
             .filter(Column::CustomerId.eq(customer_id))
@@ -258,9 +221,6 @@ impl Model {
 
     /// The account with that name and password, or nothing; which of the two was wrong is not told,
     /// nor does the time it takes tell.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn authenticate(
         db: &impl ConnectionTrait,
         username: &str,
@@ -276,27 +236,17 @@ impl Model {
     }
 
     /// Whether there is an administrator.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn any_administrator(db: &impl ConnectionTrait) -> Result<bool> {
-        Ok(Entity::find()
-            .filter(Column::Role.eq(Role::Admin.as_str()))
-            .one(db)
-            .await?
-            .is_some())
+        let administrators = Entity::find().filter(is_administrator());
+        Ok(administrators.one(db).await?.is_some())
     }
 
     /// A page of accounts with their customers.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn list(
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<WithCustomer>> {
-        let select = listing.filter.apply(Entity::find());
-        let page = listing::fetch(db, select, listing).await?;
+        let page = listing::fetch(db, Entity::find(), listing).await?;
         if page.items.is_empty() {
             return Ok(page.map(|account| (account, None)));
         }
@@ -306,11 +256,8 @@ impl Model {
     }
 
     /// How many accounts a list has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
-        Ok(filter.apply(Entity::find()).count(db).await?)
+        listing::count(db, Entity::find(), filter).await
     }
 
     /// Creates an account.
@@ -325,11 +272,10 @@ impl Model {
             ..
         } = account;
         let customer = match new.customer_id {
-            Some(id) => Some(
-                customers::Model::find_locked(txn, id)
-                    .await
-                    .map_err(customers::unknown)?,
-            ),
+            Some(id) => {
+                let customer = customers::Model::find_locked(txn, id).await;
+                Some(customer.map_err(customers::unknown)?)
+            }
             None => None,
         };
         txn.touch([Topic::Accounts]);
@@ -345,14 +291,10 @@ impl Model {
             updated_at: Set(now),
             ..Default::default()
         };
-        let account = account
-            .insert(txn)
-            .await
-            .map_err(|error| match taken_customer(error) {
-                Error::Db(error) => username_taken()(error),
-                refusal => refusal,
-            })?;
-        Ok((account, customer))
+        match account.insert(txn).await.map_err(customer_taken()) {
+            Err(Error::Db(error)) => Err(username_taken()(error)),
+            account => Ok((account?, customer)),
+        }
     }
 
     /// Changes some of the account, which has to be locked. A new password or role ends the tokens that
@@ -377,7 +319,7 @@ impl Model {
             return Err(Error::Revoked);
         }
         if changes.role == Some(Role::Customer) && account.role() == Role::Admin {
-            if administrators_locked(txn).await?.len() < 2 {
+            if locked(txn, is_administrator()).await?.len() < 2 {
                 return Err(Error::LastAdministrator);
             }
             if account.customer_id.is_none() {
@@ -413,7 +355,7 @@ impl Model {
     /// [`Error::LastAdministrator`].
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         self.touch(txn);
-        if administrators_locked(txn).await? == [self.id] {
+        if locked(txn, is_administrator()).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }
         if let Some(customer_id) = self.customer_id {
@@ -424,18 +366,13 @@ impl Model {
             stock_movements::Model::anonymize_actor(txn, self.id, &name).await?;
             idempotency_keys::Model::delete_of_account(txn, self.id, customer_id).await?;
         }
-        let deleted = Entity::delete_by_id(self.id).exec(txn).await?;
-        if deleted.rows_affected == 0 {
-            Err(Error::NotFound)
-        } else {
-            Ok(())
+        match Entity::delete_by_id(self.id).exec(txn).await?.rows_affected {
+            0 => Err(Error::NotFound),
+            _ => Ok(()),
         }
     }
 
     /// Ends the tokens that are out.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn log_out(self, txn: &Transaction) -> Result<()> {
         self.touch(txn);
         Entity::update_many()
@@ -460,27 +397,23 @@ impl Model {
     }
 
     /// The names of the fields in which it differs from what it was.
-    #[must_use]
     pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
-        [
+        let fields = [
             ("username", self.username != before.username),
             ("password", self.password_hash != before.password_hash),
             ("role", self.role != before.role),
-        ]
-        .into_iter()
-        .filter_map(|(field, differs)| differs.then_some(field))
-        .collect()
+        ];
+        let differing = fields.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(field, _)| field).collect()
     }
 
     /// What the account may do.
-    #[must_use]
     pub fn role(&self) -> Role {
-        // The table's CHECK allows no other word; whoever got past it may do the least.
+        // The table's CHECK allows no other word. An account that got past it may do the least.
         Role::parse(&self.role).unwrap_or(Role::Customer)
     }
 
     /// The account, as it stands in history.
-    #[must_use]
     pub fn actor(&self) -> Actor {
         Actor {
             account_id: Some(self.id),
@@ -489,32 +422,24 @@ impl Model {
     }
 }
 
-/// The administrators' ids, locked, so that two of them cannot leave the store without any.
-async fn administrators_locked(txn: &Transaction) -> Result<Vec<i64>> {
-    let administrators = Entity::find()
-        .filter(Column::Role.eq(Role::Admin.as_str()))
-        .order_by_id_asc()
-        .lock_exclusive()
-        .all(txn)
-        .await?;
-    Ok(administrators
-        .into_iter()
-        .map(|account| account.id)
-        .collect())
+fn is_administrator() -> Expr {
+    Column::Role.eq(Role::Admin.as_str())
 }
 
-fn taken_customer(error: DbErr) -> Error {
-    taken(
-        "uq_customer_accounts_customer_id",
-        "/customer_id",
-        "already has an account",
-    )(error)
+/// The ids of those accounts, locked in their order. Of all administrators, so that two of them cannot leave
+/// the store without any.
+async fn locked(txn: &Transaction, which: Expr) -> Result<Vec<i64>> {
+    let accounts = Entity::find().filter(which).order_by_id_asc();
+    let accounts = accounts.lock_exclusive().all(txn).await?;
+    Ok(accounts.iter().map(|account| account.id).collect())
+}
+
+fn customer_taken() -> impl Fn(DbErr) -> Error {
+    let index = "uq_customer_accounts_customer_id";
+    taken(index, "/customer_id", "already has an account")
 }
 
 fn username_taken() -> impl Fn(DbErr) -> Error {
-    taken(
-        "uq_customer_accounts_username",
-        "/username",
-        "belongs to another account",
-    )
+    let index = "uq_customer_accounts_username";
+    taken(index, "/username", "belongs to another account")
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
-    Select, entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
+    Select, entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -12,7 +12,7 @@ pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction, customer_accounts,
     error::{FieldError, taken},
-    idempotency_keys,
+    found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events, orders, stock_movements,
@@ -41,6 +41,11 @@ pub struct Filter {
 }
 
 impl listing::Filter for Filter {
+    fn condition(&self) -> Condition {
+        let found = listing::contains(Column::SearchText, self.q.as_ref());
+        Condition::all().add_option(found)
+    }
+
     fn search(&self) -> Option<&str> {
         self.q.as_ref().map(Search::as_str)
     }
@@ -62,10 +67,7 @@ impl SortKey for Key {
     type Entity = Entity;
 
     const ID: Column = Column::Id;
-    const DEFAULT: Sort<Self> = Sort {
-        key: Self::Id,
-        descending: false,
-    };
+    const DEFAULT: Sort<Self> = Sort::ascending(Self::Id);
 
     fn column(self) -> Option<Column> {
         match self {
@@ -83,59 +85,37 @@ fn active() -> Select<Entity> {
 
 impl Model {
     /// The customer with that id.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
-        active()
-            .filter(Column::Id.eq(id))
-            .one(db)
-            .await?
-            .ok_or(Error::NotFound)
+        found(db, active().filter(Column::Id.eq(id))).await
     }
 
     /// The customer with that id, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
-        active()
-            .filter(Column::Id.eq(id))
-            .lock_exclusive()
-            .one(txn)
-            .await?
-            .ok_or(Error::NotFound)
+        found(txn, active().filter(Column::Id.eq(id)).lock_exclusive()).await
     }
 
     /// A page of customers.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn list(
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<Self>> {
-        let select = listing.filter.apply(active());
-        Ok(listing::fetch(db, select, listing).await?)
+        listing::fetch(db, active(), listing).await
     }
 
     /// How many customers a list has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
-        Ok(filter.apply(active()).count(db).await?)
+        listing::count(db, active(), filter).await
     }
 
     /// The names of those customers, erased ones too.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn names(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
     ) -> Result<HashMap<i64, String>> {
         let ids: BTreeSet<_> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         let names = Entity::find()
             .select_only()
             .columns([Column::Id, Column::Name])
@@ -205,18 +185,6 @@ impl Model {
     }
 }
 
-impl Filter {
-    fn apply(&self, select: Select<Entity>) -> Select<Entity> {
-        match &self.q {
-            Some(q) => {
-                let pattern = listing::like_anywhere(&case_fold(q.as_str()));
-                select.filter(Expr::col(Column::SearchText).like(pattern))
-            }
-            None => select,
-        }
-    }
-}
-
 impl ActiveModel {
     fn new_customer(details: &Details) -> Self {
         let customer = Self {
@@ -251,18 +219,20 @@ impl ActiveModel {
         self
     }
 
-    /// Overwrites the personal data. The email stays unique, and can belong to nobody (RFC 2606).
-    fn erase(mut self) -> Self {
-        let nobody = format!("erased-{}@erased.invalid", self.id.as_ref());
-        self.name = Set(Actor::ERASED.to_owned());
-        self.name_key = Set(String::new());
-        self.email = Set(nobody.clone());
-        self.email_key = Set(nobody);
-        self.phone = Set(None);
-        self.search_text = Set(String::new());
-        self.erased = Set(true);
-        self.updated_at = Set(now());
-        self
+    /// Overwrites the personal data. The email stays unique, and can be no one's address (RFC 2606).
+    fn erase(self) -> Self {
+        let email = format!("erased-{}@erased.invalid", self.id.as_ref());
+        Self {
+            name: Set(Actor::ERASED.to_owned()),
+            name_key: Set(String::new()),
+            email: Set(email.clone()),
+            email_key: Set(email),
+            phone: Set(None),
+            search_text: Set(String::new()),
+            erased: Set(true),
+            updated_at: Set(now()),
+            ..self
+        }
     }
 }
 
@@ -277,9 +247,6 @@ pub(super) fn unknown(error: Error) -> Error {
 }
 
 fn email_taken() -> impl Fn(DbErr) -> Error {
-    taken(
-        "uq_customers_email_key",
-        "/email",
-        "belongs to another customer",
-    )
+    let message = "belongs to another customer";
+    taken("uq_customers_email_key", "/email", message)
 }

@@ -30,7 +30,6 @@ pub struct Deadline {
 
 impl Deadline {
     /// The moment after `time`.
-    #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
             at: Instant::now() + time,

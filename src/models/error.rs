@@ -28,7 +28,7 @@ pub enum Error {
     LastAdministrator,
     /// There are not enough pieces. Every short line is named.
     #[error("{} lines exceed the stock", .0.len())]
-    InsufficientStock(Vec<Shortage>),
+    InsufficientStock(Vec<FieldError>),
     /// The order's state does not allow it.
     #[error("an order that is {from} cannot become {to}")]
     InvalidTransition {
@@ -84,16 +84,11 @@ impl From<Error> for loco_rs::Error {
 
 /// What is wrong, field by field, in words for people.
 fn sentences(errors: &[FieldError]) -> String {
-    let sentences: Vec<_> = errors
-        .iter()
-        .map(|error| {
-            format!(
-                "{} {}",
-                error.pointer.trim_start_matches('/'),
-                error.message
-            )
-        })
-        .collect();
+    let sentence = |error: &FieldError| {
+        let field = error.pointer.trim_start_matches('/');
+        format!("{field} {}", error.message)
+    };
+    let sentences: Vec<_> = errors.iter().map(sentence).collect();
     sentences.join("; ")
 }
 
@@ -138,23 +133,9 @@ impl FieldError {
             ..Self::default()
         }
     }
-}
 
-impl From<FieldError> for Error {
-    fn from(error: FieldError) -> Self {
-        Self::Invalid(vec![error])
-    }
-}
-
-impl From<Shortage> for FieldError {
-    fn from(shortage: Shortage) -> Self {
-        let Shortage {
-            line,
-            product_id,
-            requested,
-            available,
-        } = shortage;
-        let pointer = line.map_or_else(|| "/delta".to_owned(), |line| format!("/items/{line}"));
+    /// More pieces of a product are asked for at `pointer` than there are.
+    pub fn shortage(pointer: &str, product_id: i64, requested: i64, available: i64) -> Self {
         let message = format!("{requested} requested, {available} available");
         Self {
             product_id: Some(product_id),
@@ -165,17 +146,10 @@ impl From<Shortage> for FieldError {
     }
 }
 
-/// An order line that asks for more than there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortage {
-    /// The line's place in the order as it was sent, from 0; nothing when it is no order.
-    pub line: Option<usize>,
-    /// The product.
-    pub product_id: i64,
-    /// How many pieces were asked for, in all lines together.
-    pub requested: i64,
-    /// How many there are.
-    pub available: i64,
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Self::Invalid(vec![error])
+    }
 }
 
 /// Translates the refusal of a unique index into [`Error::NotUnique`], and passes on every other error.
@@ -196,7 +170,6 @@ pub fn taken(
 
 /// Whether `error` is the refusal of the unique index `uq_<table>_<columns>`. MySQL quotes the value,
 /// which a client chose, before the index: only the end of the message counts.
-#[must_use]
 pub fn violates(error: &DbErr, index: &str) -> bool {
     let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() else {
         return false;
@@ -206,123 +179,124 @@ pub fn violates(error: &DbErr, index: &str) -> bool {
     // `table.column, table.column`, which is the index's name in other punctuation.
     message.ends_with(index)
         || message.split(": ").last().is_some_and(|columns| {
-            let mut named = columns
-                .split(", ")
-                .map(|column| column.split_once('.').unwrap_or(("", column)));
             let table = columns.split('.').next().unwrap_or_default();
-            let columns: Vec<_> = named.by_ref().map(|(_, column)| column).collect();
-            format!("uq_{table}_{}", columns.join("_")) == index
+            let columns = columns.replace(&format!("{table}."), "").replace(", ", "_");
+            format!("uq_{table}_{columns}") == index
         })
 }
 
 /// Whether the same transaction may well succeed when it is tried again: a deadlock, a
 /// serialization failure, a lock that was waited for too long.
-#[must_use]
 pub fn is_transient(error: &DbErr) -> bool {
-    matches!(
-        database_code(error).as_deref(),
-        // MySQL: lock wait timeout, deadlock, record changed. PostgreSQL: serialization failure,
-        // deadlock, lock not available. SQLite: busy and locked, with their extended codes.
-        Some(
-            "1205"
-                | "1213"
-                | "1020"
-                | "40001"
-                | "40P01"
-                | "55P03"
-                | "5"
-                | "6"
-                | "261"
-                | "262"
-                | "517"
-                | "773"
-        )
-    )
+    match Code::of(error) {
+        // Lock wait timeout, deadlock, record changed.
+        Some(Code::MySql(code)) => matches!(code, 1205 | 1213 | 1020),
+        // Serialization failure, deadlock, lock not available.
+        Some(Code::Postgres(code)) => matches!(code.as_str(), "40001" | "40P01" | "55P03"),
+        // Busy, locked.
+        Some(Code::Sqlite(code)) => matches!(code, 5 | 6),
+        None => false,
+    }
 }
 
 /// Whether the database cannot be reached or cannot work just now, through no fault of the request.
-#[must_use]
 pub fn is_outage(error: &DbErr) -> bool {
     use sqlx::Error as Sqlx;
 
-    if is_transient(error) {
+    if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) || is_transient(error) {
         return true;
     }
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
+    match (Code::of(error), sqlx_error(error)) {
+        // Disk full, write error, storage error, table full; too many connections (of all, of the user),
+        // blocked; shutting down, killed, too slow; read only; server gone.
+        (Some(Code::MySql(code)), _) => matches!(
+            code,
+            1021 | 1026
+                | 1030
+                | 1114
+                | 1040
+                | 1203
+                | 1226
+                | 1129
+                | 1053
+                | 1317
+                | 1927
+                | 1969
+                | 3024
+                | 1290
+                | 1792
+                | 1836
+                | 2006
+                | 2013
+        ),
+        // Connection exceptions, read only, out of resources, cancelled, shutting down, I/O errors.
+        (Some(Code::Postgres(code)), _) => {
+            starts_with_one(&code, &["08", "25006", "53", "57", "58"])
+        }
+        // Out of memory, read-only, I/O error, disk full, cannot open, locking protocol.
+        (Some(Code::Sqlite(code)), _) => matches!(code, 7 | 8 | 10 | 13 | 14 | 15),
+        (None, Some(cause)) => matches!(
+            cause,
             Sqlx::Io(_)
-            | Sqlx::Tls(_)
-            | Sqlx::Protocol(_)
-            | Sqlx::PoolTimedOut
-            | Sqlx::PoolClosed
-            | Sqlx::WorkerCrashed => true,
-            Sqlx::Database(_) => database_code(error).is_some_and(|code| {
-                // PostgreSQL: connection exceptions, read only, out of resources, cancelled, shutting down,
-                // I/O errors.
-                (code.len() == 5
-                    && ["08", "25006", "53", "57", "58"]
-                        .iter()
-                        .any(|class| code.starts_with(class)))
-                    // MySQL: disk full, write error, storage error, table full; too many connections (of
-                    // all, of the user), blocked; shutting down, killed, too slow; read only; server gone.
-                    || matches!(
-                        code.as_str(),
-                        "1021" | "1026" | "1030" | "1114" | "1040" | "1203" | "1226" | "1129" | "1053" | "1317"
-                            | "1927" | "1969" | "3024" | "1290" | "1792" | "1836" | "2006" | "2013"
-                    )
-                    // SQLite: out of memory, read-only, I/O error, disk full, cannot open, locking protocol.
-                    || is_sqlite(cause)
-                        && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 7 | 8 | 10 | 13 | 14 | 15))
-            }),
-            _ => false,
-        },
-        _ => false,
+                | Sqlx::Tls(_)
+                | Sqlx::Protocol(_)
+                | Sqlx::PoolTimedOut
+                | Sqlx::PoolClosed
+                | Sqlx::WorkerCrashed
+        ),
+        (None, None) => false,
     }
 }
 
 /// Whether a commit that failed with `error` has surely left nothing behind: the database has answered,
 /// and said no. Where the connection broke, or the database was about to end, it may have committed.
-#[must_use]
 pub fn surely_not_committed(error: &DbErr) -> bool {
-    let Some(code) = database_code(error) else {
-        return false;
-    };
-    is_transient(error)
-        // PostgreSQL: a constraint that is checked at the end, a transaction that had failed before or was
-        // rolled back; but not "statement completion unknown".
-        || (code.len() == 5
-            && ["23", "25", "40"].iter().any(|class| code.starts_with(class))
-            && code != "40003")
-        // SQLite: a constraint, a full disk, a file that cannot be written. What an I/O error leaves in
-        // the write-ahead log may be found there after a crash.
-        || is_sqlite_error(error) && code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 8 | 13 | 19))
+    match Code::of(error) {
+        _ if is_transient(error) => true,
+        // A constraint that is checked at the end, a transaction that had failed before or was rolled back;
+        // but not "statement completion unknown".
+        Some(Code::Postgres(code)) => {
+            starts_with_one(&code, &["23", "25", "40"]) && code != "40003"
+        }
+        // A constraint, a full disk, a file that cannot be written. What an I/O error leaves in the
+        // write-ahead log may be found there after a crash.
+        Some(Code::Sqlite(code)) => matches!(code, 8 | 13 | 19),
+        Some(Code::MySql(_)) | None => false,
+    }
 }
 
-fn is_sqlite_error(error: &DbErr) -> bool {
-    matches!(
-        error,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) if is_sqlite(cause)
-    )
+/// The database's own code for an error.
+enum Code {
+    MySql(u16),
+    /// A SQLSTATE, whose first two letters are its class.
+    Postgres(String),
+    /// Without what extends it.
+    Sqlite(u32),
 }
 
-fn is_sqlite(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|e| e.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some())
+impl Code {
+    fn of(error: &DbErr) -> Option<Self> {
+        let cause = sqlx_error(error)?.as_database_error()?;
+        if let Some(error) = cause.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            return Some(Self::MySql(error.number()));
+        }
+        let code = cause.code()?;
+        match cause.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+            Some(_) => Some(Self::Sqlite(code.parse::<u32>().ok()? & 0xff)),
+            None => Some(Self::Postgres(code.into_owned())),
+        }
+    }
 }
 
-/// The database's own code for an error: a number for MySQL and SQLite, a SQLSTATE for PostgreSQL.
-fn database_code(error: &DbErr) -> Option<String> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause))
-    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
-    else {
-        return None;
-    };
-    let cause = cause.as_database_error()?;
-    cause
-        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-        .map(|mysql| mysql.number().to_string())
-        .or_else(|| cause.code().map(std::borrow::Cow::into_owned))
+fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause))
+        | DbErr::Conn(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
+fn starts_with_one(code: &str, classes: &[&str]) -> bool {
+    classes.iter().any(|class| code.starts_with(class))
 }

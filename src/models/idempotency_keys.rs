@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::TimeDelta;
@@ -77,25 +77,25 @@ impl InFlight {
     #[must_use]
     pub fn claim(self: &Arc<Self>, request: Option<RequestKey>) -> Option<KeyGuard> {
         let free = request.as_ref().is_none_or(|request| {
-            let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            running.insert((request.account_id, request.key.clone()))
+            let request = (request.account_id, request.key.clone());
+            self.running().insert(request)
         });
         free.then(|| KeyGuard {
             request,
             in_flight: Arc::clone(self),
         })
     }
+
+    fn running(&self) -> MutexGuard<'_, HashSet<(i64, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for KeyGuard {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            let mut running = self
-                .in_flight
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            running.remove(&(request.account_id, request.key));
+            let request = (request.account_id, request.key);
+            self.in_flight.running().remove(&request);
         }
     }
 }
@@ -141,7 +141,6 @@ impl KeyGuard {
 
     /// Whether the work may have been refused because the same request has been carried out meanwhile,
     /// on another node.
-    #[must_use]
     pub const fn may_have_a_twin(&self, refusal: &Error) -> bool {
         self.request.is_some()
             && !matches!(
@@ -187,9 +186,6 @@ impl KeyGuard {
 impl Model {
     /// Deletes every answer that shows a customer, under whichever account's keys. Their orders have to be
     /// locked, so that none of them is answered meanwhile.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn delete_of_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::delete_many()
             .filter(Column::CustomerId.eq(customer_id))
@@ -202,9 +198,6 @@ impl Model {
     /// show a changed order in whose history it stands. The answer to a new order names only the account
     /// that placed it, whose keys go with it: that of another account stays, and its retry orders nothing
     /// twice. The orders have to be locked.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn delete_of_account(
         txn: &Transaction,
         account_id: i64,
@@ -229,9 +222,6 @@ impl Model {
 
     /// Deletes the answers that are past their time, some at a time so that no other request waits for long, and
     /// says how many there were. Several nodes may do it at once.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn prune(database: &impl Database) -> Result<u64> {
         let mut pruned = 0;
         loop {
@@ -267,7 +257,6 @@ impl Model {
 }
 
 /// Answers that were given before this moment are past their time.
-#[must_use]
 pub fn expiry() -> DateTimeWithTimeZone {
     now() - TimeDelta::hours(KEPT_HOURS)
 }

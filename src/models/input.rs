@@ -25,8 +25,7 @@ use utoipa::{
         Ref, RefOr, Schema,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{
-            AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, SchemaType,
-            Type,
+            AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type,
         },
     },
 };
@@ -99,23 +98,19 @@ pub struct Property {
 }
 
 impl Property {
-    fn of<T: ToSchema>(
+    fn of<T: Scalar>(
         name: &'static str,
         description: impl Into<String>,
         is_required: bool,
         is_nullable: bool,
     ) -> Self {
-        let (schema, description) = (T::schema(), description.into());
+        let description = description.into();
         let mut named = Vec::new();
-        let schema = match schema {
-            // Clients want a name for a list of words.
-            RefOr::T(Schema::Object(Object {
-                enum_values: Some(_),
-                ..
-            })) => {
-                named.push((T::name().into_owned(), T::schema()));
+        let schema = match (T::SCHEMA, T::schema()) {
+            (Some(own), schema) => {
+                named.push((own.to_owned(), schema.into()));
                 let reference = Ref::builder()
-                    .ref_location_from_schema_name(T::name())
+                    .ref_location_from_schema_name(own)
                     .description(Some(&description).filter(|_| !is_nullable));
                 if is_nullable {
                     let null = ObjectBuilder::new().schema_type(Type::Null);
@@ -125,18 +120,18 @@ impl Property {
                     reference.build().into()
                 }
             }
-            RefOr::T(Schema::Object(mut object)) => {
+            (None, Schema::Object(mut object)) => {
                 object.description = Some(description.clone());
                 if is_nullable {
                     object.schema_type = or_null(object.schema_type);
                 }
-                RefOr::T(Schema::Object(object))
+                object.into()
             }
-            RefOr::T(Schema::AnyOf(mut any_of)) => {
+            (None, Schema::AnyOf(mut any_of)) => {
                 any_of.description = Some(description.clone());
-                RefOr::T(Schema::AnyOf(any_of))
+                RefOr::T(any_of.into())
             }
-            other => other,
+            (None, other) => other.into(),
         };
         Self {
             name,
@@ -148,20 +143,17 @@ impl Property {
     }
 
     /// A field of a patch that stays as it is when it is missing, and cannot be `null`.
-    #[must_use]
     pub fn change<T: Scalar>(name: &'static str, description: &'static str) -> Self {
         Self::of::<T>(name, description, false, false)
     }
 
     /// A field of a patch that stays as it is when it is missing, and is cleared by `null`.
-    #[must_use]
     pub fn clearable<T: Scalar>(name: &'static str, description: &'static str) -> Self {
         let description = format!("{description} `null` clears it.");
         Self::of::<T>(name, description, false, true)
     }
 
     /// A list of other inputs.
-    #[must_use]
     pub fn list<T: Input + ToSchema>(
         name: &'static str,
         description: &'static str,
@@ -183,21 +175,17 @@ impl Property {
         }
     }
 
-    /// A query parameter with that schema.
+    /// The same, and what is meant when it is missing.
     #[must_use]
-    pub fn parameter(name: &'static str, description: &'static str, schema: Object) -> Self {
-        Self {
-            name,
-            description: description.to_owned(),
-            is_required: false,
-            schema: schema.into(),
-            named: Vec::new(),
+    pub fn with_default(mut self, value: impl Into<serde_json::Value>) -> Self {
+        if let RefOr::T(Schema::Object(object)) = &mut self.schema {
+            object.default = Some(value.into());
         }
+        self
     }
 }
 
 /// The schema of an input: other members than its fields are refused.
-#[must_use]
 pub fn object<T: Input>() -> RefOr<Schema> {
     let mut object = ObjectBuilder::new()
         .description(Some(T::DESCRIPTION))
@@ -220,7 +208,6 @@ pub fn named_schemas<T: Input>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
 }
 
 /// The parameters of a query: text, and never `null`.
-#[must_use]
 pub fn parameters<T: Input>() -> Vec<Parameter> {
     let parameters = T::properties().into_iter().map(|property| {
         ParameterBuilder::new()

@@ -11,18 +11,17 @@ use sea_orm::{
 use serde_json::{Value as Json, json};
 use strum::VariantNames;
 use utoipa::{
-    IntoParams, PartialSchema, ToSchema,
+    IntoParams,
     openapi::{
-        RefOr, Schema,
+        Schema,
         path::{Parameter, ParameterIn},
-        schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
     },
 };
 
 use super::{
-    Topic,
+    Result, Topic,
     input::{Field, Fields, Input, Property, parameters},
-    types::{BoundedInt, RawText, RuleViolation, Scalar, Timestamp},
+    types::{BoundedInt, RawText, RuleViolation, Scalar, Search, Timestamp, case_fold, string},
 };
 
 type PageNumber = BoundedInt<1, 1_000_000_000>;
@@ -47,6 +46,11 @@ pub struct Listing<F, K> {
 
 /// Which rows of a list are wanted.
 pub trait Filter: Input + fmt::Debug + Clone + PartialEq + Send + Sync {
+    /// What has to be true of them.
+    fn condition(&self) -> Condition {
+        Condition::all()
+    }
+
     /// The text that is searched for, which takes long in a large table.
     fn search(&self) -> Option<&str> {
         None
@@ -111,6 +115,20 @@ pub trait SortKey:
 
 type Column<K> = <<K as SortKey>::Entity as EntityTrait>::Column;
 
+impl<K> Sort<K> {
+    /// The least first.
+    pub const fn ascending(key: K) -> Self {
+        let descending = false;
+        Self { key, descending }
+    }
+
+    /// The greatest first.
+    pub const fn descending(key: K) -> Self {
+        let descending = true;
+        Self { key, descending }
+    }
+}
+
 impl<F, K: SortKey> Listing<F, K> {
     /// The first page.
     pub const fn new(filter: F, sort: Sort<K>) -> Self {
@@ -129,39 +147,15 @@ impl<F: Filter, K: SortKey> Input for Listing<F, K> {
     const DESCRIPTION: &'static str = "Which part of a list is wanted, and in which order.";
 
     fn properties() -> Vec<Property> {
-        let number = || {
-            ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .minimum(Some(1))
-        };
-        let page = number()
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .maximum(Some(1_000_000_000));
-        let page_size = number()
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .maximum(Some(100))
-            .default(Some(DEFAULT_PAGE_SIZE.into()));
-        let string = || ObjectBuilder::new().schema_type(Type::String);
-        let words = K::VARIANTS.iter();
-        let words = words.flat_map(|word| [(*word).to_owned(), format!("-{word}")]);
-        let sort = string()
-            .enum_values(Some(words))
-            .default(Some(K::DEFAULT.to_string().into()));
+        let cursor = "Where the list goes on: the last answer's `next_cursor`; empty to start. Excludes `page`.";
+        let sort = "What to sort by; `-` before it reverses the order.";
         let own = [
-            ("page", "The page, from 1. Excludes `cursor`.", page),
-            ("page_size", "How many items a page has.", page_size),
-            (
-                "cursor",
-                "Where the list goes on: the last answer's `next_cursor`; empty to start. Excludes `page`.",
-                string(),
-            ),
-            (
-                "sort",
-                "What to sort by; `-` before it reverses the order.",
-                sort,
-            ),
+            Property::change::<PageNumber>("page", "The page, from 1. Excludes `cursor`."),
+            Property::change::<PageSize>("page_size", "How many items a page has.")
+                .with_default(DEFAULT_PAGE_SIZE),
+            Property::change::<RawText>("cursor", cursor),
+            Property::change::<Sort<K>>("sort", sort).with_default(K::DEFAULT.to_string()),
         ];
-        let own = own.map(|(name, text, schema)| Property::parameter(name, text, schema.build()));
         own.into_iter().chain(F::properties()).collect()
     }
 
@@ -220,15 +214,13 @@ impl<K: SortKey> Scalar for Sort<K> {
         })?;
         Ok(Self { key, descending })
     }
-}
 
-impl<K: SortKey> PartialSchema for Sort<K> {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).into()
+    fn schema() -> Schema {
+        let words = K::VARIANTS.iter();
+        let words = words.flat_map(|word| [(*word).to_owned(), format!("-{word}")]);
+        string().enum_values(Some(words)).into()
     }
 }
-
-impl<K: SortKey> ToSchema for Sort<K> {}
 
 impl Position {
     fn of<K: SortKey>(row: &Row<K>, key: K) -> Result<Self, DbErr> {
@@ -240,7 +232,6 @@ impl Position {
     }
 
     /// The position as a cursor, which says the order too and is opaque to clients.
-    #[must_use]
     pub fn encode<K: SortKey>(&self, sort: Sort<K>) -> String {
         let value = match &self.value {
             Some(Value::BigInt(Some(number))) => json!(number),
@@ -253,7 +244,6 @@ impl Position {
     }
 
     /// The position of a cursor that was given out in that order.
-    #[must_use]
     pub fn decode<K: SortKey>(cursor: &str, sort: Sort<K>) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (order, value, id): (String, Json, i64) = serde_json::from_slice(&bytes).ok()?;
@@ -321,14 +311,12 @@ impl<T> Page<T> {
 
 /// Fetches one page of `select`. By number it takes two queries, one of which counts, unless how many rows
 /// there are is known; by cursor one, which costs the same however deep it goes.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn fetch<K: SortKey, F: Sync>(
+pub async fn fetch<K: SortKey, F: Filter>(
     db: &impl ConnectionTrait,
-    mut select: Select<K::Entity>,
+    select: Select<K::Entity>,
     listing: &Listing<F, K>,
-) -> Result<Page<Row<K>>, DbErr> {
+) -> Result<Page<Row<K>>> {
+    let mut select = select.filter(listing.filter.condition());
     let (sort, page_size) = (listing.sort, listing.page_size);
     let order = if sort.descending {
         Order::Desc
@@ -375,6 +363,18 @@ pub async fn fetch<K: SortKey, F: Sync>(
     })
 }
 
+/// How many rows of `select` the filter leaves.
+pub async fn count<E>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+    filter: &impl Filter,
+) -> Result<u64>
+where
+    E: EntityTrait<Model: Send + Sync>,
+{
+    Ok(select.filter(filter.condition()).count(db).await?)
+}
+
 type Row<K> = <<K as SortKey>::Entity as EntityTrait>::Model;
 
 /// The rows that come after `position`, said so that each database seeks to it in its index: MySQL
@@ -404,20 +404,17 @@ fn after_cursor<K: SortKey>(backend: DbBackend, sort: Sort<K>, position: Positio
     ))
 }
 
-/// The pattern that finds `text` anywhere: `%` and `_` in it are ordinary characters.
-#[must_use]
-pub fn like_anywhere(text: &str) -> LikeExpr {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        // Not the backslash, which MySQL would also take for an escape in the string itself.
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    LikeExpr::new(pattern).escape('!')
+/// That a column of folded text has the one that is searched for anywhere, if there is one: `%` and `_` in
+/// it are ordinary characters.
+pub fn contains(column: impl ColumnTrait, text: Option<&Search>) -> Option<Expr> {
+    let text = case_fold(text?.as_str());
+    // Not the backslash, which MySQL would also take for an escape in the string itself.
+    let text = text
+        .replace('!', "!!")
+        .replace('%', "!%")
+        .replace('_', "!_");
+    let pattern = LikeExpr::new(format!("%{text}%")).escape('!');
+    Some(Expr::col(column).like(pattern))
 }
 
 #[cfg(test)]
@@ -435,46 +432,22 @@ mod tests {
         from_query(query).unwrap()
     }
 
-    const fn sort(key: Key, descending: bool) -> Sort<Key> {
-        Sort { key, descending }
-    }
-
     #[test]
     fn a_list_begins_at_its_first_page() {
-        let listing = listing("");
-        assert_eq!(
-            (listing.paging, listing.page_size, listing.sort),
-            (Paging::Number(1), 25, sort(Key::Id, false))
-        );
-    }
-
-    #[test]
-    fn an_empty_cursor_begins_at_the_first_row() {
+        let first = Listing::new(Filter::default(), Sort::ascending(Key::Id));
+        assert_eq!(listing(""), first);
+        assert_eq!(first.page_size, 25);
         assert_eq!(listing("cursor=&sort=-price").paging, Paging::After(None));
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let refused = |query: &&str| {
-            matches!(
-                from_query::<Listing<Filter, Key>>(query),
-                Err(Error::Invalid(_))
-            )
-        };
-        let queries = [
-            "page=0",
-            "page_size=101",
-            "page_size=0",
-            "page=1&cursor=",
-            "sort=colour",
-            "sort=--price",
-            "pgae=1",
-        ];
-        let taken: Vec<_> = queries
-            .into_iter()
-            .filter(|query| !refused(query))
-            .collect();
-        assert_eq!(taken, [""; 0]);
+        let queries =
+            "page=0 page_size=101 page_size=0 page=1&cursor= sort=colour sort=--price pgae=1";
+        for query in queries.split(' ') {
+            let error = from_query::<Listing<Filter, Key>>(query).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)), "{query}: {error:?}");
+        }
     }
 
     #[test]
@@ -483,7 +456,7 @@ mod tests {
             value: Some(1_999_i64.into()),
             id: 7,
         };
-        let cursor = position.encode(sort(Key::Price, true));
+        let cursor = position.encode(Sort::descending(Key::Price));
         assert_eq!(
             listing(&format!("sort=-price&cursor={cursor}")).paging,
             Paging::After(Some(position))
@@ -510,14 +483,14 @@ mod tests {
             ];
             for (key, value) in values {
                 let position = Position { value, id };
-                let order = sort(key, number < 0);
+                let order = Sort { key, descending: number < 0 };
                 prop_assert_eq!(Position::decode(&position.encode(order), order), Some(position));
             }
         }
 
         #[test]
         fn no_cursor_makes_it_panic(cursor in "\\PC{0,60}") {
-            let _ = Position::decode(&cursor, sort(Key::Price, false));
+            let _ = Position::decode(&cursor, Sort::ascending(Key::Price));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The store's domain. Finders, verbs and transitions stand on the models, one file per table; what
 //! the models share stands beside them. Nothing here knows HTTP.
+//!
+//! Every function that asks the database fails when the database does not answer, and every `find` with
+//! [`Error::NotFound`] when there is no such row. A section `# Errors` says what else can go wrong.
 
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;
@@ -25,6 +28,8 @@ pub mod transaction;
 pub mod types;
 pub mod write_probe;
 
+use sea_orm::{ConnectionTrait, EntityTrait, Select};
+
 pub use self::{
     actor::Actor,
     error::{Error, Result},
@@ -32,9 +37,13 @@ pub use self::{
     transaction::Transaction,
 };
 
+/// The one row that `select` finds.
+async fn found<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>) -> Result<E::Model> {
+    select.one(db).await?.ok_or(Error::NotFound)
+}
+
 /// The present moment, to the microsecond: what every database keeps, so that a row reads back as it
 /// was written.
-#[must_use]
 pub fn now() -> sea_orm::prelude::DateTimeWithTimeZone {
     use chrono::SubsecRound;
     chrono::Utc::now().trunc_subsecs(6).fixed_offset()

@@ -21,19 +21,19 @@ pub struct Event {
     pub at: DateTimeWithTimeZone,
     /// By whom.
     pub by: String,
-    /// Why, if somebody said so.
+    /// Why, if a reason was given.
     pub reason: Option<String>,
 }
 
 impl Model {
     /// The events of those orders, oldest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn of_orders(
         db: &impl ConnectionTrait,
         ids: &[i64],
     ) -> Result<HashMap<i64, Vec<Event>>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         let events = Entity::find()
             .filter(Column::OrderId.is_in(ids.iter().copied()))
             .order_by_asc(Column::Id)
@@ -41,16 +41,15 @@ impl Model {
             .await?;
         let mut of_orders = HashMap::<_, Vec<_>>::new();
         for event in events {
-            let of_order = of_orders.entry(event.order_id).or_default();
-            of_order.push(event.into());
+            of_orders
+                .entry(event.order_id)
+                .or_default()
+                .push(event.into());
         }
         Ok(of_orders)
     }
 
     /// Writes down that an order has a status now.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn record(
         db: &impl ConnectionTrait,
         order_id: i64,
@@ -79,9 +78,6 @@ impl Model {
     }
 
     /// Takes an account's name out of the histories; it is called `name` from now on.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
         // A request that changes one of the orders now may have read its history, and is about to keep it as an
@@ -102,10 +98,7 @@ impl Model {
         Ok(())
     }
 
-    /// Takes everybody's words out of the histories of a customer's orders.
-    ///
-    /// # Errors
-    /// When the database refuses.
+    /// Takes every reason out of the histories of a customer's orders.
     pub async fn delete_reasons(txn: &Transaction, customer_id: i64) -> Result<()> {
         txn.touch([Topic::People]);
         let orders = orders::Entity::find()

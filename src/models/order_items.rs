@@ -28,13 +28,13 @@ pub struct Item {
 
 impl Model {
     /// The items of those orders, each order's in the order they were sent.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn of_orders(
         db: &impl ConnectionTrait,
         ids: &[i64],
     ) -> Result<HashMap<i64, Vec<Item>>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         let items = Entity::find()
             .filter(Column::OrderId.is_in(ids.iter().copied()))
             .order_by_asc(Column::OrderId)
@@ -43,16 +43,15 @@ impl Model {
             .await?;
         let mut of_orders = HashMap::<_, Vec<_>>::new();
         for item in items {
-            let of_order = of_orders.entry(item.order_id).or_default();
-            of_order.push(item.into());
+            of_orders
+                .entry(item.order_id)
+                .or_default()
+                .push(item.into());
         }
         Ok(of_orders)
     }
 
     /// Writes down what was ordered, in that order.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn record(txn: &Transaction, order_id: i64, items: &[Item]) -> Result<(), DbErr> {
         let rows = (1..).zip(items).map(|(line, item)| ActiveModel {
             order_id: Set(order_id),
@@ -65,10 +64,8 @@ impl Model {
             line_total_minor: Set(item.line_total.minor()),
             ..Default::default()
         });
-        Entity::insert_many(rows)
-            .exec_without_returning(txn)
-            .await?;
-        Ok(())
+        let rows = Entity::insert_many(rows);
+        rows.exec_without_returning(txn).await.map(drop)
     }
 }
 

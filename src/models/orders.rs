@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, PaginatorTrait, QuerySelect, QueryTrait, Select, SqlErr,
+    ActiveValue::Set, Condition, ConnectionTrait, QuerySelect, QueryTrait, Select, SqlErr,
     TryIntoModel, entity::prelude::*, sea_query::Expr,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -11,7 +11,8 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction, customer_accounts, customers,
-    error::{FieldError, Shortage},
+    error::FieldError,
+    found,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now,
@@ -39,10 +40,10 @@ pub struct Order {
     pub events: Vec<Event>,
 }
 
-/// Whose orders somebody may see.
+/// Whose orders an account may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Everybody's.
+    /// Those of all customers.
     All,
     /// One customer's.
     Customer(i64),
@@ -127,10 +128,7 @@ impl SortKey for Key {
     type Entity = Entity;
 
     const ID: Column = Column::Id;
-    const DEFAULT: Sort<Self> = Sort {
-        key: Self::PlacedAt,
-        descending: true,
-    };
+    const DEFAULT: Sort<Self> = Sort::descending(Self::PlacedAt);
 
     fn column(self) -> Option<Column> {
         match self {
@@ -159,7 +157,6 @@ impl NewOrder {
 
 impl Scope {
     /// Whether something that shows that customer, or none, may be shown.
-    #[must_use]
     pub fn includes(self, customer_id: Option<i64>) -> bool {
         match self {
             Self::All => true,
@@ -175,20 +172,13 @@ impl Scope {
     }
 
     async fn lock(self, txn: &Transaction, id: i64) -> Result<Model> {
-        self.apply(Entity::find_by_id(id))
-            .lock_exclusive()
-            .one(txn)
-            .await?
-            .ok_or(Error::NotFound)
+        found(txn, self.apply(Entity::find_by_id(id)).lock_exclusive()).await
     }
 }
 
 impl Model {
-    /// The order with that id, if it is within the scope: somebody else's order is not found, because
-    /// the query cannot see it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
+    /// The order with that id, if it is within the scope: the order of another customer is not found,
+    /// because the query cannot see it.
     pub async fn find_for(db: &impl ConnectionTrait, scope: Scope, id: i64) -> Result<Order> {
         let order = scope
             .apply(Entity::find_by_id(id))
@@ -207,38 +197,23 @@ impl Model {
     }
 
     /// The same, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_locked(txn: &Transaction, scope: Scope, id: i64) -> Result<Order> {
         scope.lock(txn, id).await?;
         Self::find_for(txn, scope, id).await
     }
 
     /// A page of the orders within the scope.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn list_for(
         db: &impl ConnectionTrait,
         scope: Scope,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<Order>> {
-        let select = listing.filter.apply(scope.apply(Entity::find()));
-        let page = listing::fetch(db, select, listing).await?;
+        let page = listing::fetch(db, scope.apply(Entity::find()), listing).await?;
         let ids: Vec<_> = page.items.iter().map(|order| order.id).collect();
-        if ids.is_empty() {
-            return Ok(page.map(|order| Order {
-                order,
-                customer_name: String::new(),
-                items: Vec::new(),
-                events: Vec::new(),
-            }));
-        }
         let mut items = order_items::Model::of_orders(db, &ids).await?;
         let mut events = order_events::Model::of_orders(db, &ids).await?;
-        let names =
-            customers::Model::names(db, page.items.iter().map(|order| order.customer_id)).await?;
+        let customers = page.items.iter().map(|order| order.customer_id);
+        let names = customers::Model::names(db, customers).await?;
         Ok(page.map(|order| Order {
             customer_name: names.get(&order.customer_id).cloned().unwrap_or_default(),
             items: items.remove(&order.id).unwrap_or_default(),
@@ -248,15 +223,12 @@ impl Model {
     }
 
     /// How many orders within the scope a list has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn count_for(
         db: &impl ConnectionTrait,
         scope: Scope,
         filter: &Filter,
     ) -> Result<u64> {
-        Ok(filter.apply(scope.apply(Entity::find())).count(db).await?)
+        listing::count(db, scope.apply(Entity::find()), filter).await
     }
 
     /// Places an order, all of its lines or none. The stock is taken product by product in the order of
@@ -274,11 +246,10 @@ impl Model {
         actor: &Actor,
     ) -> Result<Order> {
         let lines = merge(&new.items);
-        let customer = customers::Model::find_locked(txn, customer_id)
-            .await
-            .map_err(customers::unknown)?;
-        let products =
-            products::Model::find_all(txn, lines.iter().map(|line| line.product_id)).await?;
+        let customer = customers::Model::find_locked(txn, customer_id).await;
+        let customer = customer.map_err(customers::unknown)?;
+        let ids = lines.iter().map(|line| line.product_id);
+        let products = products::Model::find_all(txn, ids).await?;
         check_on_sale(&new.items, &products)?;
         let placed_at = now();
         let (items, total) = priced(&lines, &products)?;
@@ -295,14 +266,12 @@ impl Model {
         };
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
-        let event =
-            order_events::Model::record(txn, id, OrderStatus::Placed, None, actor, placed_at)
-                .await?;
+        let status = OrderStatus::Placed;
+        let event = order_events::Model::record(txn, id, status, None, actor, placed_at).await?;
         take_stock(txn, id, lines, &products, actor).await?;
         txn.touch([Topic::Orders, Topic::OrdersOf(customer.id)]);
-        order_items::Model::record(txn, id, &items)
-            .await
-            .map_err(vanished)?;
+        let recorded = order_items::Model::record(txn, id, &items).await;
+        recorded.map_err(vanished)?;
         // Nothing is read again: what was written is known, and every statement is a round trip.
         let order = ActiveModel {
             id: Set(id),
@@ -360,9 +329,6 @@ impl Model {
     }
 
     /// How far it has come.
-    ///
-    /// # Errors
-    /// Never, as long as the table's CHECK stands.
     pub fn status(&self) -> Result<OrderStatus> {
         OrderStatus::parse(&self.status).map_err(|_| {
             loco_rs::Error::Message(format!("order {} is {}", self.id, self.status)).into()
@@ -370,9 +336,6 @@ impl Model {
     }
 
     /// Takes a customer's personal data out of their orders; the figures stay.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::update_many()
             .col_expr(Column::ShippingAddress, Expr::value(None::<String>))
@@ -385,7 +348,6 @@ impl Model {
     }
 
     /// The orders in whose history an account stands.
-    #[must_use]
     pub fn acted_on_by(account_id: i64) -> Select<Entity> {
         let events = order_events::Entity::find()
             .select_only()
@@ -396,7 +358,6 @@ impl Model {
     }
 
     /// What all of it costs.
-    #[must_use]
     pub const fn total(&self) -> Money {
         Money::from_minor(self.total_minor)
     }
@@ -405,22 +366,14 @@ impl Model {
 /// One line for each product, in the order in which the products were first named.
 fn merge(lines: &[OrderLine]) -> Vec<Merged> {
     let mut merged = BTreeMap::<i64, Merged>::new();
-    for (
-        at,
-        OrderLine {
+    for (line, sent) in lines.iter().enumerate() {
+        let product_id = sent.product_id;
+        let first = || Merged {
             product_id,
-            quantity,
-        },
-    ) in lines.iter().copied().enumerate()
-    {
-        merged
-            .entry(product_id)
-            .or_insert(Merged {
-                product_id,
-                quantity: 0,
-                line: at,
-            })
-            .quantity += quantity.get();
+            quantity: 0,
+            line,
+        };
+        merged.entry(product_id).or_insert_with(first).quantity += sent.quantity.get();
     }
     let mut merged: Vec<_> = merged.into_values().collect();
     merged.sort_by_key(|line| line.line);
@@ -428,18 +381,13 @@ fn merge(lines: &[OrderLine]) -> Vec<Merged> {
 }
 
 fn check_on_sale(lines: &[OrderLine], products: &BTreeMap<i64, products::Model>) -> Result<()> {
-    let unknown: Vec<_> = lines
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| !products.contains_key(&line.product_id))
-        .map(|(at, _)| {
-            FieldError::at(
-                format!("/items/{at}/product_id"),
-                "reference",
-                "must be a product on sale",
-            )
-        })
-        .collect();
+    let refused = |(at, _)| {
+        let pointer = format!("/items/{at}/product_id");
+        FieldError::at(pointer, "reference", "must be a product on sale")
+    };
+    let lines = lines.iter().enumerate();
+    let unknown = lines.filter(|(_, line)| !products.contains_key(&line.product_id));
+    let unknown: Vec<_> = unknown.map(refused).collect();
     if unknown.is_empty() {
         Ok(())
     } else {
@@ -478,11 +426,8 @@ async fn take_stock(
     products: &BTreeMap<i64, products::Model>,
     actor: &Actor,
 ) -> Result<()> {
-    lines.retain(|line| {
-        products
-            .get(&line.product_id)
-            .is_some_and(|product| product.stock.is_some())
-    });
+    let stock = |line: &Merged| products.get(&line.product_id)?.stock;
+    lines.retain(|line| stock(line).is_some());
     lines.sort_by_key(|line| line.product_id);
     let mut short = Vec::new();
     for line in &lines {
@@ -510,11 +455,9 @@ async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result
     for taken in stock_movements::Model::of_order(txn, order_id).await? {
         let delta = -taken.delta;
         if products::Model::put_back(txn, taken.product_id, delta).await? {
-            let product_id = taken.product_id;
-            let kind = MovementKind::Cancellation;
             movements.push(Movement {
-                product_id,
-                kind,
+                product_id: taken.product_id,
+                kind: MovementKind::Cancellation,
                 delta,
                 reason: None,
                 order_id: Some(order_id),
@@ -528,43 +471,28 @@ async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result
 async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     short.sort_by_key(|line| line.line);
     let products = products::Model::find_all(txn, short.iter().map(|line| line.product_id)).await?;
-    let untracked = |id| {
-        products
-            .get(id)
-            .is_some_and(|product: &products::Model| product.stock.is_none())
-    };
-    if short.iter().any(|line| untracked(&line.product_id)) {
+    if products.values().any(|product| product.stock.is_none()) {
         // Tracked when the order began, and not any more: there is no shortage.
         return Ok(Error::WriteConflict);
     }
-    let shortages = short.into_iter().map(|line| Shortage {
-        line: Some(line.line),
-        product_id: line.product_id,
-        requested: line.quantity,
+    let shortages = short.into_iter().map(|line| {
+        let id = line.product_id;
         // Archived since the order began: there is none for this one.
-        available: products
-            .get(&line.product_id)
-            .and_then(|product| product.stock)
-            .unwrap_or_default(),
+        let available = products.get(&id).and_then(|product| product.stock);
+        let pointer = format!("/items/{}", line.line);
+        FieldError::shortage(&pointer, id, line.quantity, available.unwrap_or_default())
     });
     Ok(Error::InsufficientStock(shortages.collect()))
 }
 
 fn for_administrators() -> Error {
-    FieldError::at(
-        "/customer_id",
-        "forbidden",
-        "may be set by administrators only",
-    )
-    .into()
+    let message = "may be set by administrators only";
+    FieldError::at("/customer_id", "forbidden", message).into()
 }
 
 fn too_much() -> Error {
-    Error::Invalid(vec![FieldError::at(
-        "/items",
-        "range",
-        "must not cost more than an order can hold",
-    )])
+    let message = "must not cost more than an order can hold";
+    FieldError::at("/items", "range", message).into()
 }
 
 /// A customer or product that went away after it was read is a reference to nothing.
@@ -575,7 +503,16 @@ fn vanished(error: DbErr) -> Error {
     }
 }
 
-impl listing::Filter for Filter {}
+impl listing::Filter for Filter {
+    fn condition(&self) -> Condition {
+        let status = self.status.map(|status| Column::Status.eq(status.as_str()));
+        Condition::all()
+            .add_option(status)
+            .add_option(self.customer_id.map(|id| Column::CustomerId.eq(id)))
+            .add_option(self.placed_from.map(|from| Column::PlacedAt.gte(from.0)))
+            .add_option(self.placed_to.map(|to| Column::PlacedAt.lte(to.0)))
+    }
+}
 
 impl Filter {
     /// Refuses a filter by customer to those who see one customer's orders only.
@@ -587,22 +524,6 @@ impl Filter {
             (Scope::Customer(_), Some(_)) => Err(for_administrators()),
             _ => Ok(()),
         }
-    }
-
-    fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
-        if let Some(status) = self.status {
-            select = select.filter(Column::Status.eq(status.as_str()));
-        }
-        if let Some(id) = self.customer_id {
-            select = select.filter(Column::CustomerId.eq(id));
-        }
-        if let Some(from) = self.placed_from {
-            select = select.filter(Column::PlacedAt.gte(from.0));
-        }
-        if let Some(to) = self.placed_to {
-            select = select.filter(Column::PlacedAt.lte(to.0));
-        }
-        select
     }
 }
 

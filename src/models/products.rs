@@ -14,7 +14,8 @@ pub use self::import::{Identity, Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, Error, Result, Topic, Transaction,
-    error::{FieldError, Shortage, taken},
+    error::{FieldError, taken},
+    found,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now,
@@ -84,10 +85,7 @@ impl SortKey for Key {
     type Entity = Entity;
 
     const ID: Column = Column::Id;
-    const DEFAULT: Sort<Self> = Sort {
-        key: Self::Id,
-        descending: false,
-    };
+    const DEFAULT: Sort<Self> = Sort::ascending(Self::Id);
 
     fn column(self) -> Option<Column> {
         match self {
@@ -106,74 +104,40 @@ fn on_sale() -> Select<Entity> {
 
 impl Model {
     /// The product with that id.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
-        on_sale()
-            .filter(Column::Id.eq(id))
-            .one(db)
-            .await?
-            .ok_or(Error::NotFound)
+        found(db, on_sale().filter(Column::Id.eq(id))).await
     }
 
     /// The product with that SKU.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_by_sku(db: &impl ConnectionTrait, sku: &str) -> Result<Self> {
-        on_sale()
-            .filter(Column::Sku.eq(sku))
-            .one(db)
-            .await?
-            .ok_or(Error::NotFound)
+        found(db, on_sale().filter(Column::Sku.eq(sku))).await
     }
 
     /// The product with that id, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
-        on_sale()
-            .filter(Column::Id.eq(id))
-            .lock_exclusive()
-            .one(txn)
-            .await?
-            .ok_or(Error::NotFound)
+        found(txn, on_sale().filter(Column::Id.eq(id)).lock_exclusive()).await
     }
 
     /// The products with those ids, by id. Those that are not on sale are missing.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn find_all(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
     ) -> Result<BTreeMap<i64, Self>> {
         let products = on_sale().filter(Column::Id.is_in(ids)).all(db).await?;
-        Ok(products
-            .into_iter()
-            .map(|product| (product.id, product))
-            .collect())
+        Ok(by_id(products))
     }
 
     /// A page of products.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn list(
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<Self>> {
-        Ok(listing::fetch(db, listing.filter.apply(on_sale()), listing).await?)
+        listing::fetch(db, on_sale(), listing).await
     }
 
     /// How many products a list has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
-        Ok(filter.apply(on_sale()).count(db).await?)
+        listing::count(db, on_sale(), filter).await
     }
 
     /// Adds a product; its stock begins with an `initial` movement.
@@ -182,10 +146,8 @@ impl Model {
     /// [`Error::NotUnique`] for the SKU.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
         txn.touch([Topic::Products, Topic::Assortment]);
-        let product = ActiveModel::new_product(details)
-            .insert(txn)
-            .await
-            .map_err(sku_taken())?;
+        let product = ActiveModel::new_product(details).insert(txn).await;
+        let product = product.map_err(sku_taken())?;
         product.record_stock(txn, None, actor).await?;
         Ok(product)
     }
@@ -197,12 +159,8 @@ impl Model {
     pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
         touch_assortment(txn, self.id);
         let stock = self.stock;
-        let product = self
-            .into_active_model()
-            .assign(changes)
-            .update(txn)
-            .await
-            .map_err(sku_taken())?;
+        let product = self.into_active_model().assign(changes);
+        let product = product.update(txn).await.map_err(sku_taken())?;
         product.record_stock(txn, stock, actor).await?;
         Ok(product)
     }
@@ -222,32 +180,23 @@ impl Model {
         let before = self.stock.ok_or(Error::NotTracked)?;
         let after = before + delta;
         if after < 0 {
-            let shortage = Shortage {
-                line: None,
-                product_id: id,
-                requested: -delta,
-                available: before,
-            };
+            let shortage = FieldError::shortage("/delta", id, -delta, before);
             return Err(Error::InsufficientStock(vec![shortage]));
         }
         if Stock::new(after).is_none() {
-            return Err(Error::Invalid(vec![FieldError::at(
-                "/delta",
-                "range",
-                "makes more than can be counted",
-            )]));
+            let message = "makes more than can be counted";
+            return Err(FieldError::at("/delta", "range", message).into());
         }
         touch(txn, id);
         let mut product = self.into_active_model();
         product.stock = Set(Some(after));
         product.updated_at = Set(now());
         let product = product.update(txn).await?;
-        let reason = Some(adjustment.reason.as_str().to_owned());
         let movement = Movement {
             product_id: id,
             kind: MovementKind::Adjustment,
             delta,
-            reason,
+            reason: Some(adjustment.reason.as_str().to_owned()),
             order_id: None,
         };
         stock_movements::Model::record(txn, [movement], actor).await?;
@@ -256,9 +205,6 @@ impl Model {
 
     /// Takes the product off sale: it is not found any more and its SKU is free; past orders keep what
     /// they showed.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn archive(self, txn: &Transaction) -> Result<()> {
         touch_assortment(txn, self.id);
         // Its ledger is not shown any more either.
@@ -273,9 +219,6 @@ impl Model {
 
     /// Takes `quantity` pieces from a tracked stock, if there are that many: one conditional update,
     /// which the database carries out whole or not at all. Answers whether it did.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn take(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
         touch(txn, id);
         let taken = Entity::update_many()
@@ -290,9 +233,6 @@ impl Model {
     }
 
     /// Puts `quantity` pieces back, if the stock is tracked. Answers whether it is.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn put_back(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
         touch(txn, id);
         let returned = Entity::update_many()
@@ -306,13 +246,11 @@ impl Model {
     }
 
     /// What one piece costs.
-    #[must_use]
     pub const fn price(&self) -> Money {
         Money::from_minor(self.price_minor)
     }
 
     /// Whether it can be ordered now.
-    #[must_use]
     pub fn is_available(&self) -> bool {
         self.stock.is_none_or(|stock| stock > 0)
     }
@@ -330,36 +268,28 @@ impl Model {
 }
 
 impl listing::Filter for Filter {
+    fn condition(&self) -> Condition {
+        let available = self.available.map(|available| {
+            if available {
+                Column::Stock.is_null().or(Column::Stock.gt(0))
+            } else {
+                Column::Stock.eq(0)
+            }
+        });
+        let (min, max) = (self.min_price, self.max_price);
+        Condition::all()
+            .add_option(listing::contains(Column::SearchText, self.q.as_ref()))
+            .add_option(min.map(|price| Column::PriceMinor.gte(price.minor())))
+            .add_option(max.map(|price| Column::PriceMinor.lte(price.minor())))
+            .add_option(available)
+    }
+
     fn search(&self) -> Option<&str> {
         self.q.as_ref().map(Search::as_str)
     }
 
     fn counted_by(&self) -> Option<Topic> {
         self.available.is_none().then_some(Topic::Assortment)
-    }
-}
-
-impl Filter {
-    fn apply(&self, mut select: Select<Entity>) -> Select<Entity> {
-        if let Some(q) = &self.q {
-            let pattern = listing::like_anywhere(&case_fold(q.as_str()));
-            select = select.filter(Expr::col(Column::SearchText).like(pattern));
-        }
-        if let Some(price) = self.min_price {
-            select = select.filter(Column::PriceMinor.gte(price.minor()));
-        }
-        if let Some(price) = self.max_price {
-            select = select.filter(Column::PriceMinor.lte(price.minor()));
-        }
-        match self.available {
-            Some(true) => select.filter(
-                Condition::any()
-                    .add(Column::Stock.is_null())
-                    .add(Column::Stock.gt(0)),
-            ),
-            Some(false) => select.filter(Column::Stock.eq(0)),
-            None => select,
-        }
     }
 }
 
@@ -404,6 +334,11 @@ impl ActiveModel {
         self.updated_at = Set(now());
         self
     }
+}
+
+fn by_id(products: Vec<Model>) -> BTreeMap<i64, Model> {
+    let products = products.into_iter();
+    products.map(|product| (product.id, product)).collect()
 }
 
 /// The product has changed, and the list that shows it.

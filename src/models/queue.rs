@@ -24,7 +24,6 @@ const SHORTEST_TURN: Duration = Duration::from_millis(20);
 /// Each hash takes 19 MiB and a core for some 20 ms: more of them at once than there are cores would only
 /// take more memory, not less time. A client has one turn at a time, so that the outcome of a guess is
 /// known before the next one begins.
-#[must_use]
 pub fn hashing() -> &'static Arc<Queue> {
     static HASHING: LazyLock<Arc<Queue>> =
         LazyLock::new(|| Queue::new(cores(), 1, Duration::from_secs(3)));
@@ -35,7 +34,6 @@ pub fn hashing() -> &'static Arc<Queue> {
 ///
 /// Each search reads every row. Half of the cores are left to everything else. One client may have all the
 /// turns there are: an account may be a shop's front, which searches for all of its visitors.
-#[must_use]
 pub fn searching() -> &'static Arc<Queue> {
     static SEARCHING: LazyLock<Arc<Queue>> = LazyLock::new(|| {
         let places = (cores() / 2).max(1);
@@ -74,7 +72,6 @@ pub enum Client {
 impl Client {
     /// The client at that address. Of an IPv6 address the first 48 bits count: the largest network
     /// that one site is given (RFC 6177, section 2).
-    #[must_use]
     pub const fn at(address: IpAddr) -> Self {
         match address {
             IpAddr::V6(address) => {
@@ -128,7 +125,6 @@ struct Place {
 impl Queue {
     /// A queue with so many turns at once, so many of them one client's, in which no client waits for much
     /// longer than `longest_wait`.
-    #[must_use]
     pub fn new(places: usize, places_of_one: usize, longest_wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             places,
@@ -151,8 +147,7 @@ impl Queue {
         self.join(client, waiter)?;
         self.advance();
         // The queue drops no waiter that is still there.
-        turn.await
-            .map_err(|error| Error::Internal(loco_rs::Error::wrap(error)))
+        Ok(turn.await.map_err(loco_rs::Error::wrap)?)
     }
 
     fn join(&self, client: Client, waiter: oneshot::Sender<Turn>) -> Result<()> {
@@ -244,9 +239,6 @@ impl State {
 impl Turn {
     /// Does the work, off the async threads. Once begun it goes on to its end, and so does the turn,
     /// though its client may have gone.
-    ///
-    /// # Errors
-    /// When the work panics.
     pub async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -256,9 +248,7 @@ impl Turn {
             let _turn = turn;
             work()
         };
-        spawn_blocking(work)
-            .await
-            .map_err(|error| Error::Internal(loco_rs::Error::wrap(error)))
+        Ok(spawn_blocking(work).await.map_err(loco_rs::Error::wrap)?)
     }
 }
 
@@ -284,10 +274,8 @@ mod tests {
     #[tokio::test]
     async fn no_more_work_is_done_at_once_than_there_are_places() {
         let queue = Queue::new(2, 2, A_WHILE);
-        let (first, _second) = (
-            queue.turn(ADA).await.unwrap(),
-            queue.turn(ADA).await.unwrap(),
-        );
+        let first = queue.turn(ADA).await.unwrap();
+        let _second = queue.turn(ADA).await.unwrap();
         let mut third = pin!(queue.turn(BOB));
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
@@ -327,25 +315,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_would_wait_too_long_is_refused_at_once_and_nobody_else() {
+    async fn a_client_that_would_wait_too_long_is_refused_at_once_and_no_other() {
         let queue = Queue::new(1, 1, SHORTEST_TURN * 3);
         let _running = queue.turn(ADA).await.unwrap();
         let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(queue.turn(ADA))).collect();
         let outcomes = waiting.iter_mut().map(|turn| turn.as_mut().now_or_never());
-        let refused: Vec<_> = outcomes
-            .map(|outcome| matches!(outcome, Some(Err(_))))
-            .collect();
-        assert_eq!(refused, [false, false, false, true]);
+        let refused = outcomes.map(|outcome| matches!(outcome, Some(Err(_))));
+        assert!(refused.eq([false, false, false, true]));
         let refusal = queue.turn(ADA).await.unwrap_err();
         assert!(matches!(refusal, Error::Busy(wait) if wait == SHORTEST_TURN * 4));
-        assert!(
-            queue.turn(BOB).now_or_never().is_none(),
-            "bob waits for one turn of ada's"
-        );
+        let bob = queue.turn(BOB).now_or_never();
+        assert!(bob.is_none(), "bob waits for one turn of ada's");
     }
 
     #[tokio::test]
-    async fn whoever_leaves_has_no_turn_and_makes_nobody_wait() {
+    async fn a_client_that_leaves_has_no_turn_and_makes_no_other_wait() {
         let queue = Queue::new(1, 1, SHORTEST_TURN);
         let running = queue.turn(ADA).await.unwrap();
         for _ in 0..1_000 {
@@ -358,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_that_nobody_takes_goes_on_to_the_next() {
+    async fn a_turn_that_is_not_taken_goes_on_to_the_next() {
         let queue = Queue::new(1, 1, A_WHILE);
         let running = queue.turn(ADA).await.unwrap();
         let mut left = Box::pin(queue.turn(ADA));
@@ -372,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_has_begun_keeps_its_place_though_nobody_waits_for_it() {
+    async fn work_that_has_begun_keeps_its_place_though_its_client_left() {
         let queue = Queue::new(1, 1, A_WHILE);
         let (finish, finished) = std::sync::mpsc::channel::<()>();
         let turn = queue.turn(ADA).await.unwrap();

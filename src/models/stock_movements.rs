@@ -25,10 +25,7 @@ impl SortKey for Key {
     type Entity = Entity;
 
     const ID: Column = Column::Id;
-    const DEFAULT: Sort<Self> = Sort {
-        key: Self::Id,
-        descending: true,
-    };
+    const DEFAULT: Sort<Self> = Sort::descending(Self::Id);
 
     fn column(self) -> Option<Column> {
         match self {
@@ -54,17 +51,11 @@ pub struct Movement {
 
 /// The movement that leads from one stock to another, if they differ. Turning tracking off takes the
 /// sum to zero, turning it on begins anew.
-#[must_use]
 pub fn between(product_id: i64, before: Option<i64>, after: Option<i64>) -> Option<Movement> {
-    let (kind, delta, reason) = match (before, after) {
-        (None, Some(after)) => (MovementKind::Initial, after, None),
-        (Some(before), None) => (
-            MovementKind::Adjustment,
-            -before,
-            Some("tracking turned off".to_owned()),
-        ),
-        (Some(before), Some(after)) if before != after => {
-            (MovementKind::Adjustment, after - before, None)
+    let (kind, delta) = match (before, after) {
+        (None, Some(after)) => (MovementKind::Initial, after),
+        (Some(before), after) if Some(before) != after => {
+            (MovementKind::Adjustment, after.unwrap_or_default() - before)
         }
         _ => return None,
     };
@@ -72,38 +63,29 @@ pub fn between(product_id: i64, before: Option<i64>, after: Option<i64>) -> Opti
         product_id,
         kind,
         delta,
-        reason,
+        reason: after.is_none().then(|| "tracking turned off".to_owned()),
         order_id: None,
     })
 }
 
 impl Model {
     /// A page of a product's movements.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn list(
         db: &impl ConnectionTrait,
         product_id: i64,
         listing: &Listing<NoFilter, Key>,
     ) -> Result<Page<Self>> {
         let select = Entity::find().filter(Column::ProductId.eq(product_id));
-        Ok(listing::fetch(db, select, listing).await?)
+        listing::fetch(db, select, listing).await
     }
 
     /// How many movements a product has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn count(db: &impl ConnectionTrait, product_id: i64) -> Result<u64> {
         let select = Entity::find().filter(Column::ProductId.eq(product_id));
         Ok(select.count(db).await?)
     }
 
     /// Writes movements into the ledger.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn record(
         txn: &Transaction,
         movements: impl IntoIterator<Item = Movement>,
@@ -126,17 +108,13 @@ impl Model {
             })
             .collect();
         if !rows.is_empty() {
-            Entity::insert_many(rows)
-                .exec_without_returning(txn)
-                .await?;
+            let rows = Entity::insert_many(rows);
+            rows.exec_without_returning(txn).await?;
         }
         Ok(())
     }
 
     /// What an order took, by product.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<Self>> {
         Ok(Entity::find()
             .filter(Column::OrderId.eq(order_id))
@@ -147,9 +125,6 @@ impl Model {
     }
 
     /// Takes an account's name out of the ledger; it is called `name` from now on.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
         txn.touch([Topic::People]);
         Entity::update_many()
@@ -165,25 +140,20 @@ impl Model {
 mod tests {
     use super::*;
 
-    fn delta(before: Option<i64>, after: Option<i64>) -> Option<(MovementKind, i64)> {
-        between(1, before, after).map(|movement| (movement.kind, movement.delta))
-    }
-
     #[test]
-    fn the_movement_between_two_stocks_is_their_difference() {
-        assert_eq!(
-            delta(Some(5), Some(3)),
-            Some((MovementKind::Adjustment, -2))
-        );
-        assert_eq!(delta(Some(3), Some(5)), Some((MovementKind::Adjustment, 2)));
-        assert_eq!(delta(Some(3), Some(3)), None);
-        assert_eq!(delta(None, None), None);
-    }
-
-    #[test]
-    fn tracking_begins_with_its_stock_and_ends_at_nothing() {
-        assert_eq!(delta(None, Some(7)), Some((MovementKind::Initial, 7)));
-        assert_eq!(delta(None, Some(0)), Some((MovementKind::Initial, 0)));
-        assert_eq!(delta(Some(7), None), Some((MovementKind::Adjustment, -7)));
+    fn a_movement_is_the_difference_of_two_stocks_of_which_one_may_not_be_tracked() {
+        for (before, after, expected) in [
+            (Some(5), Some(3), Some((MovementKind::Adjustment, -2))),
+            (Some(3), Some(5), Some((MovementKind::Adjustment, 2))),
+            (Some(3), Some(3), None),
+            (None, None, None),
+            (None, Some(7), Some((MovementKind::Initial, 7))),
+            (None, Some(0), Some((MovementKind::Initial, 0))),
+            (Some(7), None, Some((MovementKind::Adjustment, -7))),
+        ] {
+            let movement = between(1, before, after);
+            let movement = movement.map(|movement| (movement.kind, movement.delta));
+            assert_eq!(movement, expected, "{before:?} to {after:?}");
+        }
     }
 }

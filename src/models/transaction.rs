@@ -203,15 +203,11 @@ pub struct Open {
 
 impl<'a, D: Database> Attempts<'a, D> {
     /// No attempts yet.
-    #[must_use]
     pub const fn on(database: &'a D) -> Self {
         Self { database, made: 0 }
     }
 
     /// Begins the next one.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Open> {
         self.made += 1;
         let db = self.database.db();
@@ -360,7 +356,6 @@ impl<T: Send + 'static> Drop for ToItsEnd<T> {
 
 impl Open {
     /// The transaction to work in.
-    #[must_use]
     pub const fn transaction(&self) -> &Transaction {
         &self.transaction
     }

@@ -22,6 +22,9 @@ use crate::models::{
     input::MAX_ERRORS,
 };
 
+/// What kind of token is asked for.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"boxcar\"");
+
 /// A problem on its way to the client.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -62,7 +65,6 @@ pub struct ProblemBody<'a> {
 
 impl<'a> ProblemBody<'a> {
     /// The body of that problem.
-    #[must_use]
     pub fn new(problem: &'a Problem, instance: &'a str, request_id: &'a str) -> Self {
         Self {
             kind: problem.kind.uri,
@@ -78,7 +80,6 @@ impl<'a> ProblemBody<'a> {
 
 impl Problem {
     /// A problem of that kind, with the words that always fit.
-    #[must_use]
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -90,7 +91,6 @@ impl Problem {
     }
 
     /// The problem that an answer of that status stands for, which has none of its own.
-    #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         Self {
             status,
@@ -113,30 +113,20 @@ impl Problem {
     }
 
     /// There is no valid token; `error` is the code of RFC 6750, section 3.1, when one was sent.
-    #[must_use]
     pub fn unauthenticated(error: Option<&'static str>) -> Self {
         let challenge = match error {
-            None => HeaderValue::from_static("Bearer realm=\"boxcar\""),
+            None => CHALLENGE,
             Some(_) => HeaderValue::from_static("Bearer realm=\"boxcar\", error=\"invalid_token\""),
         };
-        let mut problem = Self::new(Kind::UNAUTHENTICATED);
-        problem.headers.push((header::WWW_AUTHENTICATE, challenge));
-        problem
+        Self::new(Kind::UNAUTHENTICATED).sending(header::WWW_AUTHENTICATE, challenge)
     }
 
     /// The login failed.
-    #[must_use]
     pub fn invalid_credentials() -> Self {
-        let mut problem = Self::new(Kind::INVALID_CREDENTIALS);
-        problem.headers.push((
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer realm=\"boxcar\""),
-        ));
-        problem
+        Self::new(Kind::INVALID_CREDENTIALS).sending(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
     /// The client's budget is used up for that long. Whole seconds are told, rounded up.
-    #[must_use]
     pub fn rate_limited(wait: Duration) -> Self {
         Self::new(Kind::RATE_LIMITED).until(wait)
     }
@@ -148,10 +138,12 @@ impl Problem {
             .until(wait)
     }
 
-    fn until(mut self, wait: Duration) -> Self {
-        let seconds = whole_seconds(wait).max(1);
-        self.headers
-            .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+    fn until(self, wait: Duration) -> Self {
+        self.sending(header::RETRY_AFTER, whole_seconds(wait).max(1).into())
+    }
+
+    fn sending(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -165,11 +157,9 @@ impl Problem {
     fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.len() {
             1 => "1 field is invalid.".to_owned(),
-            MAX_ERRORS.. => {
-                format!(
-                    "{MAX_ERRORS} fields or more are invalid; the first {MAX_ERRORS} are named."
-                )
-            }
+            MAX_ERRORS.. => format!(
+                "{MAX_ERRORS} fields or more are invalid; the first {MAX_ERRORS} are named."
+            ),
             several => format!("{several} fields are invalid."),
         };
         Self::new(Kind::VALIDATION_FAILED)
@@ -184,12 +174,11 @@ impl Problem {
 
     /// The headers that belong to it.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
-        let says_when = || {
-            self.headers
-                .iter()
-                .any(|(name, _)| name == header::RETRY_AFTER)
-        };
-        let retry_after = (self.kind == Kind::UNAVAILABLE && !says_when())
+        let says_when = self
+            .headers
+            .iter()
+            .any(|(name, _)| name == header::RETRY_AFTER);
+        let retry_after = (self.kind == Kind::UNAVAILABLE && !says_when)
             .then_some((header::RETRY_AFTER, HeaderValue::from(1)));
         self.headers.iter().cloned().chain(retry_after)
     }
@@ -213,8 +202,9 @@ impl From<models::Error> for Problem {
             Error::NotUnique(error) => Self::new(Kind::CONFLICT)
                 .because("A value that has to be unique is taken.")
                 .with(vec![error]),
-            Error::InsufficientStock(shortages) => Self::new(Kind::INSUFFICIENT_STOCK)
-                .with(shortages.into_iter().map(FieldError::from).collect()),
+            Error::InsufficientStock(shortages) => {
+                Self::new(Kind::INSUFFICIENT_STOCK).with(shortages)
+            }
             Error::InvalidTransition { .. } => {
                 Self::new(Kind::INVALID_TRANSITION).because(sentence(&error))
             }
@@ -229,11 +219,14 @@ impl From<models::Error> for Problem {
                 tracing::error!(%error, "the database did not say whether it committed");
                 Self::new(Kind::OUTCOME_UNKNOWN)
             }
-            Error::WrongPassword => Self::invalid(vec![FieldError::at(
-                "/current_password",
-                "mismatch",
-                "must be your current password",
-            )]),
+            Error::WrongPassword => {
+                let message = "must be your current password";
+                Self::invalid(vec![FieldError::at(
+                    "/current_password",
+                    "mismatch",
+                    message,
+                )])
+            }
             Error::Busy(wait) => Self::busy(wait),
             Error::Db(error) => error.into(),
             Error::Internal(error) => error.into(),
@@ -265,7 +258,6 @@ impl From<loco_rs::Error> for Problem {
 }
 
 /// A time in seconds, rounded up.
-#[must_use]
 pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     controllers::endpoints,
     models::{
-        error::{Error as Refusal, FieldError, Shortage},
+        error::{Error as Refusal, FieldError},
         types::OrderStatus,
     },
     views::problem::{Kind, Problem, ProblemBody},
@@ -143,12 +143,7 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
             "/api/v1/products",
         ),
         Kind::INSUFFICIENT_STOCK => {
-            let shortage = Shortage {
-                line: Some(0),
-                product_id: 1,
-                requested: 100,
-                available: 74,
-            };
+            let shortage = FieldError::shortage("/items/0", 1, 100, 74);
             (
                 Refusal::InsufficientStock(vec![shortage]).into(),
                 "/api/v1/orders",

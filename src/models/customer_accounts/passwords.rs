@@ -11,7 +11,7 @@ use crate::models::{
     types::{NewPassword, Password, PasswordHash, RawText, Role, Username},
 };
 
-/// What everybody knows of the store, and tries first in a password.
+/// What is known of every store, and tried first in a password.
 const STORE_NAMES: [&str; 3] = ["boxcar", "shop", "store"];
 
 /// A name and a password to log in with.
@@ -45,7 +45,6 @@ pub struct Hashed<T> {
 
 impl NewAccount {
     /// An administrator who is no customer.
-    #[must_use]
     pub const fn administrator(username: Username, password: NewPassword) -> Self {
         Self {
             customer_id: None,
@@ -62,11 +61,10 @@ impl NewAccount {
     /// [`Error::Invalid`] when it is guessable, or when there is no such customer; [`Error::Busy`].
     pub async fn hashed(self, db: &impl ConnectionTrait, client: Client) -> Result<Hashed<Self>> {
         let customer = match self.customer_id {
-            Some(id) => Some(
-                customers::Model::find(db, id)
-                    .await
-                    .map_err(customers::unknown)?,
-            ),
+            Some(id) => {
+                let customer = customers::Model::find(db, id).await;
+                Some(customer.map_err(customers::unknown)?)
+            }
             None => None,
         };
         let turn = hashing().turn(client).await?;
@@ -133,23 +131,16 @@ impl PasswordChange {
         turn: &Turn,
     ) -> Result<Hashed<Changes>> {
         let new = Password::from(self.new_password);
-        let (account, customer) =
-            Model::find(db, caller.id)
-                .await
-                .map_err(|error| match error {
-                    Error::NotFound => Error::Revoked,
-                    error => error,
-                })?;
-        if account.token_version != caller.token_version {
-            return Err(Error::Revoked);
-        }
-        let hash = PasswordHash::stored(account.password_hash);
-        if !self
-            .current_password
-            .clone()
-            .matches(Some(hash), turn)
-            .await?
-        {
+        let (account, customer) = match Model::find(db, caller.id).await {
+            Ok((account, _)) if account.token_version != caller.token_version => {
+                return Err(Error::Revoked);
+            }
+            Err(Error::NotFound) => return Err(Error::Revoked),
+            found => found?,
+        };
+        let (current, hash) = (self.current_password.clone(), account.password_hash);
+        let hash = PasswordHash::stored(hash);
+        if !current.matches(Some(hash), turn).await? {
             return Err(Error::WrongPassword);
         }
         if new == self.current_password {
@@ -186,17 +177,13 @@ fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> 
     names.extend(
         customer
             .iter()
-            .flat_map(|customer| [customer.name.as_str(), customer.email.as_str()]),
+            .flat_map(|own| [own.name.as_str(), &own.email]),
     );
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()
         .flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()))
         .filter(|part| part.chars().count() > 2);
-    names
-        .iter()
-        .copied()
-        .chain(parts)
-        .map(ToOwned::to_owned)
-        .collect()
+    let all = names.iter().copied().chain(parts);
+    all.map(ToOwned::to_owned).collect()
 }

@@ -36,9 +36,6 @@ pub struct Claims {
 
 impl Model {
     /// A token that proves the account until it expires or the account's version is raised.
-    ///
-    /// # Errors
-    /// When the secret cannot be used.
     pub fn token(&self, config: &config::JWT) -> Result<String> {
         let claims: Map<String, Value> = [
             ("iss", json!(TOKEN_ISSUER)),

@@ -175,17 +175,14 @@ impl<'a> Fields<'a> {
         };
         if !count.contains(&elements.len()) {
             let (least, most) = count.into_inner();
-            self.refuse(
-                name,
-                "length",
-                format!("must have {least} to {most} elements"),
-            );
+            let message = format!("must have {least} to {most} elements");
+            self.refuse(name, "length", message);
             return None;
         }
         let path = format!("{}/{name}", self.path);
+        let elements = elements.into_iter().enumerate();
+        // Each is read, also behind one that breaks a rule.
         let read: Vec<_> = elements
-            .into_iter()
-            .enumerate()
             .map(|(at, element)| self.element(element, format!("{path}/{at}")))
             .collect();
         read.into_iter().collect()
@@ -203,7 +200,6 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether a field was sent, and is no empty cell.
-    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.given
             .iter()
@@ -236,12 +232,8 @@ impl<'a> Fields<'a> {
     /// What was given for a field, which is asked for now.
     fn take(&mut self, name: &'static str) -> Option<Given<'a>> {
         self.asked.insert(name);
-        let mut given = self
-            .given
-            .iter()
-            .filter(|(given, _)| given == name)
-            .map(|(_, value)| value.clone());
-        let first = given.next();
+        let mut given = self.given.iter().filter(|(given, _)| given == name);
+        let first = given.next().map(|(_, value)| value.clone());
         if given.next().is_some() {
             self.refuse(name, "duplicate", "is given more than once");
         }
@@ -271,12 +263,9 @@ impl<'a> Fields<'a> {
     fn finish<T: Input>(mut self) -> Result<T> {
         let value = T::read(&mut self);
         debug_assert!(
-            self.asked.is_subset(
-                &T::properties()
-                    .iter()
-                    .map(|property| property.name)
-                    .collect()
-            ),
+            self.asked
+                .iter()
+                .all(|asked| T::properties().iter().any(|shown| shown.name == *asked)),
             "{} reads a field that the API's document does not show: {:?}",
             T::NAME,
             self.asked,
@@ -308,7 +297,6 @@ fn scalar(raw: &str, json: JsonType) -> Result<Cow<'_, str>, RuleViolation> {
         JsonType::StringOrNumber => "must be a string or a number",
         JsonType::Boolean => "must be true or false",
     };
-    let wrong_type = || RuleViolation::new("type", expected);
     match (raw.as_bytes().first(), json) {
         (Some(b'"'), JsonType::String | JsonType::StringOrNumber) => serde_json::from_str(raw)
             .map(Cow::Owned)
@@ -317,7 +305,7 @@ fn scalar(raw: &str, json: JsonType) -> Result<Cow<'_, str>, RuleViolation> {
         (Some(b'-' | b'0'..=b'9'), JsonType::Number | JsonType::StringOrNumber)
         | (Some(b't' | b'f'), JsonType::Boolean) => Ok(Cow::Borrowed(raw)),
         (Some(b'n'), _) => Err(RuleViolation::new("required", "must not be null")),
-        _ => Err(wrong_type()),
+        _ => Err(RuleViolation::new("type", expected)),
     }
 }
 
@@ -370,14 +358,13 @@ mod tests {
         let _ = from_json::<Lying>(b"{}");
     }
 
-    fn broken(body: &str) -> Vec<(String, &'static str)> {
-        match from_json::<Thing>(body.as_bytes()) {
-            Err(Error::Invalid(errors)) => errors
-                .into_iter()
-                .map(|error| (error.pointer, error.code))
-                .collect(),
-            other => panic!("{other:?}"),
-        }
+    /// The pointer and the code of each error.
+    fn broken(body: &str) -> Vec<String> {
+        let Err(Error::Invalid(errors)) = from_json::<Thing>(body.as_bytes()) else {
+            panic!("{body} is not invalid")
+        };
+        let shown = |error: FieldError| format!("{} {}", error.pointer, error.code);
+        errors.into_iter().map(shown).collect()
     }
 
     #[test]
@@ -395,66 +382,60 @@ mod tests {
         assert_eq!(
             broken(body),
             [
-                ("/name".to_owned(), "type"),
-                ("/price".to_owned(), "format"),
-                ("/parts/0/count".to_owned(), "range"),
-                ("/parts/1".to_owned(), "type"),
-                ("/parts/2/of~1what".to_owned(), "unknown"),
-                ("/nmae".to_owned(), "unknown"),
+                "/name type",
+                "/price format",
+                "/parts/0/count range",
+                "/parts/1 type",
+                "/parts/2/of~1what unknown",
+                "/nmae unknown",
             ]
         );
     }
 
     #[test]
     fn what_is_missing_or_null_or_double_is_said() {
-        assert_eq!(
-            broken("{}"),
-            [
-                ("/name".to_owned(), "required"),
-                ("/parts".to_owned(), "required")
-            ]
-        );
-        assert_eq!(
-            broken(r#"{"name":null,"parts":null}"#)[0],
-            ("/name".to_owned(), "required")
-        );
-        assert_eq!(
-            broken(r#"{"name":"a","name":"b","parts":[{"count":1}]}"#),
-            [("/name".to_owned(), "duplicate")]
-        );
-        assert_eq!(
-            broken(r#"{"name":"\ud800","parts":[{"count":1}]}"#),
-            [("/name".to_owned(), "format")]
-        );
-        assert_eq!(broken("[]"), [(String::new(), "type")]);
+        for (body, errors) in [
+            ("{}", &["/name required", "/parts required"][..]),
+            (
+                r#"{"name":null,"parts":null}"#,
+                &["/name required", "/parts type"],
+            ),
+            (
+                r#"{"name":"a","name":"b","parts":[{"count":1}]}"#,
+                &["/name duplicate"],
+            ),
+            (
+                r#"{"name":"\ud800","parts":[{"count":1}]}"#,
+                &["/name format"],
+            ),
+            ("[]", &[" type"]),
+        ] {
+            assert_eq!(broken(body), errors, "{body}");
+        }
     }
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for body in ["", "{", "{\"name\":}", "\u{feff}{}", "{} {}"] {
-            let error = from_json::<Thing>(body.as_bytes()).unwrap_err();
-            assert!(matches!(error, Error::Malformed(_)), "{body}: {error:?}");
+        let not_utf8 = b"{\"name\":\"\xff\"}";
+        for body in [
+            &b""[..],
+            b"{",
+            b"{\"name\":}",
+            b"\xef\xbb\xbf{}",
+            b"{} {}",
+            not_utf8,
+        ] {
+            let error = from_json::<Thing>(body).unwrap_err();
+            assert!(matches!(error, Error::Malformed(_)), "{body:?}: {error:?}");
         }
-        assert!(matches!(
-            from_json::<Thing>(b"{\"name\":\"\xff\"}"),
-            Err(Error::Malformed(_))
-        ));
     }
 
     #[test]
     fn parameters_are_read_by_the_same_rules() {
         assert_eq!(from_query::<Part>("count=3").unwrap().count.get(), 3);
-        assert!(matches!(
-            from_query::<Part>("count=3&count=4"),
-            Err(Error::Invalid(_))
-        ));
-        assert!(matches!(
-            from_query::<Part>("count=3&cuont=4"),
-            Err(Error::Invalid(_))
-        ));
-        assert!(matches!(
-            from_query::<Part>("count=%FF"),
-            Err(Error::Malformed(_))
-        ));
+        let refused = |query| from_query::<Part>(query).unwrap_err();
+        assert!(matches!(refused("count=3&count=4"), Error::Invalid(_)));
+        assert!(matches!(refused("count=3&cuont=4"), Error::Invalid(_)));
+        assert!(matches!(refused("count=%FF"), Error::Malformed(_)));
     }
 }

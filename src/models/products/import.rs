@@ -11,7 +11,8 @@ use sea_orm::{
 };
 
 use super::{
-    ActiveModel, Changes, Column, Details, Entity, Model, on_sale, sku_taken, touch_assortment,
+    ActiveModel, Changes, Column, Details, Entity, Model, by_id, on_sale, sku_taken,
+    touch_assortment,
 };
 use crate::models::{
     Actor, Result, Topic, Transaction,
@@ -76,9 +77,6 @@ impl Model {
     ///
     /// A product is known by its SKU. One without is known by its id and its name together, because the id
     /// alone is another product's in another shop; it may be given a SKU so.
-    ///
-    /// # Errors
-    /// When the database refuses.
     pub async fn import(txn: &Transaction, rows: &[Row], actor: &Actor) -> Result<Imported> {
         let by_sku = Self::locked_by_sku(txn, rows).await?;
         let by_id = Self::locked_by_id(txn, rows, &by_sku).await?;
@@ -93,11 +91,10 @@ impl Model {
                 .or_else(|| namesake.filter(|product| product.is_meant_by(changes)));
             let Some(product) = known else {
                 let details = match namesake {
-                    Some(_) if sku.is_none() => Err(vec![FieldError::at(
-                        "/id",
-                        "taken",
-                        "is that of a product that has a SKU or another name",
-                    )]),
+                    Some(_) if sku.is_none() => {
+                        let message = "is that of a product that has a SKU or another name";
+                        Err(vec![FieldError::at("/id", "taken", message)])
+                    }
                     _ => row.details(),
                 };
                 match details {
@@ -116,13 +113,8 @@ impl Model {
                 .map_or(product.stock, |stock| stock.map(Stock::get));
             movements.extend(stock_movements::between(product.id, product.stock, stock));
             // Every column is set, because the statement is an INSERT that turns into an UPDATE.
-            changed.push(
-                product
-                    .clone()
-                    .into_active_model()
-                    .reset_all()
-                    .assign(changes),
-            );
+            let product = product.clone().into_active_model().reset_all();
+            changed.push(product.assign(changes));
         }
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
@@ -141,30 +133,23 @@ impl Model {
                 counted.push(product.insert(txn).await?);
             }
             if !together.is_empty() {
-                Entity::insert_many(together)
-                    .exec_without_returning(txn)
-                    .await
-                    .map_err(sku_taken())?;
+                let together = Entity::insert_many(together);
+                let outcome = together.exec_without_returning(txn).await;
+                outcome.map_err(sku_taken())?;
                 let with_sku = Entity::find().filter(Column::Sku.is_in(skus));
                 counted.extend(with_sku.all(txn).await?);
             }
-            movements.extend(
-                counted.iter().filter_map(|product| {
-                    stock_movements::between(product.id, None, product.stock)
-                }),
-            );
+            for product in counted {
+                movements.extend(stock_movements::between(product.id, None, product.stock));
+            }
         }
         if !changed.is_empty() {
             // The rows are locked: every one is there and the conflict is always on the id.
-            Entity::insert_many(changed)
-                .on_conflict(
-                    OnConflict::column(Column::Id)
-                        .update_columns(Column::iter().filter(|column| !is_fixed(*column)))
-                        .to_owned(),
-                )
-                .exec_without_returning(txn)
-                .await
-                .map_err(sku_taken())?;
+            let mut update = OnConflict::column(Column::Id);
+            update.update_columns(Column::iter().filter(|column| !is_fixed(*column)));
+            let changed = Entity::insert_many(changed).on_conflict(update);
+            let outcome = changed.exec_without_returning(txn).await;
+            outcome.map_err(sku_taken())?;
         }
         stock_movements::Model::record(txn, movements, actor).await?;
         Ok(imported)
@@ -172,16 +157,11 @@ impl Model {
 
     async fn locked_by_sku(txn: &Transaction, rows: &[Row]) -> Result<BTreeMap<String, Self>> {
         let skus = rows.iter().filter_map(|row| Some(row.sku()?.as_str()));
-        let products = Entity::find()
-            .filter(Column::Sku.is_in(skus))
-            .order_by_asc(Column::Id)
-            .lock_exclusive()
-            .all(txn)
-            .await?;
-        Ok(products
-            .into_iter()
-            .filter_map(|product| Some((product.sku.clone()?, product)))
-            .collect())
+        let products = Entity::find().filter(Column::Sku.is_in(skus));
+        let products = products.order_by_asc(Column::Id).lock_exclusive();
+        let products = products.all(txn).await?.into_iter();
+        let by_sku = products.filter_map(|product| Some((product.sku.clone()?, product)));
+        Ok(by_sku.collect())
     }
 
     /// The products with the ids of those rows whose SKU is not known.
@@ -190,25 +170,15 @@ impl Model {
         rows: &[Row],
         by_sku: &BTreeMap<String, Self>,
     ) -> Result<BTreeMap<i64, Self>> {
-        let is_known = |row: &&Row| {
-            row.sku()
-                .is_some_and(|sku| by_sku.contains_key(sku.as_str()))
-        };
-        let unknown = rows.iter().filter(|row| !is_known(row));
+        let is_known = |sku: &Sku| by_sku.contains_key(sku.as_str());
+        let unknown = rows.iter().filter(|row| !row.sku().is_some_and(is_known));
         let ids: BTreeSet<_> = unknown.filter_map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let products = on_sale()
-            .filter(Column::Id.is_in(ids))
-            .order_by_asc(Column::Id)
-            .lock_exclusive()
-            .all(txn)
-            .await?;
-        Ok(products
-            .into_iter()
-            .map(|product| (product.id, product))
-            .collect())
+        let products = on_sale().filter(Column::Id.is_in(ids));
+        let products = products.order_by_asc(Column::Id).lock_exclusive();
+        Ok(by_id(products.all(txn).await?))
     }
 
     /// Whether a row with this product's id means it: it may be the file of another shop.
@@ -259,13 +229,9 @@ impl Row {
                 price,
                 stock: changes.stock.flatten(),
             }),
-            (name, price) => Err([
-                name.is_none().then(|| missing("/name")),
-                price.is_none().then(|| missing("/price")),
-            ]
-            .into_iter()
-            .flatten()
-            .collect()),
+            (None, Some(_)) => Err(vec![missing("/name")]),
+            (Some(_), None) => Err(vec![missing("/price")]),
+            (None, None) => Err(vec![missing("/name"), missing("/price")]),
         }
     }
 }

@@ -18,10 +18,7 @@ mod text;
 mod timestamp;
 mod username;
 
-use utoipa::{
-    ToSchema,
-    openapi::schema::{ObjectBuilder, Type},
-};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 pub use self::{
     bounded_int::BoundedInt,
@@ -92,15 +89,21 @@ pub enum JsonType {
 }
 
 /// A value that comes in as one JSON scalar, one query parameter or one cell of a table.
-pub trait Scalar: ToSchema + Sized {
+pub trait Scalar: Sized {
     /// What JSON has to hold for it.
     const JSON: JsonType = JsonType::String;
+
+    /// The name that its schema has in the API's document, if clients want one.
+    const SCHEMA: Option<&'static str> = None;
 
     /// Makes the value from its text.
     ///
     /// # Errors
     /// The [`RuleViolation`] that says which rule the text breaks.
     fn parse(text: &str) -> Result<Self, RuleViolation>;
+
+    /// How the API's document shows it.
+    fn schema() -> Schema;
 }
 
 impl Scalar for bool {
@@ -110,10 +113,14 @@ impl Scalar for bool {
         text.parse()
             .map_err(|_| RuleViolation::new("type", "must be true or false"))
     }
+
+    fn schema() -> Schema {
+        ObjectBuilder::new().schema_type(Type::Boolean).into()
+    }
 }
 
 /// The schema of a string, to be narrowed.
-fn string() -> ObjectBuilder {
+pub(super) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
@@ -123,13 +130,14 @@ macro_rules! choice {
     ($choice:ident, $schema:literal) => {
         impl $choice {
             /// The word for it, on the wire and in the database.
-            #[must_use]
             pub fn as_str(self) -> &'static str {
                 self.into()
             }
         }
 
         impl $crate::models::types::Scalar for $choice {
+            const SCHEMA: Option<&'static str> = Some($schema);
+
             fn parse(text: &str) -> Result<Self, $crate::models::types::RuleViolation> {
                 text.parse().map_err(|_| {
                     let words =
@@ -137,14 +145,18 @@ macro_rules! choice {
                     $crate::models::types::RuleViolation::new("choice", format!("must be {words}"))
                 })
             }
-        }
 
-        impl utoipa::PartialSchema for $choice {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+            fn schema() -> utoipa::openapi::Schema {
                 let words = <Self as strum::VariantNames>::VARIANTS.iter().copied();
                 $crate::models::types::string()
                     .enum_values(Some(words))
                     .into()
+            }
+        }
+
+        impl utoipa::PartialSchema for $choice {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                <Self as $crate::models::types::Scalar>::schema().into()
             }
         }
 
@@ -156,6 +168,7 @@ macro_rules! choice {
     };
 }
 use choice;
+use text::text;
 
 /// `a, b or c`.
 fn one_of(words: &[&str]) -> String {

@@ -22,7 +22,6 @@ super::choice!(OrderStatus, "OrderStatus");
 
 impl OrderStatus {
     /// Whether an order may go from here to there in one step.
-    #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         matches!(
             (self, next),

@@ -10,12 +10,9 @@ use std::{
 
 use loco_rs::hash;
 use unicode_normalization::UnicodeNormalization;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{
-        RefOr, Schema,
-        schema::{KnownFormat, ObjectBuilder, SchemaFormat},
-    },
+use utoipa::openapi::{
+    Schema,
+    schema::{KnownFormat, ObjectBuilder, SchemaFormat},
 };
 
 use super::{RuleViolation, Scalar, case_fold, string};
@@ -62,7 +59,6 @@ impl Password {
     /// A password to log in with. Composed and decomposed letters are the same (NFC), because
     /// keyboards differ (NIST SP 800-63B-4, 3.1.1.2). Of a text that is too long for any password no
     /// more is kept than shows that.
-    #[must_use]
     pub fn given(text: &str) -> Self {
         Self(text.chars().take(MAX_CODE_POINTS + 1).nfc().collect())
     }
@@ -102,16 +98,11 @@ impl Password {
             let feedback = estimate.feedback();
             warning = warning.or_else(|| feedback.and_then(zxcvbn::feedback::Feedback::warning));
         }
-        match warning {
-            Some(warning) => guessable(&warning.to_string()),
-            None => guessable("Use more words, or rarer ones."),
-        }
+        let rather = || "Use more words, or rarer ones.".to_owned();
+        guessable(&warning.map_or_else(rather, |warning| warning.to_string()))
     }
 
     /// Hashes it.
-    ///
-    /// # Errors
-    /// When the hash cannot be made.
     pub async fn hash(self, turn: &Turn) -> Result<PasswordHash> {
         let hash = turn.work(move || hash::hash_password(&self.0)).await??;
         Ok(PasswordHash(hash))
@@ -119,9 +110,6 @@ impl Password {
 
     /// Whether this is the password behind `hash`. Without a hash (nobody of that name) the answer is
     /// no, and takes as long.
-    ///
-    /// # Errors
-    /// When the check cannot be made.
     pub async fn matches(self, hash: Option<PasswordHash>, turn: &Turn) -> Result<bool> {
         let verify = move || {
             let known = hash.is_some();
@@ -139,13 +127,11 @@ impl NewPassword {
     }
 
     /// A random password, for a person to copy: 24 letters and digits.
-    #[must_use]
     pub fn generated() -> Self {
         Self(Password(hash::random_string(24)))
     }
 
     /// The password in the clear, to show a generated one to its owner.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0.0
     }
@@ -162,6 +148,10 @@ impl Scalar for Password {
     fn parse(text: &str) -> Result<Self, RuleViolation> {
         Ok(Self::given(text))
     }
+
+    fn schema() -> Schema {
+        schema().into()
+    }
 }
 
 impl Scalar for NewPassword {
@@ -174,30 +164,16 @@ impl Scalar for NewPassword {
             Err(RuleViolation::new("length", message))
         }
     }
+
+    fn schema() -> Schema {
+        let schema = schema().min_length(Some(MIN_LENGTH.load(Ordering::Relaxed)));
+        schema.max_length(Some(MAX_LENGTH)).into()
+    }
 }
 
 fn schema() -> ObjectBuilder {
     string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
 }
-
-impl PartialSchema for Password {
-    fn schema() -> RefOr<Schema> {
-        schema().into()
-    }
-}
-
-impl ToSchema for Password {}
-
-impl PartialSchema for NewPassword {
-    fn schema() -> RefOr<Schema> {
-        schema()
-            .min_length(Some(MIN_LENGTH.load(Ordering::Relaxed)))
-            .max_length(Some(MAX_LENGTH))
-            .into()
-    }
-}
-
-impl ToSchema for NewPassword {}
 
 /// The text without the names that stand in it, whatever their case.
 fn without(text: &str, names: &[&str]) -> String {
@@ -249,7 +225,6 @@ impl fmt::Debug for PasswordHash {
 
 impl PasswordHash {
     /// A hash as the database holds it.
-    #[must_use]
     pub const fn stored(hash: String) -> Self {
         Self(hash)
     }
@@ -282,10 +257,6 @@ mod tests {
         queue.turn(Client::System).await.unwrap()
     }
 
-    fn too_long_or_short(text: &str) -> RuleViolation {
-        NewPassword::parse(text).unwrap_err()
-    }
-
     fn judged(text: &str, names: &[&str]) -> Result<(), RuleViolation> {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         Password::given(text).judge(&names)
@@ -305,7 +276,8 @@ mod tests {
             "kettle anvil ".repeat(10),
             "e\u{301}".repeat(60_000),
         ] {
-            assert_eq!(too_long_or_short(&text).code, "length", "{text:.20}");
+            let violation = NewPassword::parse(&text).unwrap_err();
+            assert_eq!(violation.code, "length", "{text:.20}");
         }
     }
 
@@ -320,22 +292,15 @@ mod tests {
     fn a_guessable_password_is_refused_with_the_reason() {
         let violation = judged("aaaaaaaaaaaaaaaa", &[]).unwrap_err();
         assert_eq!(violation.code, "guessable");
-        assert!(
-            violation.message.starts_with("is easily guessed. "),
-            "{}",
-            violation.message
-        );
-        assert!(violation.message.len() > "is easily guessed. ".len());
+        let reason = violation.message.strip_prefix("is easily guessed. ");
+        assert!(reason.is_some_and(|reason| !reason.is_empty()));
     }
 
     #[test]
     fn the_owners_names_make_it_guessable() {
-        for password in [
-            "mirabelle.okonkwo",
-            "Mirabelle.Okonkwo!",
-            "mirabelle-okonkwo-2026!",
-            "OkonkwoMirabelle1",
-        ] {
+        let passwords =
+            "mirabelle.okonkwo Mirabelle.Okonkwo! mirabelle-okonkwo-2026! OkonkwoMirabelle1";
+        for password in passwords.split(' ') {
             assert!(judged(password, &[]).is_ok(), "{password}");
             let refusal = judged(password, &["mirabelle.okonkwo", "mirabelle", "okonkwo"]);
             assert_eq!(refusal.unwrap_err().code, "guessable", "{password}");
@@ -373,21 +338,15 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_matches_however_it_was_composed() {
         let turn = turn().await;
-        let hash = Password::given("caf\u{e9} kettle anvil")
-            .hash(&turn)
-            .await
-            .unwrap();
+        let password = Password::given("caf\u{e9} kettle anvil");
+        let hash = password.hash(&turn).await.unwrap();
         for (given, hash, right) in [
             ("cafe\u{301} kettle anvil", Some(hash.clone()), true),
             ("cafe kettle anvil", Some(hash), false),
             ("anything", None, false),
         ] {
-            let password = Password::given(given);
-            assert_eq!(
-                password.matches(hash, &turn).await.unwrap(),
-                right,
-                "{given}"
-            );
+            let matches = Password::given(given).matches(hash, &turn).await;
+            assert_eq!(matches.unwrap(), right, "{given}");
         }
     }
 
@@ -396,19 +355,9 @@ mod tests {
     async fn the_async_threads_do_not_compute() {
         let (turn, password) = (turn().await, Password::given(&LETTER_LIKE.repeat(4)));
         let hash = Some(PasswordHash::stored(nobodys_hash()));
-        assert!(password.clone().hash(&turn).now_or_never().is_none());
-        assert!(
-            password
-                .clone()
-                .matches(hash, &turn)
-                .now_or_never()
-                .is_none()
-        );
-        assert!(
-            password
-                .check_against(Vec::new(), &turn)
-                .now_or_never()
-                .is_none()
-        );
+        let hashed = password.clone().hash(&turn).now_or_never();
+        let checked = password.check_against(Vec::new(), &turn).now_or_never();
+        let matched = password.matches(hash, &turn).now_or_never();
+        assert!(hashed.is_none() && checked.is_none() && matched.is_none());
     }
 }

@@ -1,11 +1,8 @@
 //! By how many pieces the stock changes.
 
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, Schema, schema::AnyOfBuilder},
-};
+use utoipa::openapi::{Schema, schema::AnyOfBuilder};
 
-use super::{BoundedInt, JsonType, RuleViolation, Scalar, bounded_int::integer};
+use super::{BoundedInt, JsonType, RuleViolation, Scalar, bounded_int::between};
 
 const MAX: i64 = 1_000_000_000_000;
 
@@ -15,7 +12,6 @@ pub struct StockDelta(i64);
 
 impl StockDelta {
     /// The number of pieces.
-    #[must_use]
     pub const fn get(self) -> i64 {
         self.0
     }
@@ -30,15 +26,11 @@ impl Scalar for StockDelta {
             delta => Ok(Self(delta)),
         }
     }
-}
 
-impl PartialSchema for StockDelta {
-    fn schema() -> RefOr<Schema> {
+    fn schema() -> Schema {
         AnyOfBuilder::new()
-            .item(integer(1, MAX))
-            .item(integer(-MAX, -1))
+            .item(between(1, MAX))
+            .item(between(-MAX, -1))
             .into()
     }
 }
-
-impl ToSchema for StockDelta {}

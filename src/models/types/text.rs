@@ -1,10 +1,7 @@
 //! Text of a limited length.
 
 use unicode_normalization::UnicodeNormalization;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
-};
+use utoipa::openapi::Schema;
 
 use super::{RuleViolation, Scalar, string};
 
@@ -14,13 +11,38 @@ const ONE_LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-
 /// No control characters but tabs and the ends of lines.
 const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
 
-/// One line of 1 to `MAX` characters, without blanks around it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SingleLine<const MAX: usize>(String);
+/// Declares a type that holds text: it can be read as it is, and taken out.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident $(<const $max:ident>)?) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $name$(<const $max: usize>)?(String);
 
-/// Any number of lines, up to `MAX` characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MultiLine<const MAX: usize>(String);
+        impl$(<const $max: usize>)? $name$(<$max>)? {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl$(<const $max: usize>)? From<$name$(<$max>)?> for String {
+            fn from(text: $name$(<$max>)?) -> Self {
+                text.0
+            }
+        }
+    };
+}
+pub(super) use text;
+
+text! {
+    /// One line of 1 to `MAX` characters, without blanks around it.
+    SingleLine<const MAX>
+}
+
+text! {
+    /// Any number of lines, up to `MAX` characters.
+    MultiLine<const MAX>
+}
 
 /// Any text at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,77 +50,47 @@ pub struct RawText(pub String);
 
 /// The form in which text is compared, sorted and searched: composed (NFC) and in lower case,
 /// letter by letter, so that the form of a part is a part of the form.
-#[must_use]
 pub fn case_fold(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).collect()
-}
-
-impl<const MAX: usize> SingleLine<MAX> {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<const MAX: usize> MultiLine<MAX> {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<const MAX: usize> From<SingleLine<MAX>> for String {
-    fn from(line: SingleLine<MAX>) -> Self {
-        line.0
-    }
-}
-
-impl<const MAX: usize> From<MultiLine<MAX>> for String {
-    fn from(prose: MultiLine<MAX>) -> Self {
-        prose.0
-    }
 }
 
 impl<const MAX: usize> Scalar for SingleLine<MAX> {
     fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = text.trim();
         if text.is_empty() || text.chars().count() > MAX {
-            return Err(RuleViolation::new(
-                "length",
-                format!("must have 1 to {MAX} characters"),
-            ));
+            let message = format!("must have 1 to {MAX} characters");
+            return Err(RuleViolation::new("length", message));
         }
         if text.chars().any(char::is_control) {
-            return Err(RuleViolation::new(
-                "format",
-                "must be one line without control characters",
-            ));
+            let message = "must be one line without control characters";
+            return Err(RuleViolation::new("format", message));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn schema() -> Schema {
+        let schema = string().min_length(Some(1)).max_length(Some(MAX));
+        schema.pattern(Some(ONE_LINE)).into()
     }
 }
 
 impl<const MAX: usize> Scalar for MultiLine<MAX> {
     fn parse(text: &str) -> Result<Self, RuleViolation> {
         if text.chars().count() > MAX {
-            return Err(RuleViolation::new(
-                "length",
-                format!("must have at most {MAX} characters"),
-            ));
+            let message = format!("must have at most {MAX} characters");
+            return Err(RuleViolation::new("length", message));
         }
-        // PostgreSQL cannot hold NUL, and nobody means the others.
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        {
-            return Err(RuleViolation::new(
-                "format",
-                "must not contain control characters",
-            ));
+        // PostgreSQL cannot hold NUL, and the others are never meant.
+        let is_refused = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if text.chars().any(is_refused) {
+            let message = "must not contain control characters";
+            return Err(RuleViolation::new("format", message));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn schema() -> Schema {
+        string().max_length(Some(MAX)).pattern(Some(LINES)).into()
     }
 }
 
@@ -106,35 +98,11 @@ impl Scalar for RawText {
     fn parse(text: &str) -> Result<Self, RuleViolation> {
         Ok(Self(text.to_owned()))
     }
-}
 
-impl<const MAX: usize> PartialSchema for SingleLine<MAX> {
-    fn schema() -> RefOr<Schema> {
-        string()
-            .min_length(Some(1))
-            .max_length(Some(MAX))
-            .pattern(Some(ONE_LINE))
-            .into()
-    }
-}
-
-impl<const MAX: usize> ToSchema for SingleLine<MAX> {}
-
-impl<const MAX: usize> PartialSchema for MultiLine<MAX> {
-    fn schema() -> RefOr<Schema> {
-        string().max_length(Some(MAX)).pattern(Some(LINES)).into()
-    }
-}
-
-impl<const MAX: usize> ToSchema for MultiLine<MAX> {}
-
-impl PartialSchema for RawText {
-    fn schema() -> RefOr<Schema> {
+    fn schema() -> Schema {
         string().into()
     }
 }
-
-impl ToSchema for RawText {}
 
 #[cfg(test)]
 mod tests {
@@ -156,8 +124,9 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused() {
-        assert_eq!(SingleLine::<9>::parse("a\0b").unwrap_err().code, "format");
-        assert_eq!(SingleLine::<9>::parse("a\nb").unwrap_err().code, "format");
+        for refused in ["a\0b", "a\nb"].map(SingleLine::<9>::parse) {
+            assert_eq!(refused.unwrap_err().code, "format");
+        }
         assert_eq!(MultiLine::<9>::parse("a\0b").unwrap_err().code, "format");
         assert!(MultiLine::<9>::parse("a\r\n\tb").is_ok());
     }

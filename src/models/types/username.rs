@@ -1,28 +1,12 @@
 //! Names to log in with.
 
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
-};
+use utoipa::openapi::Schema;
 
-use super::{RuleViolation, Scalar, string};
+use super::{RuleViolation, Scalar, string, text};
 
-/// A name to log in with: 3 to 64 of `a-z`, `0-9`, `.`, `_` and `-`. Capital letters are folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Username(String);
-
-impl Username {
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<Username> for String {
-    fn from(username: Username) -> Self {
-        username.0
-    }
+text! {
+    /// A name to log in with: 3 to 64 of `a-z`, `0-9`, `.`, `_` and `-`. Capital letters are folded.
+    Username
 }
 
 impl Scalar for Username {
@@ -35,17 +19,13 @@ impl Scalar for Username {
             return Err(RuleViolation::new("length", "must have 3 to 64 characters"));
         }
         if !well_formed {
-            return Err(RuleViolation::new(
-                "format",
-                "must be made of letters a-z, digits, dot, underscore and hyphen",
-            ));
+            let message = "must be made of letters a-z, digits, dot, underscore and hyphen";
+            return Err(RuleViolation::new("format", message));
         }
         Ok(Self(name))
     }
-}
 
-impl PartialSchema for Username {
-    fn schema() -> RefOr<Schema> {
+    fn schema() -> Schema {
         string()
             .min_length(Some(3))
             .max_length(Some(64))
@@ -54,18 +34,14 @@ impl PartialSchema for Username {
     }
 }
 
-impl ToSchema for Username {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn folds_case() {
-        assert_eq!(
-            Username::parse("Ada.Lovelace").unwrap().as_str(),
-            "ada.lovelace"
-        );
+        let username = Username::parse("Ada.Lovelace").unwrap();
+        assert_eq!(username.as_str(), "ada.lovelace");
     }
 
     #[test]
