@@ -13,7 +13,6 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 mod common;
 mod document;
-mod schema_rewrite;
 
 pub use self::document::{Document, document};
 use crate::views::problem::Problem;
@@ -42,7 +41,7 @@ pub fn routes() -> Router<AppContext> {
         .display_request_duration(true)
         // The schemas stand folded below the operations, which show their own.
         .default_models_expand_depth(0)
-        // Or the page would send the document to somebody else's server.
+        // Or the page would send the document to a server of others.
         .validator_url("none");
     let page: Router = SwaggerUi::new(PAGE).config(config).into();
     // Not around the rest of the server, as `layer` would be: it takes the fallback along.

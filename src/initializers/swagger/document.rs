@@ -1,21 +1,15 @@
 //! The API's document, put together: paths and schemas from the endpoints, what they have in common by
 //! rules, the prose and the examples from the files beside this one.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use chrono::DateTime;
 use loco_rs::{Error, Result};
-use serde::Serialize;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{Content, Paths, RefOr, Response},
-};
+use serde::{Serialize, de::DeserializeOwned};
+use utoipa::{PartialSchema, ToSchema, openapi::Paths};
 use yaml_serde::{Mapping, Value};
 
-use super::{
-    common::{self, Shared, example, name, operations},
-    schema_rewrite::{Schemas, name_of, refer, without_null},
-};
+use super::common::{Shared, complete, mapping, name, reference};
 use crate::{
     controllers::endpoints,
     models::{
@@ -34,7 +28,7 @@ pub struct Document {
     pub json: String,
 }
 
-/// The document of every endpoint. It is made when somebody asks for the first time: a server that is
+/// The document of every endpoint. It is made when it is asked for the first time: a server that is
 /// never asked starts without it.
 ///
 /// # Errors
@@ -50,138 +44,128 @@ pub fn document() -> Result<&'static Document> {
 
 impl Document {
     fn new() -> Result<Self> {
-        let (mut paths, mut schemas) = (Paths::new(), Schemas::new());
+        let (mut paths, mut schemas) = (Paths::new(), BTreeMap::new());
         for (named, endpoint, _) in endpoints() {
             paths.merge(endpoint);
             schemas.extend(named);
         }
         schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
         schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+        let (mut paths, mut schemas) = (value(&paths)?, value(&schemas)?);
         refer(&mut schemas);
         let examples = examples()?;
         let mut shared = Shared::default();
-        for item in paths.paths.values_mut() {
-            common::complete(item, &mut shared)?;
-            for operation in operations(item) {
-                if let Some(RefOr::T(body)) = &mut operation.request_body {
-                    show_examples(body.content.values_mut(), &examples);
-                }
-                for response in operation.responses.responses.values_mut() {
-                    if let RefOr::T(Response { content, .. }) = response {
-                        show_examples(content.values_mut(), &examples);
-                    }
-                }
+        for operation in members(&mut paths).flat_map(members) {
+            complete(operation, &mut shared)?;
+            let body = operation.get_mut("requestBody").into_iter();
+            body.for_each(|body| show_examples(body, &examples));
+            for response in members(&mut operation["responses"]) {
+                show_examples(response, &examples);
             }
         }
-        let mut document: Mapping =
-            yaml_serde::from_str(include_str!("shared.yaml")).map_err(yaml)?;
-        member(&mut document, "info")?.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-        let Some(mut components) = document.remove("components") else {
-            return Err(Error::string("shared.yaml has no components"));
-        };
-        document.insert("paths".into(), value(&paths)?);
-        if let Value::Mapping(components) = &mut components {
-            if let Some(Value::Mapping(parameters)) = components.get_mut("parameters") {
-                for (name, parameter) in &shared.parameters {
-                    parameters.insert((*name).into(), value(parameter)?);
-                }
-            }
-            components.insert("responses".into(), value(&shared.responses)?);
-            components.insert("schemas".into(), value(&schemas)?);
-            components.insert("examples".into(), Value::Mapping(examples));
+        let mut document: Value = read(include_str!("shared.yaml"))?;
+        document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+        document["paths"] = paths;
+        let components = &mut document["components"];
+        for (name, parameter) in shared.parameters {
+            components["parameters"][name] = parameter;
         }
-        document.insert("components".into(), components);
+        components["responses"] = mapping(shared.responses);
+        components["schemas"] = schemas;
+        components["examples"] = examples.into();
         Ok(Self {
-            yaml: with_quoted_times(&yaml_serde::to_string(&document).map_err(yaml)?),
+            yaml: with_quoted_times(&yaml_serde::to_string(&document).map_err(Error::wrap)?),
             json: serde_json::to_string(&document)?,
         })
     }
 }
 
+/// Leads to named schemas where utoipa repeats them: a page says in full what its items are.
+fn refer(schemas: &mut Value) {
+    let named = schemas.clone();
+    for property in members(schemas).filter_map(|schema| schema.get_mut("properties")) {
+        for item in members(property).filter_map(|property| property.get_mut("items")) {
+            let mut named = named.as_mapping().into_iter().flatten();
+            if let Some((Value::String(name), _)) = named.find(|(_, schema)| *schema == item) {
+                *item = reference("schemas", name);
+            }
+        }
+    }
+}
+
 /// What the API takes and gives, from the demo store, and one problem of each kind.
 fn examples() -> Result<Mapping> {
-    let mut examples: Mapping =
-        yaml_serde::from_str(include_str!("examples.yaml")).map_err(yaml)?;
+    let mut examples: Mapping = read(include_str!("examples.yaml"))?;
     // What only lends its parts to others.
     examples.retain(|name, _| !name.as_str().is_some_and(|name| name.starts_with('.')));
-    // Whoever follows the document never meets a method that is not allowed.
+    // A client that follows the document never meets a method that is not allowed.
     let met = |kind: &Kind| *kind != Kind::METHOD_NOT_ALLOWED;
     for kind in Kind::ALL.into_iter().filter(met) {
-        let (problem, instance) = problem(kind);
-        let body = ProblemBody::new(&problem, instance, "3f6c1d1e-7a52-4a0e-9c59-0f3f6d0f8d2a");
-        let mut example = Mapping::new();
-        example.insert("summary".into(), kind.title.into());
-        example.insert("value".into(), value(&body)?);
-        examples.insert(name(kind).into(), example.into());
+        let (problem, path) = problem(kind);
+        let path = format!("/api/v1/{path}");
+        let body = ProblemBody::new(&problem, &path, "3f6c1d1e-7a52-4a0e-9c59-0f3f6d0f8d2a");
+        let example = mapping([("summary", kind.title.into()), ("value", value(&body)?)]);
+        examples.insert(name(kind).into(), example);
     }
     Ok(examples)
 }
 
 /// A problem as the server would give it, and the path at which.
 fn problem(kind: Kind) -> (Problem, &'static str) {
+    let refused = |refusal: Refusal| Problem::from(refusal);
     match kind {
-        Kind::VALIDATION_FAILED => (
-            Refusal::Invalid(vec![FieldError::at(
-                "/colour",
-                "unknown",
-                "is not known here",
-            )])
-            .into(),
-            "/api/v1/products",
-        ),
-        Kind::MALFORMED_REQUEST => (
-            Problem::new(kind).because("The id in the path must be a 64-bit integer."),
-            "/api/v1/products/one",
-        ),
-        Kind::CONFLICT => (
-            Refusal::NotUnique(FieldError::at(
-                "/sku",
-                "taken",
-                "belongs to another product",
-            ))
-            .into(),
-            "/api/v1/products",
-        ),
+        Kind::VALIDATION_FAILED => {
+            let error = FieldError::at("/colour", "unknown", "is not known here");
+            (refused(error.into()), "products")
+        }
+        Kind::MALFORMED_REQUEST => {
+            let detail = "The id in the path must be a 64-bit integer.";
+            (Problem::new(kind).because(detail), "products/one")
+        }
+        Kind::CONFLICT => {
+            let error = FieldError::at("/sku", "taken", "belongs to another product");
+            (refused(Refusal::NotUnique(error)), "products")
+        }
         Kind::INSUFFICIENT_STOCK => {
-            let shortage = FieldError::shortage("/items/0", 1, 100, 74);
-            (
-                Refusal::InsufficientStock(vec![shortage]).into(),
-                "/api/v1/orders",
-            )
+            let shortages = vec![FieldError::shortage("/items/0", 1, 100, 74)];
+            (refused(Refusal::InsufficientStock(shortages)), "orders")
         }
         Kind::INVALID_TRANSITION => {
             let (from, to) = (OrderStatus::Delivered, OrderStatus::Cancelled);
-            (
-                Refusal::InvalidTransition { from, to }.into(),
-                "/api/v1/orders/1/cancel",
-            )
+            let refusal = Refusal::InvalidTransition { from, to };
+            (refused(refusal), "orders/1/cancel")
         }
-        Kind::INVALID_CREDENTIALS => (Problem::new(kind), "/api/v1/auth/login"),
-        Kind::FORBIDDEN => (Problem::new(kind), "/api/v1/customers"),
+        Kind::INVALID_CREDENTIALS => (Problem::new(kind), "auth/login"),
+        Kind::FORBIDDEN => (Problem::new(kind), "customers"),
         Kind::IDEMPOTENCY_IN_PROGRESS | Kind::IDEMPOTENCY_MISMATCH => {
-            (Problem::new(kind), "/api/v1/orders")
+            (Problem::new(kind), "orders")
         }
-        _ => (Problem::new(kind), "/api/v1/products/1"),
+        _ => (Problem::new(kind), "products/1"),
     }
 }
 
-/// Leads from each body to the examples of its schema: those with its name, or its name and a dot.
-fn show_examples<'a>(contents: impl Iterator<Item = &'a mut RefOr<Content>>, examples: &Mapping) {
-    for content in contents {
-        let RefOr::T(content) = content else { continue };
-        let Some(schema) = &mut content.schema else {
+/// Leads from a body to the examples of its schema: those with its name, or its name and a dot.
+fn show_examples(body: &mut Value, examples: &Mapping) {
+    for content in body.get_mut("content").into_iter().flat_map(members) {
+        let one_of = content["schema"]["oneOf"].as_sequence();
+        // What a body can be, which is missing or an object, and never `null`.
+        let one_of = one_of.and_then(|kinds| kinds.iter().find(|kind| kind.get("$ref").is_some()));
+        if let Some(only) = one_of.cloned() {
+            content["schema"] = only;
+        }
+        let schema = content["schema"]["$ref"].as_str().unwrap_or_default();
+        let Some(schema) = schema.strip_prefix("#/components/schemas/") else {
             continue;
         };
-        without_null(schema);
-        let schema = name_of(schema).unwrap_or_default();
         let own = examples.keys().filter_map(Value::as_str).filter(|name| {
-            name.strip_prefix(schema)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let rest = name.strip_prefix(schema);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
-        if !schema.is_empty() {
-            content
-                .examples
-                .extend(own.map(|name| (name.to_owned(), example(name))));
+        let own: BTreeMap<_, _> = own
+            .map(|name| (name, reference("examples", name)))
+            .collect();
+        if !own.is_empty() {
+            content["examples"] = mapping(own);
         }
     }
 }
@@ -197,17 +181,15 @@ fn with_quoted_times(yaml: &str) -> String {
     lines.collect()
 }
 
-fn member<'a>(mapping: &'a mut Mapping, name: &str) -> Result<&'a mut Mapping> {
-    mapping
-        .get_mut(name)
-        .and_then(Value::as_mapping_mut)
-        .ok_or_else(|| Error::Message(format!("shared.yaml has no {name}")))
+fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let members = value.as_mapping_mut().into_iter();
+    members.flat_map(Mapping::values_mut)
+}
+
+fn read<T: DeserializeOwned>(yaml: &str) -> Result<T> {
+    yaml_serde::from_str(yaml).map_err(Error::wrap)
 }
 
 fn value(part: &impl Serialize) -> Result<Value> {
-    yaml_serde::to_value(part).map_err(yaml)
-}
-
-fn yaml(error: yaml_serde::Error) -> Error {
-    Error::wrap(error)
+    yaml_serde::to_value(part).map_err(Error::wrap)
 }
