@@ -28,18 +28,12 @@ pub struct Answer(StoredResponse);
 
 impl Answer {
     /// 200 with something that was changed.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
     pub fn ok(view: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_string(view).map_err(loco_rs::Error::from)?;
         Ok(Self::of(StatusCode::OK, body))
     }
 
     /// 201 with something new, and where it is.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
     pub fn created(location: String, view: &impl Serialize) -> Result<Self> {
         let Self(response) = Self::ok(view)?;
         Ok(Self(StoredResponse {
@@ -50,7 +44,6 @@ impl Answer {
     }
 
     /// 204 without a body.
-    #[must_use]
     pub const fn no_content() -> Self {
         Self::of(StatusCode::NO_CONTENT, String::new())
     }
@@ -99,12 +92,10 @@ impl IntoResponse for Answer {
         let mut response = (status, [(header::CONTENT_TYPE, JSON)], answer.body).into_response();
         let headers = response.headers_mut();
         headers.extend(etag.ok().map(|etag| (header::ETAG, etag)));
-        let location = answer.location.map(HeaderValue::try_from);
-        headers.extend(
-            location
-                .and_then(Result::ok)
-                .map(|location| (header::LOCATION, location)),
-        );
+        let location = answer
+            .location
+            .and_then(|location| location.try_into().ok());
+        headers.extend(location.map(|location| (header::LOCATION, location)));
         if answer.replayed {
             headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
         }
@@ -126,9 +117,6 @@ pub struct CachedBody {
 
 impl CachedBody {
     /// The body that shows a view.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
     pub fn of(view: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(view).map_err(loco_rs::Error::from)?;
         Ok(Self {
@@ -139,13 +127,11 @@ impl CachedBody {
     }
 
     /// How many bytes it takes.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.body.len() + self.etag.len() + self.link.as_ref().map_or(0, HeaderValue::len)
     }
 
     /// The headers of the answer, which go without the body when the client has that already.
-    #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(header::ETAG, self.etag.clone());

@@ -36,7 +36,6 @@ pub struct TokenAccount {
 
 impl Token {
     /// The token that was made for an account.
-    #[must_use]
     pub fn new(token: String, expires_in: u64, account: Model) -> Self {
         let account = TokenAccount {
             id: account.id,

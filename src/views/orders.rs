@@ -116,7 +116,6 @@ impl From<orders::Order> for Order {
 
 impl Order {
     /// Its id.
-    #[must_use]
     pub const fn id(&self) -> i64 {
         self.id
     }

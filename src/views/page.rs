@@ -46,56 +46,51 @@ impl<T: Serialize> Page<T> {
             page_size,
             info,
         } = page;
+        let mut shown = Self {
+            items,
+            page: None,
+            page_size,
+            total_pages: None,
+            total_items: None,
+            next_cursor: None,
+            links: Vec::new(),
+        };
         match info {
             PageInfo::Number { page, total_items } => {
                 let total_pages = total_items.div_ceil(page_size);
-                let link = |number: u64| link(uri, "page", &number.to_string());
-                let mut links = vec![("first", link(1))];
+                let last = total_pages.max(1);
+                shown.page = Some(page);
+                shown.total_pages = Some(total_pages);
+                shown.total_items = Some(total_items);
+                let mut lead = |rel, page: u64| {
+                    let link = link(uri, "page", &page.to_string());
+                    shown.links.push((rel, link));
+                };
+                lead("first", 1);
                 if page > 1 {
-                    links.push(("prev", link((page - 1).min(total_pages.max(1)))));
+                    lead("prev", last.min(page - 1));
                 }
                 if page < total_pages {
-                    links.push(("next", link(page + 1)));
+                    lead("next", page + 1);
                 }
-                links.push(("last", link(total_pages.max(1))));
-                Self {
-                    items,
-                    page: Some(page),
-                    page_size,
-                    total_pages: Some(total_pages),
-                    total_items: Some(total_items),
-                    next_cursor: None,
-                    links,
-                }
+                lead("last", last);
             }
             PageInfo::Cursor { next } => {
                 let next = next.map(|position| position.encode(listing.sort));
-                let mut links = vec![("first", link(uri, "cursor", ""))];
-                links.extend(
-                    next.iter()
-                        .map(|cursor| ("next", link(uri, "cursor", cursor))),
-                );
-                Self {
-                    items,
-                    page: None,
-                    page_size,
-                    total_pages: None,
-                    total_items: None,
-                    next_cursor: Some(next),
-                    links,
+                shown.links.push(("first", link(uri, "cursor", "")));
+                if let Some(cursor) = &next {
+                    shown.links.push(("next", link(uri, "cursor", cursor)));
                 }
+                shown.next_cursor = Some(next);
             }
         }
+        shown
     }
 
     /// The page as it is shown, with the links to its neighbours.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
     pub fn body(&self) -> Result<CachedBody> {
-        let links: Vec<_> = self
-            .links
-            .iter()
+        let links = self.links.iter();
+        let links: Vec<_> = links
             .map(|(rel, uri)| format!("<{uri}>; rel=\"{rel}\""))
             .collect();
         Ok(CachedBody {
@@ -148,13 +143,11 @@ mod tests {
     #[test]
     fn links_keep_the_other_parameters() {
         let links = links("/p?q=tea%20%26%20cake&page=2&sort=-name", 2, 30);
+        let uris: Vec<_> = links.iter().map(|(_, uri)| uri.as_str()).collect();
+        let others = "/p?q=tea+%26+cake&sort=-name";
         assert_eq!(
-            links[0],
-            ("first", "/p?q=tea+%26+cake&sort=-name&page=1".to_owned())
-        );
-        assert_eq!(
-            links[3],
-            ("last", "/p?q=tea+%26+cake&sort=-name&page=3".to_owned())
+            uris,
+            [1, 1, 3, 3].map(|page| format!("{others}&page={page}"))
         );
     }
 }

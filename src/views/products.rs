@@ -44,7 +44,6 @@ pub struct ProductSummary {
 
 impl ProductSummary {
     /// The product in the store's currency.
-    #[must_use]
     pub fn new(product: &Model, currency: &str) -> Self {
         Self {
             id: product.id,
@@ -62,7 +61,6 @@ impl ProductSummary {
 
 impl Product {
     /// The product in the store's currency.
-    #[must_use]
     pub fn new(product: Model, currency: &str) -> Self {
         Self {
             summary: ProductSummary::new(&product, currency),

@@ -77,29 +77,23 @@ impl<R: BufRead> Records<R> {
     /// Finds out what separates the columns.
     pub fn new(mut source: R) -> Self {
         let (mut head, mut quoted) = (Vec::new(), false);
+        let beginning = source.by_ref().take(MAX_LENGTH as u64).bytes();
         // An error that ends this comes again, or did not matter.
-        for byte in source
-            .by_ref()
-            .take(MAX_LENGTH as u64)
-            .bytes()
-            .map_while(Result::ok)
-        {
+        for byte in beginning.map_while(Result::ok) {
             head.push(byte);
             quoted ^= byte == b'"';
             if !quoted && matches!(byte, b'\n' | b'\r') && !head.trim_ascii().is_empty() {
                 break;
             }
         }
-        let separator = *b",;\t"
-            .iter()
-            .find(|separator| head.contains(separator))
-            .unwrap_or(&b',');
+        let mut separators = b",;\t".iter();
+        let separator = separators.find(|separator| head.contains(separator));
         if head.starts_with("\u{feff}".as_bytes()) {
             head.drain(.."\u{feff}".len());
         }
         Self {
             bytes: Cursor::new(head).chain(source).bytes(),
-            separator,
+            separator: *separator.unwrap_or(&b','),
             line: 1,
             after_cr: false,
             ended: false,
@@ -224,13 +218,11 @@ mod tests {
 
     /// Each record's line and cells, or what is wrong with it.
     fn shown(bytes: impl AsRef<[u8]>) -> Vec<String> {
-        read(bytes)
-            .into_iter()
-            .map(|record| match record {
-                Ok(Record { line, cells }) => format!("{line} {}", cells.join("|")),
-                Err(refused) => refused.to_string(),
-            })
-            .collect()
+        let shown = |record| match record {
+            Ok(Record { line, cells }) => format!("{line} {}", cells.join("|")),
+            Err(refused) => RowError::to_string(&refused),
+        };
+        read(bytes).into_iter().map(shown).collect()
     }
 
     #[test]
@@ -263,11 +255,8 @@ mod tests {
     fn lines_are_counted_alike_whatever_ends_them_within_quotes_too() {
         for end in ["\n", "\r\n", "\r"] {
             let text = "a,b\n\n1,2\n\"x\n\ny\",\"z\"\n,\n3,4\n5,6".replace('\n', end);
-            let lines: Vec<_> = read(text)
-                .into_iter()
-                .map(|record| record.unwrap().line)
-                .collect();
-            assert_eq!(lines, [1, 3, 4, 8, 9], "{end:?}");
+            let lines = read(text).into_iter().map(|record| record.unwrap().line);
+            assert!(lines.eq([1, 3, 4, 8, 9]), "{end:?}");
         }
         assert_eq!(shown("a\r\r\n\nb\n\rc"), ["1 a", "4 b", "6 c"]);
     }
@@ -342,10 +331,9 @@ mod tests {
             }
         }
         let source = io::BufReader::new((&b"a\n1\n2"[..]).chain(Broken));
-        let records: Vec<_> = Records::new(source).collect();
-        assert_eq!(records.len(), 3);
+        let last = Records::new(source).nth(2).unwrap().unwrap_err();
         assert_eq!(
-            records[2].as_ref().unwrap_err().to_string(),
+            last.to_string(),
             "line 3: cannot be read: the disk is gone; nothing after it was read"
         );
     }

@@ -267,25 +267,21 @@ impl Kind {
     ];
 
     /// The kind of that name, the last part of its URI.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// Its name, such as `not-found`.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.uri.trim_start_matches("/problems/")
     }
 
     /// What the table says of it.
-    #[must_use]
     pub const fn entry(self) -> &'static Entry {
         self.0
     }
 
     /// The kind that an answer without a problem of its own stands for.
-    #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         let mut kinds = Self::ALL.into_iter();
         kinds
