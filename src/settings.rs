@@ -160,7 +160,6 @@ pub struct Shutdown {
 
 impl Redis {
     /// Where it is, if there is one.
-    #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref().filter(|url| !url.is_empty())
     }
@@ -168,7 +167,6 @@ impl Redis {
 
 impl Security {
     /// The secret that signed tokens before the current one, if its tokens are still good.
-    #[must_use]
     pub fn previous_jwt_secret(&self) -> Option<&str> {
         Some(self.previous_jwt_secret.as_str()).filter(|secret| !secret.is_empty())
     }
@@ -176,7 +174,6 @@ impl Security {
 
 impl Connections {
     /// How many one address may have, or one /64 of IPv6, if there is such a limit.
-    #[must_use]
     pub fn max_per_address(&self) -> Option<usize> {
         Some(self.max_per_address).filter(|max| *max > 0)
     }
@@ -194,9 +191,6 @@ impl Settings {
     }
 
     /// The settings that were kept with the context.
-    ///
-    /// # Errors
-    /// When they were never loaded.
     pub fn of(ctx: &AppContext) -> Result<Arc<Self>> {
         ctx.shared_store
             .get()

@@ -18,7 +18,6 @@ const MIN_BITS: f64 = 128.0;
 const REPETITION: usize = 3;
 
 /// Whether the secret is the public one of the source.
-#[must_use]
 pub fn is_public_secret(secret: &str) -> bool {
     secret == PUBLIC_SECRET
 }
@@ -36,7 +35,6 @@ pub(super) fn fault(secret: &str) -> Option<&'static str> {
 }
 
 /// Why the secret must not sign tokens that matter.
-#[must_use]
 pub fn weakness(secret: &str) -> Option<&'static str> {
     if is_public_secret(secret) {
         return Some("is the public one of development");
