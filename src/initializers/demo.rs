@@ -41,10 +41,7 @@ impl Initializer for Demo {
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
-        if !Settings::of(ctx)?.demo.seed {
-            return Ok(());
-        }
-        if !is_empty(ctx).await? {
+        if !Settings::of(ctx)?.demo.seed || !is_empty(ctx).await? {
             return Ok(());
         }
         match fill(ctx).await {
@@ -109,9 +106,6 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
 }
 
 /// Empties the store, but for its administrators.
-///
-/// # Errors
-/// When the database refuses.
 pub async fn empty(ctx: &AppContext) -> Result<(), sea_orm::DbErr> {
     use sea_orm::{ColumnTrait, QueryFilter};
     let db = &ctx.db;
@@ -160,10 +154,8 @@ async fn add_people<'a>(
         let actor = match accounts.get(email) {
             Some(account) => {
                 let account = account.clone().for_customer(customer.id);
-                customer_accounts::Model::create(txn, &account)
-                    .await?
-                    .0
-                    .actor()
+                let (account, _) = customer_accounts::Model::create(txn, &account).await?;
+                account.actor()
             }
             None => Actor::system(),
         };
@@ -180,9 +172,8 @@ async fn place_orders(
 ) -> models::Result<()> {
     for lines in lines.chunk_by(|line, next| line.order == next.order) {
         let first = &lines[0];
-        let (customer_id, actor) = people
-            .get(first.email.0.as_str())
-            .ok_or(models::Error::NotFound)?;
+        let orderer = people.get(first.email.0.as_str());
+        let (customer_id, actor) = orderer.ok_or(models::Error::NotFound)?;
         let mut order = NewOrder {
             items: Vec::new(),
             customer_id: None,
@@ -196,19 +187,10 @@ async fn place_orders(
                 quantity: line.quantity,
             });
         }
-        let order = orders::Model::place(txn, *customer_id, &order, currency, actor)
-            .await?
-            .order;
-        for status in way_to(first.status) {
-            orders::Model::change_status(
-                txn,
-                Scope::All,
-                order.id,
-                *status,
-                None,
-                &Actor::system(),
-            )
-            .await?;
+        let placed = orders::Model::place(txn, *customer_id, &order, currency, actor).await?;
+        let (id, system) = (placed.order.id, Actor::system());
+        for next in way_to(first.status) {
+            orders::Model::change_status(txn, Scope::All, id, *next, None, &system).await?;
         }
     }
     Ok(())
@@ -216,16 +198,13 @@ async fn place_orders(
 
 /// What an order that was placed goes through.
 const fn way_to(status: OrderStatus) -> &'static [OrderStatus] {
+    use OrderStatus::{Cancelled, Delivered, Paid, Placed, Shipped};
     match status {
-        OrderStatus::Placed => &[],
-        OrderStatus::Paid => &[OrderStatus::Paid],
-        OrderStatus::Shipped => &[OrderStatus::Paid, OrderStatus::Shipped],
-        OrderStatus::Delivered => &[
-            OrderStatus::Paid,
-            OrderStatus::Shipped,
-            OrderStatus::Delivered,
-        ],
-        OrderStatus::Cancelled => &[OrderStatus::Cancelled],
+        Placed => &[],
+        Paid => &[Paid],
+        Shipped => &[Paid, Shipped],
+        Delivered => &[Paid, Shipped, Delivered],
+        Cancelled => &[Cancelled],
     }
 }
 

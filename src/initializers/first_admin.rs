@@ -11,7 +11,7 @@ use crate::{
         self,
         customer_accounts::{Model, NewAccount},
         queue::Client,
-        types::{NewPassword, RuleViolation, Scalar, Username},
+        types::{NewPassword, Scalar, Username},
     },
     settings::Settings,
     transaction,
@@ -32,21 +32,17 @@ impl Initializer for FirstAdmin {
             return Ok(());
         }
         let settings = Settings::of(ctx)?;
+        let first = &settings.first_admin;
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        match (
-            given(&settings.first_admin.username),
-            given(&settings.first_admin.password),
-        ) {
+        match (given(&first.username), given(&first.password)) {
             (Some(username), Some(password)) => {
-                let username =
-                    Username::parse(&username).map_err(|why| unusable("ADMIN_USERNAME", &why))?;
-                let password = NewPassword::parse(&password)
-                    .map_err(|why| unusable("ADMIN_PASSWORD", &why))?;
+                let username = usable("ADMIN_USERNAME", &username)?;
+                let password = usable("ADMIN_PASSWORD", &password)?;
                 make(ctx, username, password, None).await
             }
-            (None, None) if settings.first_admin.generate => {
+            (None, None) if first.generate => {
                 let password = NewPassword::generated();
-                let username = Username::parse("admin").map_err(|why| unusable("admin", &why))?;
+                let username = usable("admin", "admin")?;
                 let shown = password.reveal().to_owned();
                 make(ctx, username, password, Some(&shown)).await
             }
@@ -71,18 +67,14 @@ async fn make(
     generated: Option<&str>,
 ) -> Result<()> {
     let account = NewAccount::administrator(username, password);
-    let refused = |error| match error {
+    let account = account.hashed(&ctx.db, Client::System).await;
+    let account = account.map_err(|error| match error {
         models::Error::Invalid(errors) => {
-            errors.first().map_or(Error::InternalServerError, |error| {
-                Error::Message(format!("ADMIN_PASSWORD {}", error.message))
-            })
+            let why: String = errors.into_iter().map(|error| error.message).collect();
+            Error::Message(format!("ADMIN_PASSWORD {why}"))
         }
         error => error.into(),
-    };
-    let account = account
-        .hashed(&ctx.db, Client::System)
-        .await
-        .map_err(refused)?;
+    })?;
     let made = transaction!(ctx, |txn| {
         Model::create(txn, &account).await?;
         // Before the commit: a start that is killed here leaves no administrator whose password is unknown.
@@ -100,6 +92,6 @@ async fn make(
     }
 }
 
-fn unusable(variable: &str, why: &RuleViolation) -> Error {
-    Error::Message(format!("{variable} {}", why.message))
+fn usable<T: Scalar>(variable: &str, text: &str) -> Result<T> {
+    T::parse(text).map_err(|why| Error::Message(format!("{variable} {}", why.message)))
 }

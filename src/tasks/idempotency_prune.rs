@@ -7,7 +7,7 @@ use loco_rs::{
     task::{Task, TaskInfo, Vars},
 };
 
-use super::begin;
+use super::{begin, counted};
 use crate::models::idempotency_keys::{KEPT_HOURS, Model};
 
 /// Deletes the answers whose time is over.
@@ -25,7 +25,8 @@ impl Task for IdempotencyPrune {
 
     async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
         begin(ctx, vars, &[]).await?;
-        println!("{} idempotency keys deleted.", Model::prune(ctx).await?);
+        let pruned = counted(Model::prune(ctx).await?, "idempotency key");
+        println!("{pruned} deleted.");
         Ok(())
     }
 }

@@ -51,11 +51,8 @@ impl Task for ProductsExport {
         };
         let written = write_file(ctx, path).await?;
         // The table itself may go to standard output: file:/dev/stdout.
-        eprintln!(
-            "{} written to {}.",
-            counted(written, "product"),
-            path.display()
-        );
+        let products = counted(written, "product");
+        eprintln!("{products} written to {}.", path.display());
         Ok(())
     }
 }
@@ -74,23 +71,19 @@ async fn write_file(ctx: &AppContext, path: &Path) -> Result<u64> {
         return write_products(ctx, path, &mut target).await;
     }
     let directory = target.parent().unwrap_or_else(|| Path::new(""));
-    let mut partial = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
-        .map_err(named)?;
+    let mut partial = tempfile::Builder::new();
+    let partial = partial.permissions(Permissions::from_mode(0o666));
+    let mut partial = partial.tempfile_in(directory).map_err(named)?;
     if let Some(older) = older {
+        let file = partial.as_file();
         // Only root may give a file away; any other's export becomes its own.
-        let _ = fchown(partial.as_file(), Some(older.uid()), Some(older.gid()));
-        partial
-            .as_file()
-            .set_permissions(older.permissions())
-            .map_err(named)?;
+        let _ = fchown(file, Some(older.uid()), Some(older.gid()));
+        file.set_permissions(older.permissions()).map_err(named)?;
     }
     let written = write_products(ctx, path, partial.as_file_mut()).await?;
     partial.as_file().sync_all().map_err(named)?;
-    partial
-        .persist(target)
-        .map_err(|error| named(error.error))?;
+    let persisted = partial.persist(target);
+    persisted.map_err(|error| named(error.error))?;
     Ok(written)
 }
 
@@ -117,9 +110,8 @@ async fn write_products(
     let named = |error: csv::Error| named(path, &error.into());
     let progress = ProgressBar::new_spinner();
     // By itself the writer names the columns with the first row: an empty catalogue has none.
-    let mut table = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(target);
+    let mut table = csv::WriterBuilder::new();
+    let mut table = table.has_headers(false).from_writer(target);
     table.write_record(product_columns()).map_err(named)?;
     let mut listing = Listing {
         paging: Paging::After(None),

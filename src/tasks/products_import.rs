@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     hash::{BuildHasher, RandomState},
     io::BufReader,
-    path::{Path, PathBuf},
+    path::Path,
     pin::{Pin, pin},
     thread,
     time::Duration,
@@ -58,25 +58,18 @@ impl Task for ProductsImport {
 
     async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
         begin(ctx, vars, &["file", "atomic"]).await?;
-        let file = PathBuf::from(
-            vars.cli_arg("file")
-                .map_err(|_| Error::string("file:PATH is required"))?,
-        );
-        let atomic = match vars.cli.get("atomic").map(String::as_str) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => {
-                return Err(Error::Message(format!(
-                    "atomic:{other} is neither true nor false"
-                )));
-            }
-        };
+        let file = vars.cli.get("file").map(Path::new);
+        let file = file.ok_or_else(|| Error::string("file:PATH is required"))?;
+        let atomic = vars.cli.get("atomic").map_or("false", String::as_str);
+        let atomic = atomic
+            .parse()
+            .map_err(|_| Error::Message(format!("atomic:{atomic} is neither true nor false")))?;
         let stop = pin!(signals::asked_to_end());
         let mut report = Report::default();
         let done = if atomic {
-            all_or_none(ctx, &file, stop, &mut report).await
+            all_or_none(ctx, file, stop, &mut report).await
         } else {
-            row_by_row(ctx, &file, stop, &mut report).await
+            row_by_row(ctx, file, stop, &mut report).await
         };
         if done.is_ok() || report.rows > 0 {
             println!("{report}");
@@ -119,10 +112,10 @@ async fn row_by_row(
     table.progress.finish_and_clear();
     match report.refused {
         0 => done,
-        refused => done.and(Err(Error::Message(format!(
-            "{} refused, all others were imported",
-            were(refused)
-        )))),
+        refused => {
+            let refused = format!("{} refused, all others were imported", were(refused));
+            done.and(Err(Error::Message(refused)))
+        }
     }
 }
 
@@ -134,10 +127,8 @@ async fn all_or_none(
     report: &mut Report,
 ) -> Result<()> {
     if fs::metadata(file).is_ok_and(|file| !file.is_file()) {
-        return Err(Error::Message(format!(
-            "{}: atomic:true reads the file twice, which only a regular file allows",
-            file.display()
-        )));
+        let why = "atomic:true reads the file twice, which only a regular file allows";
+        return Err(Error::Message(format!("{}: {why}", file.display())));
     }
     let mut trial = Table::read(file)?;
     let read = async {
@@ -152,10 +143,9 @@ async fn all_or_none(
     read?;
     let nothing_if = |refused| match refused {
         0 => Ok(()),
-        _ => Err(Error::Message(format!(
-            "{} refused: nothing was imported",
-            were(refused)
-        ))),
+        _ => {
+            Err(format!("{} refused: nothing was imported", were(refused))).map_err(Error::Message)
+        }
     };
     nothing_if(report.refused)?;
     let mut refused = Vec::new();
@@ -278,12 +268,9 @@ struct Table {
 impl Table {
     fn read(path: &Path) -> Result<Self> {
         // It draws on a terminal only.
-        let progress = ProgressBar::no_length().with_style(
-            ProgressStyle::with_template(
-                "{bar:40} {percent}% {bytes} of {total_bytes}, {eta} left",
-            )
-            .map_err(Error::wrap)?,
-        );
+        let style = "{bar:40} {percent}% {bytes} of {total_bytes}, {eta} left";
+        let style = ProgressStyle::with_template(style).map_err(Error::wrap)?;
+        let progress = ProgressBar::no_length().with_style(style);
         let (sender, rows) = mpsc::channel(BATCH);
         let (path, bar) = (path.to_owned(), progress.clone());
         thread::spawn(move || match open(&path, &bar) {
@@ -346,11 +333,12 @@ fn open(
     path: &Path,
     progress: &ProgressBar,
 ) -> Result<Rows<BufReader<ProgressBarIter<File>>, Row>> {
-    let unreadable = |error: std::io::Error| Error::Message(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(unreadable)?;
-    progress.set_length(file.metadata().map_err(unreadable)?.len());
-    Rows::new(BufReader::new(progress.wrap_read(file)))
-        .map_err(|refused| Error::Message(format!("{}: {refused}", path.display())))
+    let unreadable = |why: String| Error::Message(format!("{}: {why}", path.display()));
+    let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (length, file) = file.map_err(|error| unreadable(error.to_string()))?;
+    progress.set_length(length);
+    let rows = Rows::new(BufReader::new(progress.wrap_read(file)));
+    rows.map_err(|refused| unreadable(refused.to_string()))
 }
 
 /// On which line each product stood first. Hashes make do with 16 bytes each; that two of a million products

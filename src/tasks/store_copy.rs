@@ -20,7 +20,7 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{begin, read_secret};
+use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
@@ -83,10 +83,8 @@ impl Task for StoreCopy {
         // What was not committed is gone when this is done.
         target.close().await?;
         let rows = copied?;
-        println!(
-            "The copy is the same: {rows} rows in {} tables.",
-            TABLES.len()
-        );
+        let rows = counted(rows, "row");
+        println!("The copy is the same: {rows} in {} tables.", TABLES.len());
         Ok(())
     }
 }
@@ -94,9 +92,9 @@ impl Task for StoreCopy {
 /// Connects to where the copy goes.
 async fn open(ctx: &AppContext, to: &str) -> Result<DatabaseConnection> {
     if !to.contains("://") {
-        return Err(Error::string(
-            "to: the address has to begin with sqlite://, mysql://, mariadb:// or postgres://",
-        ));
+        let why =
+            "to: the address has to begin with sqlite://, mysql://, mariadb:// or postgres://";
+        return Err(Error::string(why));
     }
     let to = address::of_database(to).map_err(|why| Error::Message(format!("to: {why}")))?;
     // Where it is spelled in another way, the target will turn out not to be empty.
@@ -107,9 +105,8 @@ async fn open(ctx: &AppContext, to: &str) -> Result<DatabaseConnection> {
         uri: to,
         ..ctx.config.database.clone()
     };
-    connect(&config)
-        .await
-        .map_err(|error| Error::Message(format!("to: no connection: {error}")))
+    let connected = connect(&config).await;
+    connected.map_err(|error| Error::Message(format!("to: no connection: {error}")))
 }
 
 fn without_options(address: &str) -> &str {
@@ -121,9 +118,8 @@ async fn prepare(target: &DatabaseConnection) -> Result<()> {
     for table in TABLES {
         let name = table.name();
         if SchemaManager::new(target).has_table(name).await? && !table.is_empty(target).await? {
-            return Err(Error::Message(format!(
-                "to: the database is not empty, there are {name}: nothing was changed"
-            )));
+            let why = format!("the database is not empty, there are {name}: nothing was changed");
+            return Err(Error::Message(format!("to: {why}")));
         }
     }
     Ok(Migrator::up(target, None).await?)
@@ -141,23 +137,19 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
         // Before the copy, because in MySQL it would end the transaction.
         continue_ids(table.name(), &source, target).await?;
     }
-    let target = target
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        })
-        .await?;
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let target = target.begin_with_options(immediate).await?;
     // It draws on a terminal only. Each row is written once and read again once.
     let style = ProgressStyle::with_template("{bar:40} {percent}% {msg}, {eta} left");
     let progress = ProgressBar::new(2 * rows).with_style(style.map_err(Error::wrap)?);
     let mut copied = Vec::new();
     for table in TABLES {
         progress.set_message(format!("copying {}", table.name()));
-        copied.push(
-            table
-                .read(&source, expiry, Some(&target), &progress)
-                .await?,
-        );
+        let contents = table.read(&source, expiry, Some(&target), &progress);
+        copied.push(contents.await?);
     }
     for (table, copied) in zip(TABLES, &copied) {
         let name = table.name();
@@ -177,15 +169,12 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
 
 /// The store as it is at one moment, whoever changes it meanwhile.
 async fn snapshot(source: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let options = match source.get_database_backend() {
-        // Every transaction of SQLite is one.
-        DbBackend::Sqlite => TransactionOptions::default(),
-        _ => TransactionOptions {
-            isolation_level: Some(IsolationLevel::RepeatableRead),
-            access_mode: Some(AccessMode::ReadOnly),
-            ..TransactionOptions::default()
-        },
-    };
+    let mut options = TransactionOptions::default();
+    // Every transaction of SQLite is one.
+    if source.get_database_backend() != DbBackend::Sqlite {
+        options.isolation_level = Some(IsolationLevel::RepeatableRead);
+        options.access_mode = Some(AccessMode::ReadOnly);
+    }
     source.begin_with_options(options).await
 }
 
@@ -223,10 +212,12 @@ async fn continue_ids(
             "DELETE FROM sqlite_sequence WHERE name = '{table}'; \
              INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {last})"
         ),
-        DbBackend::MySql => format!(
-            "ALTER TABLE {table} AUTO_INCREMENT = {}",
-            last.saturating_add(1)
-        ),
+        DbBackend::MySql => {
+            format!(
+                "ALTER TABLE {table} AUTO_INCREMENT = {}",
+                last.saturating_add(1)
+            )
+        }
         _ => format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {last})"),
     };
     target.execute_unprepared(&go_on).await?;
@@ -322,9 +313,8 @@ where
                 bytes += encoded.len();
                 statement.push(row.into_active_model());
                 if bytes > STATEMENT_BYTES {
-                    insert::<E>(std::mem::take(&mut statement), to)
-                        .await
-                        .map_err(refused)?;
+                    let full = std::mem::take(&mut statement);
+                    insert::<E>(full, to).await.map_err(refused)?;
                     bytes = 0;
                 }
             }
@@ -369,10 +359,8 @@ fn encoded<E: EntityTrait>(row: &E::Model) -> Result<Vec<u8>> {
                 [&seconds.to_be_bytes()[..], &nanoseconds.to_be_bytes()].concat()
             }),
             _ => {
-                let column = column.as_str();
-                return Err(Error::Message(format!(
-                    "{column}: no digest is known of its type"
-                )));
+                let why = format!("{}: no digest is known of its type", column.as_str());
+                return Err(Error::Message(why));
             }
         };
         // With its length, so that no two rows are written alike.
