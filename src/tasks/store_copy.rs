@@ -233,7 +233,8 @@ struct Contents {
 
 impl std::fmt::Display for Contents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:>9} rows, SHA-256 {}", self.rows, self.digest)
+        let rows = counted(self.rows, "row");
+        write!(f, "{rows:>14}, SHA-256 {}", self.digest)
     }
 }
 
