@@ -17,6 +17,7 @@
 //! * `schema = ProductBody`: the name of its schema. Without one the struct's own name is taken.
 //! * `patch = Changes as ProductPatch`: makes a second struct, `Changes`, whose fields may all be missing and
 //!   stay as they are then (RFC 7396), and `From<Details> for Changes`: a PUT is the patch with every field.
+//!   `TryFrom<Changes> for Details` is the way back; it fails with the names of the fields that are missing.
 //! * `may_be_missing`: the body need not be sent at all.
 //! * `check = function`: a rule that is about several fields, asked after they have been read.
 //!
@@ -100,6 +101,15 @@ fn patch<'a>(
         quote!(#(#docs)* #visibility #name: ::core::option::Option<#kind>)
     });
     let names: Vec<_> = members.iter().map(|member| member.name).collect();
+    let (optional, required): (Vec<&Field>, Vec<_>) = fields
+        .iter()
+        .partition(|field| argument(&field.ty, "Option").is_some());
+    let optional: Vec<_> = optional.iter().map(|field| &field.ident).collect();
+    let required: Vec<_> = required
+        .iter()
+        .filter_map(|field| field.ident.as_ref())
+        .collect();
+    let required_names = required.iter().map(ToString::to_string);
     let doc = "What is to change. A field that is missing stays as it is.";
     let read = implement(name, schema, doc, &Options::default(), &members);
     Ok(quote! {
@@ -110,6 +120,26 @@ fn patch<'a>(
         impl ::core::convert::From<#of> for #name {
             fn from(whole: #of) -> Self {
                 Self { #(#names: ::core::option::Option::Some(whole.#names),)* }
+            }
+        }
+
+        impl ::core::convert::TryFrom<#name> for #of {
+            type Error = ::std::vec::Vec<&'static str>;
+
+            fn try_from(changes: #name) -> ::core::result::Result<Self, Self::Error> {
+                let missing: ::std::vec::Vec<_> = [#((#required_names, changes.#required.is_none()),)*]
+                    .into_iter()
+                    .filter_map(|(name, is_missing): (&'static str, bool)| is_missing.then_some(name))
+                    .collect();
+                #(
+                    let ::core::option::Option::Some(#required) = changes.#required else {
+                        return ::core::result::Result::Err(missing);
+                    };
+                )*
+                ::core::result::Result::Ok(Self {
+                    #(#required,)*
+                    #(#optional: changes.#optional.flatten(),)*
+                })
             }
         }
 

@@ -1,7 +1,7 @@
 //! Models: what they ask of a database, and what real databases make of it.
 
 mod mock;
-mod rows;
+pub mod rows;
 
 mod connection;
 mod customer_accounts;

@@ -587,8 +587,8 @@ fn row(sku: &str, name: &str, price: i64, stock: Option<i64>) -> Row {
         name: Some(ProductName::parse(name).unwrap()),
         price: Some(Money::from_minor(price)),
         sku: Some(Some(Sku::parse(sku).unwrap())),
-        description: None,
         stock: Some(stock.and_then(Stock::new)),
+        ..Changes::default()
     };
     Row { id: None, changes }
 }

@@ -9,13 +9,17 @@ use std::{
 use boxcar::{
     models::products::Model,
     tasks::{products_export::ProductsExport, products_import::ProductsImport},
+    views::{csv::product_columns, products::Product},
 };
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{import, import_file, pipe_in, products, run};
-use crate::support::{Program, Shop, assert_invariants};
+use crate::{
+    models::rows,
+    support::{Program, Shop, assert_invariants},
+};
 
 const EMPTY: &str = "id,sku,name,description,price,stock\n";
 
@@ -23,6 +27,14 @@ const CATALOGUE: &str = "sku,name,description,price,stock\n\
     A-1,\"Tea, \"\"black\"\"\",\"one\r\ntwo\",4.50,7\n\
     Ä-2,Cup ☕,,0.00,0\n\
     B-1,=SUM(A1),  blanks  ,99999999.99,\n";
+
+#[test]
+fn every_column_is_one_that_a_product_shows() {
+    let shown = serde_json::to_value(Product::new(rows::product(), "")).unwrap();
+    let mut columns = product_columns();
+    columns.retain(|column| shown.get(column).is_none());
+    assert_eq!(columns, [""; 0], "the view of a product has to show these");
+}
 
 #[tokio::test]
 async fn another_shop_that_imports_the_file_has_the_same_catalogue() {
@@ -59,10 +71,8 @@ async fn every_product_is_written_once_however_many_there_are() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("products.csv");
     export(&shop, &path).await.unwrap();
-    let rows: Vec<_> = (0..2_500)
-        .map(|row| format!("{},S-{row:04},Product,,1.00,\n", row + 1))
-        .collect();
-    let expected = format!("id,sku,name,description,price,stock\n{}", rows.concat());
+    let rows = (0..2_500).map(|row| format!("{},S-{row:04},Product,,1.00,", row + 1));
+    let expected = table(&rows.collect::<Vec<_>>());
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
 }
 
@@ -73,19 +83,13 @@ async fn an_archived_product_is_left_out() {
         .await
         .unwrap();
     shop.admin().await.delete("/products/1").await;
-    assert_eq!(
-        printed(&shop).await,
-        "id,sku,name,description,price,stock\n2,B-1,Cup,,2.00,\n"
-    );
+    assert_eq!(printed(&shop).await, table(&["2,B-1,Cup,,2.00,"]));
 }
 
 #[tokio::test]
 async fn an_empty_catalogue_is_a_table_without_rows() {
     let shop = Shop::open().await;
-    assert_eq!(
-        printed(&shop).await,
-        "id,sku,name,description,price,stock\n"
-    );
+    assert_eq!(printed(&shop).await, EMPTY);
 }
 
 #[tokio::test]
@@ -95,10 +99,7 @@ async fn without_a_file_nothing_but_the_table_goes_to_standard_output() {
         .await
         .add_product(json!({ "sku": "A-1", "name": "Tea", "price": "4.50", "stock": 7 }))
         .await;
-    assert_eq!(
-        printed(&shop).await,
-        "id,sku,name,description,price,stock\n1,A-1,Tea,,4.50,7\n"
-    );
+    assert_eq!(printed(&shop).await, table(&["1,A-1,Tea,,4.50,7"]));
 }
 
 #[tokio::test]
@@ -112,10 +113,7 @@ async fn an_older_file_is_replaced_and_nothing_else_is_left() {
     )
     .unwrap();
     export(&shop, &path).await.unwrap();
-    assert_eq!(
-        fs::read_to_string(&path).unwrap(),
-        "id,sku,name,description,price,stock\n"
-    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), EMPTY);
     assert_eq!(names(directory.path()), ["products.csv"]);
 }
 
@@ -216,7 +214,7 @@ async fn what_a_spreadsheet_would_calculate_is_written_as_text() {
     shop.admin().await.add_product(product).await;
     assert_eq!(
         printed(&shop).await,
-        format!("{EMPTY}1,'-A,'=cmd|' /C calc'!A0,'@x,1.00,\n")
+        table(&["1,'-A,'=cmd|' /C calc'!A0,'@x,1.00,"])
     );
 }
 
@@ -275,6 +273,14 @@ async fn an_argument_that_is_not_known_is_refused() {
         .await
         .unwrap_err();
     assert_eq!(why, "the argument flie is not one of file");
+}
+
+/// A table of those rows, whose cells are empty in columns after `stock`.
+fn table(rows: &[impl AsRef<str>]) -> String {
+    let (_, later) = EMPTY.split_once("stock").unwrap();
+    let later = ",".repeat(later.matches(',').count());
+    let rows = rows.iter().map(|row| format!("{}{later}\n", row.as_ref()));
+    EMPTY.to_owned() + &rows.collect::<String>()
 }
 
 async fn export(shop: &Shop, path: &Path) -> Result<(), String> {

@@ -218,20 +218,11 @@ impl Row {
 
     /// The product that it describes, or what is missing.
     fn details(&self) -> Result<Details, Vec<FieldError>> {
-        let missing =
-            |pointer| FieldError::at(pointer, "required", "is required, for the product is new");
-        let changes = self.changes.clone();
-        match (changes.name, changes.price) {
-            (Some(name), Some(price)) => Ok(Details {
-                sku: changes.sku.flatten(),
-                name,
-                description: changes.description.flatten(),
-                price,
-                stock: changes.stock.flatten(),
-            }),
-            (None, Some(_)) => Err(vec![missing("/name")]),
-            (Some(_), None) => Err(vec![missing("/price")]),
-            (None, None) => Err(vec![missing("/name"), missing("/price")]),
-        }
+        let missing = |name| {
+            let message = "is required, for the product is new";
+            FieldError::at(format!("/{name}"), "required", message)
+        };
+        let details = Details::try_from(self.changes.clone());
+        details.map_err(|names| names.into_iter().map(missing).collect())
     }
 }
