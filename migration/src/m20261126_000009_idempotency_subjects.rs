@@ -34,10 +34,6 @@ impl MigrationTrait for Migration {
             m.drop_index(Index::drop().name(INDEX).table(TABLE).to_owned())
                 .await?;
         }
-        if m.has_column(TABLE, COLUMN).await? {
-            m.alter_table(Table::alter().table(TABLE).drop_column(COLUMN).to_owned())
-                .await?;
-        }
-        Ok(())
+        steps::drop_column(m, TABLE, COLUMN).await
     }
 }

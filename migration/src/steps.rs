@@ -24,6 +24,19 @@ pub async fn column(
         .await
 }
 
+/// Drops a column, if its table has one of that name.
+pub async fn drop_column(
+    m: &SchemaManager<'_>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<(), DbErr> {
+    if !m.has_column(table, column).await? {
+        return Ok(());
+    }
+    m.alter_table(Table::alter().table(table).drop_column(column).to_owned())
+        .await
+}
+
 /// Creates an index, unless its table has one of that name.
 pub async fn index(
     m: &SchemaManager<'_>,
