@@ -7,19 +7,17 @@ use loco_rs::{
     Error, Result,
     app::{AppContext, Initializer},
 };
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, sea_query::Query};
 
 use crate::{
     models::{
-        self, Actor, Topic, Transaction, customer_accounts,
+        self, Actor, TABLES, Topic, Transaction, customer_accounts,
         customer_accounts::{Hashed, NewAccount},
-        customers, idempotency_keys,
+        customers,
         input::Input,
-        order_events, order_items,
         orders::{self, NewOrder, OrderLine, Scope},
         products,
         queue::Client,
-        stock_movements,
         transaction::Database,
         types::{
             NewPassword, Note, OrderStatus, Quantity, RawText, Role, ShippingAddress, Sku, Username,
@@ -107,19 +105,13 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
 
 /// Empties the store, but for its administrators.
 pub async fn empty(ctx: &AppContext) -> Result<(), sea_orm::DbErr> {
-    use sea_orm::{ColumnTrait, QueryFilter};
-    let db = &ctx.db;
-    idempotency_keys::Entity::delete_many().exec(db).await?;
-    stock_movements::Entity::delete_many().exec(db).await?;
-    order_events::Entity::delete_many().exec(db).await?;
-    order_items::Entity::delete_many().exec(db).await?;
-    orders::Entity::delete_many().exec(db).await?;
-    products::Entity::delete_many().exec(db).await?;
-    customer_accounts::Entity::delete_many()
-        .filter(customer_accounts::Column::CustomerId.is_not_null())
-        .exec(db)
-        .await?;
-    customers::Entity::delete_many().exec(db).await?;
+    for table in TABLES.iter().rev() {
+        let mut delete = Query::delete().from_table(*table).to_owned();
+        if *table == "customer_accounts" {
+            delete.and_where(customer_accounts::Column::CustomerId.is_not_null());
+        }
+        ctx.db.execute(&delete).await?;
+    }
     ctx.changed([Topic::Everything].into()).await;
     Ok(())
 }

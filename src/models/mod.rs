@@ -37,6 +37,18 @@ pub use self::{
     transaction::Transaction,
 };
 
+/// Every table, those first that others refer to.
+pub const TABLES: &[&str] = &[
+    "customers",
+    "customer_accounts",
+    "products",
+    "orders",
+    "order_items",
+    "order_events",
+    "stock_movements",
+    "idempotency_keys",
+];
+
 /// The one row that `select` finds.
 async fn found<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>) -> Result<E::Model> {
     select.one(db).await?.ok_or(Error::NotFound)

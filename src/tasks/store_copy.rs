@@ -40,7 +40,7 @@ const BATCH: u64 = 500;
 const STATEMENT_BYTES: usize = 1 << 20;
 
 /// Every table, those first that others refer to.
-static TABLES: [&dyn Table; 8] = [
+static TABLES: &[&dyn Table] = &[
     &customers::Entity,
     &customer_accounts::Entity,
     &products::Entity,
@@ -115,7 +115,7 @@ fn without_options(address: &str) -> &str {
 
 /// Brings the target's tables up to date, unless there is something in one of them.
 async fn prepare(target: &DatabaseConnection) -> Result<()> {
-    for table in TABLES {
+    for &table in TABLES {
         let name = table.name();
         if SchemaManager::new(target).has_table(name).await? && !table.is_empty(target).await? {
             let why = format!("the database is not empty, there are {name}: nothing was changed");
@@ -132,7 +132,7 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     // One moment for all of it: what expires meanwhile is counted, copied and compared alike.
     let expiry = expiry();
     let mut rows = 0;
-    for table in TABLES {
+    for &table in TABLES {
         rows += table.count(&source, expiry).await?;
         // Before the copy, because in MySQL it would end the transaction.
         continue_ids(table.name(), &source, target).await?;
@@ -146,12 +146,12 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     let style = ProgressStyle::with_template("{bar:40} {percent}% {msg}, {eta} left");
     let progress = ProgressBar::new(2 * rows).with_style(style.map_err(Error::wrap)?);
     let mut copied = Vec::new();
-    for table in TABLES {
+    for &table in TABLES {
         progress.set_message(format!("copying {}", table.name()));
         let contents = table.read(&source, expiry, Some(&target), &progress);
         copied.push(contents.await?);
     }
-    for (table, copied) in zip(TABLES, &copied) {
+    for (&table, copied) in zip(TABLES, &copied) {
         let name = table.name();
         progress.set_message(format!("comparing {name}"));
         let found = table.read(&target, expiry, None, &progress).await?;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use boxcar::{
+    app::App,
     models::{
-        Error, customer_accounts, customers,
+        Error, TABLES, customer_accounts, customers,
         idempotency_keys::{self, InFlight, RequestKey},
         listing::{Listing, PageInfo, Paging, Sort},
         order_events, order_items, orders, products, stock_movements,
@@ -12,10 +13,12 @@ use boxcar::{
     },
     transaction,
 };
+use loco_rs::app::Hooks;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, SqlErr, TransactionTrait, prelude::DateTimeWithTimeZone,
+    IntoActiveModel, ModelTrait, SqlErr, Statement, TransactionTrait,
+    prelude::DateTimeWithTimeZone,
 };
 
 use super::rows::{self, add_product, kettle};
@@ -39,6 +42,22 @@ async fn down_and_up_again_leads_to_the_same_schema() {
     Migrator::up(&shop.ctx.db, None).await.unwrap();
     assert_eq!(schema(&shop.ctx.db).await, before);
     fill(&shop.ctx.db).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_emptied_keeps_its_administrators() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    fill(db).await;
+    insert(db, rows::admin()).await.unwrap();
+    App::truncate(&shop.ctx).await.unwrap();
+    for table in TABLES {
+        let query = format!("SELECT id FROM {table}");
+        let query = Statement::from_string(db.get_database_backend(), query);
+        let left = db.query_all_raw(query).await.unwrap().len();
+        let expected = usize::from(*table == "customer_accounts");
+        assert_eq!(left, expected, "{table}");
+    }
 }
 
 #[tokio::test]
