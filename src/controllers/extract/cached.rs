@@ -216,33 +216,3 @@ impl FromRequestParts<Context> for Cached {
         })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::controllers::endpoints;
-
-    #[test]
-    fn every_get_of_the_api_names_what_its_answer_depends_on() {
-        let gets = endpoints()
-            .into_iter()
-            .flat_map(|(_, paths, _)| paths.paths)
-            .filter(|(_, methods)| methods.get.is_some())
-            .map(|(path, _)| format!("{BASE}{path}"));
-        let unnamed: Vec<_> = gets
-            .filter(|route| topics(route, &route.replace("{id}", "7"), None).is_none())
-            .collect();
-        assert!(unnamed.is_empty(), "not cached: {unnamed:?}");
-    }
-
-    #[test]
-    fn an_answer_of_which_nothing_is_known_is_not_kept() {
-        for (route, path) in [
-            ("/products/{id}/reviews", "/products/7/reviews"),
-            ("/products/{id}", "/products/%37"),
-        ] {
-            let (route, path) = (format!("{BASE}{route}"), format!("{BASE}{path}"));
-            assert_eq!(topics(&route, &path, None), None, "{path}");
-        }
-    }
-}
