@@ -15,11 +15,10 @@ use sea_orm::DatabaseConnection;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    controllers::extract::Fingerprints,
     models::{
-        Topic,
+        CacheTag,
         customer_accounts::{Model, Verifier},
-        idempotency_keys::InFlight,
+        idempotency_keys::{Fingerprints, InFlight},
         transaction::Database,
         types::NewPassword,
     },
@@ -132,10 +131,10 @@ impl Context {
     }
 
     /// Outdates what is kept of these, on every node.
-    pub async fn invalidate(&self, topics: BTreeSet<Topic>) {
-        let everything = topics.contains(&Topic::Everything);
-        let topics: Vec<_> = topics.into_iter().collect();
-        self.shared.bump(&topics, everything).await;
+    pub async fn invalidate(&self, tags: BTreeSet<CacheTag>) {
+        let everything = tags.contains(&CacheTag::Everything);
+        let tags: Vec<_> = tags.into_iter().collect();
+        self.shared.bump(&tags, everything).await;
     }
 }
 
@@ -166,9 +165,9 @@ impl Database for AppContext {
         &self.db
     }
 
-    async fn changed(&self, topics: BTreeSet<Topic>) {
+    async fn changed(&self, tags: BTreeSet<CacheTag>) {
         if let Ok(ctx) = Context::of(self) {
-            ctx.invalidate(topics).await;
+            ctx.invalidate(tags).await;
         }
     }
 }

@@ -3,10 +3,10 @@ injections:
 - into: src/models/mod.rs
   before: ^pub mod customers;
   content: pub mod {{ plural }};
-- into: src/models/topic.rs
+- into: src/models/cache_tag.rs
   after: ^    Order\(i64\),
   content: "    /// The list of {{ words_plural }}.\n    {{ pascal_plural }},\n    /// One {{ words }}.\n    {{ pascal }}(i64),"
-- into: src/models/topic.rs
+- into: src/models/cache_tag.rs
   after: Self::Order\(id\) =>
   content: "            Self::{{ pascal_plural }} => f.write_str(\"{{ plural }}\"),\n            Self::{{ pascal }}(id) => write!(f, \"{{ name }}:{id}\"),"
 ---
@@ -21,7 +21,7 @@ pub use super::_entities::{{ plural }}::{ActiveModel, Column, Entity, Model};
 {%- set_global unique = false %}
 {%- for f in fields %}{% if f.unique %}{% set_global unique = f %}{% endif %}{% endfor %}
 use super::{
-    {% if unique %}Error, {% endif %}Result, Topic, Transaction,
+    {% if unique %}Error, {% endif %}Result, CacheTag, Transaction,
 {%- if unique %}
     error::taken,
 {%- endif %}
@@ -102,7 +102,7 @@ impl Model {
     /// [`Error::NotUnique`] for the {{ unique.words }}.
 {%- endif %}
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        txn.touch([Topic::{{ pascal_plural }}]);
+        txn.touch([CacheTag::{{ pascal_plural }}]);
 {%- if unique %}
         let {{ name }} = ActiveModel::new_{{ name }}(details).insert(txn).await;
         {{ name }}.map_err({{ unique.name }}_taken())
@@ -135,7 +135,7 @@ impl Model {
     }
 
     fn touch(&self, txn: &Transaction) {
-        txn.touch([Topic::{{ pascal_plural }}, Topic::{{ pascal }}(self.id)]);
+        txn.touch([CacheTag::{{ pascal_plural }}, CacheTag::{{ pascal }}(self.id)]);
     }
 }
 

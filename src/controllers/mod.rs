@@ -13,7 +13,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use self::extract::Account;
 use crate::{
     context::Context,
-    models::{self, Topic, Transaction, deadline::Deadline, transaction::Database},
+    models::{self, CacheTag, Transaction, deadline::Deadline, transaction::Database},
 };
 
 pub mod auth;
@@ -46,8 +46,8 @@ impl Database for OnBehalf<'_> {
         &self.ctx.db
     }
 
-    async fn changed(&self, topics: BTreeSet<Topic>) {
-        self.ctx.invalidate(topics).await;
+    async fn changed(&self, tags: BTreeSet<CacheTag>) {
+        self.ctx.invalidate(tags).await;
     }
 
     async fn admit(&self, txn: &Transaction) -> models::Result<()> {

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, sea_que
 
 use crate::{
     models::{
-        self, Actor, TABLES, Topic, Transaction, customer_accounts,
+        self, Actor, CacheTag, TABLES, Transaction, customer_accounts,
         customer_accounts::{Hashed, NewAccount},
         customers,
         input::Input,
@@ -112,7 +112,7 @@ pub async fn empty(ctx: &AppContext) -> Result<(), sea_orm::DbErr> {
         }
         ctx.db.execute(&delete).await?;
     }
-    ctx.changed([Topic::Everything].into()).await;
+    ctx.changed([CacheTag::Everything].into()).await;
     Ok(())
 }
 

@@ -26,12 +26,12 @@ use crate::{
         BASE,
         extract::{
             Entry, RequestContext,
-            cached::topics,
+            cached::tags,
             caller::{authenticated, claims, scope},
         },
     },
     models::{
-        Topic,
+        CacheTag,
         customer_accounts::{Claims, Model},
     },
     shared::{
@@ -87,7 +87,7 @@ impl Lookup {
         let address = self.client_address.of(parts);
         let claims = claims(&parts.headers, &self.ctx.verifier);
         let recent = self.recent(&claims).await;
-        let topics = self.topics(&claims, recent.as_ref(), parts);
+        let tags = self.tags(&claims, recent.as_ref(), parts);
         let quota = self
             .shared_quota
             .filter(|_| !is_login(&parts.method, &parts.extensions));
@@ -105,7 +105,7 @@ impl Lookup {
         let first = quota
             .zip(client)
             .map(|(quota, (client, under))| charge(quota, &client, under));
-        let (versions, mut decision) = shared.fetch(&topics, first.as_ref()).await;
+        let (versions, mut decision) = shared.fetch(&tags, first.as_ref()).await;
         let caller = match &claims {
             Ok(claims) => authenticated(claims, &versions, &self.ctx).await,
             Err(problem) => Err(problem.clone()),
@@ -138,23 +138,23 @@ impl Lookup {
 
     /// What the answer may show, for Redis to say which version of it is the current one: the account behind
     /// the token, and, to a GET, what the path names. A node alone looks when it has to know.
-    fn topics(
+    fn tags(
         &self,
         claims: &Result<Claims, Problem>,
         recent: Option<&(Version, Arc<Model>)>,
         parts: &Parts,
-    ) -> Vec<Topic> {
+    ) -> Vec<CacheTag> {
         let claims = match claims {
             Ok(claims) if self.ctx.shared.is_shared() => claims,
             _ => return Vec::new(),
         };
-        let mut shown = vec![Topic::Login(claims.pid.clone())];
+        let mut shown = vec![CacheTag::Login(claims.pid.clone())];
         if matches!(parts.method, Method::GET | Method::HEAD) {
             // Not proven yet: should it turn out to be out of date, the answer is not kept.
             let scope = recent.map(|(_, account)| scope(account));
             let route = parts.extensions.get::<MatchedPath>();
             let route = route.map_or("", MatchedPath::as_str);
-            shown.extend(topics(route, parts.uri.path(), scope).unwrap_or_default());
+            shown.extend(tags(route, parts.uri.path(), scope).unwrap_or_default());
         }
         shown
     }

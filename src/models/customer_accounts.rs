@@ -15,7 +15,7 @@ pub use self::{
 };
 pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, Topic, Transaction, customers,
+    Actor, CacheTag, Error, Result, Transaction, customers,
     error::{FieldError, taken},
     found, idempotency_keys,
     input::Input,
@@ -278,7 +278,7 @@ impl Model {
             }
             None => None,
         };
-        txn.touch([Topic::Accounts]);
+        txn.touch([CacheTag::Accounts]);
         let now = now();
         let account = ActiveModel {
             pid: Set(uuid::Uuid::new_v4().to_string()),
@@ -384,7 +384,7 @@ impl Model {
     }
 
     fn touch(&self, txn: &Transaction) {
-        txn.touch([Topic::Accounts, Topic::Login(self.pid.clone())]);
+        txn.touch([CacheTag::Accounts, CacheTag::Login(self.pid.clone())]);
     }
 
     /// The same, without what should not lie about in memory.

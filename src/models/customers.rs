@@ -10,7 +10,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, Topic, Transaction, customer_accounts,
+    Actor, CacheTag, Error, Result, Transaction, customer_accounts,
     error::{FieldError, taken},
     found, idempotency_keys,
     input::Input,
@@ -131,7 +131,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotUnique`] for the email.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        txn.touch([Topic::Customers]);
+        txn.touch([CacheTag::Customers]);
         let customer = ActiveModel::new_customer(details).insert(txn).await;
         customer.map_err(email_taken())
     }
@@ -177,10 +177,10 @@ impl Model {
     /// Accounts show their customers, orders the names of theirs.
     fn touch(&self, txn: &Transaction) {
         txn.touch([
-            Topic::Customers,
-            Topic::Customer(self.id),
-            Topic::Accounts,
-            Topic::People,
+            CacheTag::Customers,
+            CacheTag::Customer(self.id),
+            CacheTag::Accounts,
+            CacheTag::People,
         ]);
     }
 }

@@ -4,6 +4,8 @@
 //! whatever crashes. A request that is still running is known to its own node only; on another node
 //! its retry finds, in the end, that the unique index has the key already, and replays.
 
+mod fingerprints;
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,9 +16,10 @@ use sea_orm::{
     ActiveValue::Set, Condition, ExprTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
 };
 
+pub use self::fingerprints::Fingerprints;
 pub use super::_entities::idempotency_keys::{ActiveModel, Column, Entity, Model};
 use super::{
-    Error, Result, Topic, Transaction,
+    CacheTag, Error, Result, Transaction,
     error::violates,
     now,
     orders::{self, Scope},
@@ -127,7 +130,7 @@ impl KeyGuard {
             Some(kept) if !request.scope.includes(kept.customer_id) => Err(Error::NotFound),
             Some(kept) => {
                 // Whoever did the work may have crashed before it could say what had changed.
-                txn.touch([Topic::Everything]);
+                txn.touch([CacheTag::Everything]);
                 Ok(Some(StoredResponse {
                     status: u16::try_from(kept.status).unwrap_or_default(),
                     location: kept.location,

@@ -19,7 +19,7 @@ use utoipa::{
 };
 
 use super::{
-    Result, Topic,
+    CacheTag, Result,
     input::{Field, Fields, Input, Property, parameters},
     types::{BoundedInt, RawText, RuleViolation, Scalar, Search, Timestamp, case_fold, string},
 };
@@ -58,7 +58,7 @@ pub trait Filter: Input + fmt::Debug + Clone + PartialEq + Send + Sync {
 
     /// What has to change before the list has more rows, or fewer, where that is less than what its rows
     /// show.
-    fn counted_by(&self) -> Option<Topic> {
+    fn counted_by(&self) -> Option<CacheTag> {
         None
     }
 }

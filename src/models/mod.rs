@@ -17,13 +17,13 @@ pub mod products;
 pub mod stock_movements;
 
 pub mod actor;
+pub mod cache_tag;
 pub mod connection;
 pub mod deadline;
 pub mod error;
 pub mod input;
 pub mod listing;
 pub mod queue;
-pub mod topic;
 pub mod transaction;
 pub mod types;
 pub mod write_probe;
@@ -32,8 +32,8 @@ use sea_orm::{ConnectionTrait, EntityTrait, Select};
 
 pub use self::{
     actor::Actor,
+    cache_tag::CacheTag,
     error::{Error, Result},
-    topic::Topic,
     transaction::Transaction,
 };
 

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
-use super::{Actor, Result, Topic, Transaction, orders, types::OrderStatus};
+use super::{Actor, CacheTag, Result, Transaction, orders, types::OrderStatus};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -79,7 +79,7 @@ impl Model {
 
     /// Takes an account's name out of the histories; it is called `name` from now on.
     pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
-        txn.touch([Topic::People]);
+        txn.touch([CacheTag::People]);
         // A request that changes one of the orders now may have read its history, and is about to keep it as an
         // answer: that one has to be there before such answers are deleted.
         orders::Model::acted_on_by(account_id)
@@ -100,7 +100,7 @@ impl Model {
 
     /// Takes every reason out of the histories of a customer's orders.
     pub async fn delete_reasons(txn: &Transaction, customer_id: i64) -> Result<()> {
-        txn.touch([Topic::People]);
+        txn.touch([CacheTag::People]);
         let orders = orders::Entity::find()
             .select_only()
             .column(orders::Column::Id)

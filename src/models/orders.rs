@@ -10,7 +10,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, Topic, Transaction, customer_accounts, customers,
+    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customers,
     error::FieldError,
     found,
     input::Input,
@@ -269,7 +269,7 @@ impl Model {
         let status = OrderStatus::Placed;
         let event = order_events::Model::record(txn, id, status, None, actor, placed_at).await?;
         take_stock(txn, id, lines, &products, actor).await?;
-        txn.touch([Topic::Orders, Topic::OrdersOf(customer.id)]);
+        txn.touch([CacheTag::Orders, CacheTag::OrdersOf(customer.id)]);
         let recorded = order_items::Model::record(txn, id, &items).await;
         recorded.map_err(vanished)?;
         // Nothing is read again: what was written is known, and every statement is a round trip.
@@ -306,9 +306,9 @@ impl Model {
             return Err(refusal);
         }
         txn.touch([
-            Topic::Order(id),
-            Topic::Orders,
-            Topic::OrdersOf(order.customer_id),
+            CacheTag::Order(id),
+            CacheTag::Orders,
+            CacheTag::OrdersOf(order.customer_id),
         ]);
         let at = now();
         let moved = Entity::update_many()

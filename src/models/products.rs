@@ -13,7 +13,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use self::import::{Identity, Imported, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Error, Result, Topic, Transaction,
+    Actor, CacheTag, Error, Result, Transaction,
     error::{FieldError, taken},
     found,
     input::Input,
@@ -145,7 +145,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotUnique`] for the SKU.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
-        txn.touch([Topic::Products, Topic::Assortment]);
+        txn.touch([CacheTag::Products, CacheTag::Assortment]);
         let product = ActiveModel::new_product(details).insert(txn).await;
         let product = product.map_err(sku_taken())?;
         product.record_stock(txn, None, actor).await?;
@@ -208,7 +208,7 @@ impl Model {
     pub async fn archive(self, txn: &Transaction) -> Result<()> {
         touch_assortment(txn, self.id);
         // Its ledger is not shown any more either.
-        txn.touch([Topic::Stock(self.id)]);
+        txn.touch([CacheTag::Stock(self.id)]);
         let mut product = self.into_active_model();
         product.archived = Set(true);
         product.sku = Set(None);
@@ -288,8 +288,8 @@ impl listing::Filter for Filter {
         self.q.as_ref().map(Search::as_str)
     }
 
-    fn counted_by(&self) -> Option<Topic> {
-        self.available.is_none().then_some(Topic::Assortment)
+    fn counted_by(&self) -> Option<CacheTag> {
+        self.available.is_none().then_some(CacheTag::Assortment)
     }
 }
 
@@ -343,13 +343,13 @@ fn by_id(products: Vec<Model>) -> BTreeMap<i64, Model> {
 
 /// The product has changed, and the list that shows it.
 fn touch(txn: &Transaction, id: i64) {
-    txn.touch([Topic::Products, Topic::Product(id)]);
+    txn.touch([CacheTag::Products, CacheTag::Product(id)]);
 }
 
 /// The same, and lists may have more products now, or fewer.
 fn touch_assortment(txn: &Transaction, id: i64) {
     touch(txn, id);
-    txn.touch([Topic::Assortment]);
+    txn.touch([CacheTag::Assortment]);
 }
 
 fn sku_taken() -> impl Fn(DbErr) -> Error {

@@ -5,7 +5,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, Result, Topic, Transaction,
+    Actor, CacheTag, Result, Transaction,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now,
     types::MovementKind,
@@ -94,7 +94,7 @@ impl Model {
         let created_at = now();
         let rows: Vec<_> = movements
             .into_iter()
-            .inspect(|movement| txn.touch([Topic::Stock(movement.product_id)]))
+            .inspect(|movement| txn.touch([CacheTag::Stock(movement.product_id)]))
             .map(|movement| ActiveModel {
                 product_id: Set(movement.product_id),
                 kind: Set(movement.kind.as_str().to_owned()),
@@ -126,7 +126,7 @@ impl Model {
 
     /// Takes an account's name out of the ledger; it is called `name` from now on.
     pub async fn anonymize_actor(txn: &Transaction, account_id: i64, name: &str) -> Result<()> {
-        txn.touch([Topic::People]);
+        txn.touch([CacheTag::People]);
         Entity::update_many()
             .col_expr(Column::Actor, Expr::value(name))
             .filter(Column::AccountId.eq(account_id))

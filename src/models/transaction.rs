@@ -26,9 +26,9 @@ use tokio::{
 };
 
 use super::{
+    cache_tag::CacheTag,
     deadline::Deadline,
     error::{Error, Result, is_transient, surely_not_committed},
-    topic::Topic,
 };
 
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
@@ -85,7 +85,7 @@ pub trait Database: Sync {
     fn db(&self) -> &DatabaseConnection;
 
     /// Whatever was made of these before is out of date.
-    fn changed(&self, topics: BTreeSet<Topic>) -> impl Future<Output = ()> + Send;
+    fn changed(&self, tags: BTreeSet<CacheTag>) -> impl Future<Output = ()> + Send;
 
     /// Refuses the work when the one who asks for it may not have it done any more. Asked first in every
     /// transaction, and true until its end: what takes a right away waits for those who use it.
@@ -107,8 +107,8 @@ impl<D: Database + Send> Database for Arc<D> {
         self.as_ref().db()
     }
 
-    async fn changed(&self, topics: BTreeSet<Topic>) {
-        self.as_ref().changed(topics).await;
+    async fn changed(&self, tags: BTreeSet<CacheTag>) {
+        self.as_ref().changed(tags).await;
     }
 
     async fn admit(&self, txn: &Transaction) -> Result<()> {
@@ -126,7 +126,7 @@ impl Database for DatabaseConnection {
         self
     }
 
-    async fn changed(&self, _: BTreeSet<Topic>) {}
+    async fn changed(&self, _: BTreeSet<CacheTag>) {}
 }
 
 /// A transaction in which verbs work. They say what they change.
@@ -136,15 +136,15 @@ impl Database for DatabaseConnection {
 #[derive(Debug)]
 pub struct Transaction {
     inner: DatabaseTransaction,
-    changed: SyncMutex<BTreeSet<Topic>>,
+    changed: SyncMutex<BTreeSet<CacheTag>>,
     failed: AtomicBool,
 }
 
 impl Transaction {
     /// Says what has changed, for those who keep copies.
-    pub fn touch(&self, topics: impl IntoIterator<Item = Topic>) {
+    pub fn touch(&self, tags: impl IntoIterator<Item = CacheTag>) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        changed.extend(topics);
+        changed.extend(tags);
     }
 
     async fn run<T>(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode, header};
 use boxcar::{
     context::Context,
-    controllers::{BASE, endpoints, extract::cached::topics},
+    controllers::{BASE, endpoints, extract::cached::tags},
     models::{orders, products},
     shared::metrics::Metrics,
 };
@@ -26,11 +26,11 @@ fn every_get_of_the_api_names_what_its_answer_depends_on() {
         .filter(|(_, methods)| methods.get.is_some())
         .map(|(path, _)| format!("{BASE}{path}"));
     let unnamed: Vec<_> = gets
-        .filter(|route| topics(route, &route.replace("{id}", "7"), None).is_none())
+        .filter(|route| tags(route, &route.replace("{id}", "7"), None).is_none())
         .collect();
     assert!(
         unnamed.is_empty(),
-        "`topics` in extract/cached.rs has to say what these depend on: {unnamed:?}"
+        "`tags` in extract/cached.rs has to say what these depend on: {unnamed:?}"
     );
 }
 
@@ -41,7 +41,7 @@ fn an_answer_of_which_nothing_is_known_is_not_kept() {
         ("/products/{id}", "/products/%37"),
     ] {
         let (route, path) = (format!("{BASE}{route}"), format!("{BASE}{path}"));
-        assert_eq!(topics(&route, &path, None), None, "{path}");
+        assert_eq!(tags(&route, &path, None), None, "{path}");
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     controllers::BASE,
     models::{
-        self, Topic,
+        self, CacheTag,
         listing::{self, Filter, Listing, Paging, SortKey},
         orders::Scope,
         queue::{Client, turn_to_search},
@@ -54,34 +54,34 @@ pub struct Cached {
     if_match: Option<Tags>,
 }
 
-/// What an answer to GET shows: the topics whose change makes another answer of it.
+/// What an answer to GET shows: the tags whose change makes another answer of it.
 ///
-/// The caller's customer matters where each has a list of their own. An answer whose topics are not known is
+/// The caller's customer matters where each has a list of their own. An answer whose tags are not known is
 /// not kept.
 #[must_use]
-pub fn topics(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<Topic>> {
+pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTag>> {
     let mut segments = route.split('/').zip(path.split('/'));
     let id = segments.find(|(name, _)| *name == "{id}");
     // An id that is written in another way than as a number (`%31`) may be one to the handler.
     let id = id.map_or(Some(0), |(_, id)| id.parse().ok())?;
     Some(match route.strip_prefix(BASE)? {
-        "/auth/me" | "/customer-accounts" | "/customer-accounts/{id}" => vec![Topic::Accounts],
-        "/products" => vec![Topic::Products, Topic::Assortment],
-        "/products/{id}" => vec![Topic::Product(id)],
-        "/products/{id}/stock" => vec![Topic::Stock(id), Topic::People],
-        "/customers" => vec![Topic::Customers],
-        "/customers/{id}" => vec![Topic::Customer(id)],
+        "/auth/me" | "/customer-accounts" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
+        "/products" => vec![CacheTag::Products, CacheTag::Assortment],
+        "/products/{id}" => vec![CacheTag::Product(id)],
+        "/products/{id}/stock" => vec![CacheTag::Stock(id), CacheTag::People],
+        "/customers" => vec![CacheTag::Customers],
+        "/customers/{id}" => vec![CacheTag::Customer(id)],
         "/orders" => match scope {
-            Some(Scope::Customer(id)) => vec![Topic::OrdersOf(id), Topic::People],
-            _ => vec![Topic::Orders, Topic::People],
+            Some(Scope::Customer(id)) => vec![CacheTag::OrdersOf(id), CacheTag::People],
+            _ => vec![CacheTag::Orders, CacheTag::People],
         },
-        "/orders/{id}" => vec![Topic::Order(id), Topic::People],
+        "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
         _ => return None,
     })
 }
 
 impl Cached {
-    /// Answers with what is kept, or with what `make` makes, which is not kept where its [`topics`] are not
+    /// Answers with what is kept, or with what `make` makes, which is not kept where its [`tags`] are not
     /// known.
     ///
     /// # Errors
@@ -94,8 +94,8 @@ impl Cached {
     where
         F: Future<Output = Result<CachedBody, Problem>> + Send,
     {
-        let topics = self.topics(audience);
-        let version = topics.and_then(|topics| self.versions.version(&topics));
+        let tags = self.tags(audience);
+        let version = tags.and_then(|tags| self.versions.version(&tags));
         let path_and_query = self.uri.path_and_query().map_or("", |whole| whole.as_str());
         let key = format!("{audience} {path_and_query}");
         let answer = self
@@ -149,13 +149,13 @@ impl Cached {
         self.answer(audience, page).await
     }
 
-    fn topics(&self, audience: Audience) -> Option<Vec<Topic>> {
+    fn tags(&self, audience: Audience) -> Option<Vec<CacheTag>> {
         let scope = match audience {
             Audience::Customer(id) => Scope::Customer(id),
             _ => Scope::All,
         };
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        topics(route, self.uri.path(), Some(scope))
+        tags(route, self.uri.path(), Some(scope))
     }
 
     async fn total<F: Filter, C>(
@@ -169,9 +169,9 @@ impl Cached {
     {
         // Every field of a filter stands in its debug form, and no two filters have the same.
         let key = format!("{audience} {} {filter:?}", self.uri.path());
-        let topics = filter.counted_by().map(|topic| vec![topic]);
-        let topics = topics.or_else(|| self.topics(audience));
-        let version = topics.and_then(|topics| self.versions.version(&topics));
+        let tags = filter.counted_by().map(|tag| vec![tag]);
+        let tags = tags.or_else(|| self.tags(audience));
+        let version = tags.and_then(|tags| self.versions.version(&tags));
         let count = || async { Ok(count(filter.clone()).await?) };
         self.ctx
             .totals

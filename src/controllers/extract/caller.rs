@@ -10,7 +10,7 @@ use axum::{
 use crate::{
     context::Context,
     models::{
-        Actor, Error, Topic, Transaction,
+        Actor, CacheTag, Error, Transaction,
         customer_accounts::{Claims, Model, Verifier},
         deadline::Deadline,
         now,
@@ -76,7 +76,7 @@ pub async fn authenticated(
     versions: &VersionSnapshot,
     ctx: &Context,
 ) -> Result<Arc<Model>, Problem> {
-    let version = versions.version(&[Topic::Login(claims.pid.clone())]);
+    let version = versions.version(&[CacheTag::Login(claims.pid.clone())]);
     let account = ctx
         .accounts
         .get_or_insert_with(&claims.pid, version, || async {

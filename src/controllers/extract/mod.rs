@@ -19,7 +19,7 @@ pub use self::{
     caller::{Account, Address, Admin, RequestContext},
     conditional::{IfMatch, Tags},
     entry::Entry,
-    idempotent::{Fingerprints, Idempotent, key_of},
+    idempotent::{Idempotent, key_of},
     json::Json,
     path::{Id, ParentId},
     query::Query,

@@ -15,7 +15,7 @@ use super::{
     touch_assortment,
 };
 use crate::models::{
-    Actor, Result, Topic, Transaction,
+    Actor, CacheTag, Result, Transaction,
     error::FieldError,
     input::{Fields, Input},
     stock_movements,
@@ -119,7 +119,7 @@ impl Model {
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
         if !added.is_empty() {
-            txn.touch([Topic::Products, Topic::Assortment]);
+            txn.touch([CacheTag::Products, CacheTag::Assortment]);
             let skus: Vec<_> = added
                 .iter()
                 .filter_map(|product| product.sku.as_ref().clone())

@@ -1,10 +1,10 @@
-//! What a write changes and a read depends on: the words in which models tell the caches.
+//! Cache tags: a response carries the tags of what it shows, and a write invalidates the tags of what it changes.
 
 use std::fmt;
 
-/// Something that an answer shows.
+/// Something that a response shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
+pub enum CacheTag {
     /// The list of products.
     Products,
     /// Which products there are, whatever is in stock.
@@ -33,7 +33,7 @@ pub enum Topic {
     Everything,
 }
 
-impl fmt::Display for Topic {
+impl fmt::Display for CacheTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Products => f.write_str("products"),
