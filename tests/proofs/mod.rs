@@ -13,6 +13,7 @@ mod histories;
 mod nodes;
 mod outage;
 mod races;
+mod readme;
 mod revocation;
 mod shutdown;
 mod starts;
