@@ -42,9 +42,9 @@ pub type Totals = VersionedCache<u64>;
 /// The accounts that have called lately, by their `pid`.
 pub type Accounts = VersionedCache<Arc<Model>>;
 
-/// What a request is answered with. It costs next to nothing to clone, which axum does for each of them.
+/// What handlers work with. axum clones it for each request, which costs next to nothing.
 ///
-/// It is no [`Database`]: what a handler changes, it changes on behalf of its caller.
+/// It is not a [`Database`]: a handler changes data on behalf of its caller.
 #[derive(Clone)]
 pub struct Context(Arc<ServerState>);
 

@@ -180,9 +180,9 @@ struct LoginAttempt<'a> {
 }
 
 impl<'a> LoginAttempt<'a> {
-    /// Begins one, if not too many have failed: of the username from the address, so that nobody can
-    /// lock out somebody who is elsewhere; of all usernames from the address and the networks around it; and
-    /// of the username from everywhere, which leaves alone those addresses that have logged in as it.
+    /// Begins a log-in, unless too many have failed: for the username from this address, so that an attacker cannot
+    /// lock out a user who logs in from elsewhere; for all usernames from the address and the networks around it;
+    /// and for the username from everywhere, except the addresses from which it has logged in before.
     async fn begin(
         ctx: &'a Context,
         username: &str,
@@ -218,13 +218,13 @@ impl<'a> LoginAttempt<'a> {
         }
     }
 
-    /// It was none, and whoever made it is known here from now on.
+    /// The log-in succeeded: it counts as no failure, and the client is remembered.
     async fn succeed(self) {
         self.ctx.shared.remember(&self.client).await;
         self.forget().await;
     }
 
-    /// It was no failure.
+    /// The log-in did not fail.
     async fn forget(self) {
         self.ctx.shared.give_back(&self.budgets).await;
     }

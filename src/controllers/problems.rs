@@ -1,4 +1,4 @@
-//! What each type of problem means, as pages for people. They are no part of the API, and open.
+//! Pages that explain each type of problem to people. They need no token, and the document does not list them.
 
 use axum::{extract::Path, routing::get};
 use loco_rs::controller::Routes;

@@ -18,6 +18,6 @@ impl Actor {
         }
     }
 
-    /// The name that stands in history for somebody whose personal data was erased.
+    /// The name that stands in history for a person whose data was erased.
     pub const ERASED: &'static str = "erased";
 }

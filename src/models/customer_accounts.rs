@@ -359,8 +359,8 @@ impl Model {
             return Err(Error::LastAdministrator);
         }
         if let Some(customer_id) = self.customer_id {
-            // Histories show a username to everybody who sees them, and who will erase it when the
-            // customer goes one day? Staff who are no customers stay named: they acted for the store.
+            // Otherwise the username would stay in histories after the customer is erased. Staff keep their
+            // names there: they acted for the store.
             let name = format!("customer {customer_id}");
             order_events::Model::anonymize_actor(txn, self.id, &name).await?;
             stock_movements::Model::anonymize_actor(txn, self.id, &name).await?;

@@ -11,7 +11,7 @@ use super::types::{OrderStatus, RuleViolation};
 /// Why a verb was not carried out. Nothing has changed when one of these comes back.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing, or the caller may not know of it.
+    /// It does not exist, or the caller may not know of it.
     #[error("not found")]
     NotFound,
     /// What was sent cannot be understood.

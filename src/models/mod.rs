@@ -2,7 +2,7 @@
 //! the models share stands beside them. Nothing here knows HTTP.
 //!
 //! Every function that asks the database fails when the database does not answer, and every `find` with
-//! [`Error::NotFound`] when there is no such row. A section `# Errors` says what else can go wrong.
+//! [`Error::NotFound`] when the row does not exist. A section `# Errors` says what else can go wrong.
 
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;

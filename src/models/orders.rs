@@ -236,7 +236,7 @@ impl Model {
     /// their foreign key makes MySQL share the products' locks, which two orders could not both raise.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for every line whose product is not on sale, when there is no such customer,
+    /// [`Error::Invalid`] for every line whose product is not on sale, when the customer does not exist,
     /// or when the total cannot be held; [`Error::InsufficientStock`] naming every short line.
     pub async fn place(
         txn: &Transaction,
@@ -288,7 +288,7 @@ impl Model {
     /// Gives an order within the scope its next status. Cancelling gives the stock back.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::InvalidTransition`], also when somebody else was faster.
+    /// [`Error::NotFound`]; [`Error::InvalidTransition`], also when another request was faster.
     pub async fn change_status(
         txn: &Transaction,
         scope: Scope,
@@ -472,7 +472,7 @@ async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     short.sort_by_key(|line| line.line);
     let products = products::Model::find_all(txn, short.iter().map(|line| line.product_id)).await?;
     if products.values().any(|product| product.stock.is_none()) {
-        // Tracked when the order began, and not any more: there is no shortage.
+        // Tracked when the order began, and not any more: nothing is short.
         return Ok(Error::WriteConflict);
     }
     let shortages = short.into_iter().map(|line| {

@@ -42,8 +42,8 @@ pub fn searching() -> &'static Arc<Queue> {
     &SEARCHING
 }
 
-/// The turn of a list that is searched for a text. A list that is not is read through its index, and
-/// waits for nobody.
+/// The turn of a list that is searched for a text. Any other list is read through its index, and does
+/// not wait.
 ///
 /// # Errors
 /// [`Error::Busy`].

@@ -43,7 +43,7 @@ pub struct Movement {
     pub kind: MovementKind,
     /// By how many pieces.
     pub delta: i64,
-    /// In somebody's words.
+    /// In the words of the person who changed the stock.
     pub reason: Option<String>,
     /// The order that took them or gave them back.
     pub order_id: Option<i64>,

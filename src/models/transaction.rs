@@ -120,7 +120,7 @@ impl<D: Database + Send> Database for Arc<D> {
     }
 }
 
-/// A database alone, of which nobody keeps copies.
+/// A database alone: no cache depends on it.
 impl Database for DatabaseConnection {
     fn db(&self) -> &DatabaseConnection {
         self

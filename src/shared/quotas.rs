@@ -28,7 +28,7 @@ pub struct Charge {
     pub key: String,
     /// How large it is.
     pub quota: Quota,
-    /// Set where it is taken only while this version is current: otherwise there is no decision.
+    /// Set where it is taken only while this version is current; otherwise the decision is left open.
     pub under: Option<Version>,
 }
 

@@ -147,7 +147,7 @@ impl VersionSnapshot {
     }
 }
 
-/// Without a random key: there is no gain in names that share a slot.
+/// Without a random key: an attacker gains nothing from names that share a slot.
 fn hash(name: &impl Name) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(name)
 }

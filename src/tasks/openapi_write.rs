@@ -11,7 +11,7 @@ use loco_rs::{
 
 use super::refuse_unknown;
 
-/// Writes the API's document, which whoever registers the task knows how to make.
+/// Writes the API's document, which the function makes.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenapiWrite(pub fn() -> Result<&'static str>);
 

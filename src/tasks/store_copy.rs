@@ -167,7 +167,7 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     Ok(rows)
 }
 
-/// The store as it is at one moment, whoever changes it meanwhile.
+/// The store as it is at one moment, although others change it meanwhile.
 async fn snapshot(source: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let mut options = TransactionOptions::default();
     // Every transaction of SQLite is one.

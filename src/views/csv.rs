@@ -30,7 +30,12 @@ impl<R: BufRead, T: Input> Rows<R, T> {
     /// When there are none, one stands there twice, or one is not known.
     pub fn new(source: R) -> Result<Self, RowError> {
         let mut records = Records::new(source);
-        let missing = || Err(RowError::at(1, "there is no line that names the columns"));
+        let missing = || {
+            Err(RowError::at(
+                1,
+                "the line that names the columns is missing",
+            ))
+        };
         let Record { line, cells } = records.next().unwrap_or_else(missing)?;
         let mut columns: Vec<_> = cells
             .iter()
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_no_table_of_known_columns_is_refused() {
         for (text, refusal) in [
-            ("", "there is no line that names the columns"),
+            ("", "the line that names the columns is missing"),
             ("sku,sku\n", "the column sku stands there twice"),
             (
                 "sku,name,price,stok\nA-1,Tea,1,\n",

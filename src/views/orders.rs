@@ -81,7 +81,7 @@ pub struct OrderEvent {
     at: DateTime<Utc>,
     /// By whom.
     by: String,
-    /// Why, if somebody said so.
+    /// Why, if a reason was given.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,

@@ -16,7 +16,7 @@ pub struct StockMovement {
     kind: String,
     /// By how many pieces.
     delta: i64,
-    /// In somebody's words.
+    /// In the words of the person who changed the stock.
     #[schema(required)]
     reason: Option<String>,
     /// The order that took them or gave them back.

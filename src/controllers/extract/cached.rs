@@ -81,8 +81,7 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
 }
 
 impl Cached {
-    /// Answers with what is kept, or with what `make` makes, which is not kept where its [`tags`] are not
-    /// known.
+    /// Responds from the cache, or with what `make` returns. That is cached, unless its [`tags`] are unknown.
     ///
     /// # Errors
     /// Those of `make`; 412 when `If-Match` is not what is there.

@@ -61,8 +61,8 @@ impl Tags {
     pub fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let mut values = headers.get_all(name).iter().peekable();
         values.peek()?;
-        // What is no text matches nothing. A tag with a comma in it falls apart, and no part of it is a tag of
-        // this store's: those are between quotes and have none.
+        // A value that is not text cannot match. A tag with a comma falls apart here, and its parts cannot match
+        // either: this store's tags are in quotes and have no comma.
         let lists = values.filter_map(|value| value.to_str().ok());
         let tags = lists.flat_map(|list| list.split(','));
         Some(Self(tags.map(|tag| tag.trim().to_owned()).collect()))

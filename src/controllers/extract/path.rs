@@ -11,8 +11,8 @@ use crate::{
     views::problem::{Kind, Problem},
 };
 
-/// The id of the resource that the path names. There are no parameters beside it: one that is sent all
-/// the same is a typo, and refused.
+/// The id of the resource that the path names. Such a request takes no parameters: one that is sent is a typo,
+/// and is refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Id(pub i64);
 

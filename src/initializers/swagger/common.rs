@@ -54,7 +54,7 @@ pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
         ],
     );
     let common = [
-        // A parameter that is not known is refused everywhere, and so is a query that is no text.
+        // Every operation refuses unknown parameters, and a query that is not text.
         (true, Kind::MALFORMED_REQUEST),
         (true, Kind::VALIDATION_FAILED),
         (open, Kind::INVALID_CREDENTIALS),
@@ -127,7 +127,7 @@ fn declared(responses: &mut Value) -> Result<Vec<Kind>> {
             .split(", ")
         {
             let kind = Kind::named(name).filter(|kind| kind.status.as_str() == status);
-            let missing = || format!("there is no problem {name} of status {status}");
+            let missing = || format!("no problem with the status {status} has the name {name}");
             declared.push(kind.ok_or_else(|| Error::Message(missing()))?);
         }
     }

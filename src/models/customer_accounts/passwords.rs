@@ -44,7 +44,7 @@ pub struct Hashed<T> {
 }
 
 impl NewAccount {
-    /// An administrator who is no customer.
+    /// An administrator without a customer.
     pub const fn administrator(username: Username, password: NewPassword) -> Self {
         Self {
             customer_id: None,
@@ -58,7 +58,7 @@ impl NewAccount {
     /// is the turn of `client`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is guessable, or when there is no such customer; [`Error::Busy`].
+    /// [`Error::Invalid`] when it is guessable, or when the customer does not exist; [`Error::Busy`].
     pub async fn hashed(self, db: &impl ConnectionTrait, client: Client) -> Result<Hashed<Self>> {
         let customer = match self.customer_id {
             Some(id) => {

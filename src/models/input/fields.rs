@@ -103,8 +103,8 @@ pub fn from_query<T: Input>(query: &str) -> Result<T> {
     Fields::new(parameters, String::new()).finish()
 }
 
-/// Reads the cells of a table's row, each with the name of its column. An empty cell says that there is no
-/// such thing; blanks around a number are no part of it.
+/// Reads the cells of a table's row, each with the name of its column. An empty cell is `null`; blanks around a
+/// number are ignored.
 ///
 /// # Errors
 /// [`Error::Invalid`].
@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
         self.malformed.get_or_insert_with(|| why.into());
     }
 
-    /// Whether a field was sent, and is no empty cell.
+    /// Whether a field was sent, and is not an empty cell.
     pub fn has(&self, name: &str) -> bool {
         self.given
             .iter()

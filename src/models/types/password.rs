@@ -108,12 +108,12 @@ impl Password {
         Ok(PasswordHash(hash))
     }
 
-    /// Whether this is the password behind `hash`. Without a hash (nobody of that name) the answer is
-    /// no, and takes as long.
+    /// Whether this is the password behind `hash`. Without a hash (no account has that name) the result is
+    /// false, and takes as long.
     pub async fn matches(self, hash: Option<PasswordHash>, turn: &Turn) -> Result<bool> {
         let verify = move || {
             let known = hash.is_some();
-            let hash = hash.map_or_else(nobodys_hash, |hash| hash.0);
+            let hash = hash.map_or_else(unknown_hash, |hash| hash.0);
             hash::verify_password(&self.0, &hash) && known
         };
         turn.work(verify).await
@@ -236,8 +236,8 @@ impl From<PasswordHash> for String {
     }
 }
 
-/// The hash of a password that nobody knows.
-fn nobodys_hash() -> String {
+/// The hash of a random password.
+fn unknown_hash() -> String {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| hash::hash_password(&hash::random_string(24)).unwrap_or_default())
         .clone()
@@ -354,7 +354,7 @@ mod tests {
     #[tokio::test]
     async fn the_async_threads_do_not_compute() {
         let (turn, password) = (turn().await, Password::given(&LETTER_LIKE.repeat(4)));
-        let hash = Some(PasswordHash::stored(nobodys_hash()));
+        let hash = Some(PasswordHash::stored(unknown_hash()));
         let hashed = password.clone().hash(&turn).now_or_never();
         let checked = password.check_against(Vec::new(), &turn).now_or_never();
         let matched = password.matches(hash, &turn).now_or_never();
