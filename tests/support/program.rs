@@ -74,12 +74,26 @@ impl Program {
         self
     }
 
-    /// The same, with a file in its directory that standard input reads.
-    pub fn input(mut self, text: &str) -> Self {
-        let path = self.directory.path().join("input");
-        fs::write(&path, text).unwrap();
-        self.command.stdin(File::open(path).unwrap());
+    /// The same, without an environment variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
+    }
+
+    /// The same, with a file in its directory.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        let path = self.directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// The same, with a file in its directory that standard input reads.
+    pub fn input(self, text: &str) -> Self {
+        let mut program = self.file("input", text);
+        let input = File::open(program.directory.path().join("input"));
+        program.command.stdin(input.unwrap());
+        program
     }
 
     /// The same, with a standard input on which nothing comes.

@@ -109,6 +109,74 @@ async fn mariadb_may_be_called_by_its_name() {
 }
 
 #[tokio::test]
+async fn the_program_holds_the_configuration_of_every_environment() {
+    for environment in ["development", "test", "production"] {
+        let program = anywhere(environment);
+        let outcome = program.run(&["routes"]).await;
+        assert_eq!(outcome.code, Some(0), "{environment}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_the_configuration_in_the_program_is_named_with_its_variable() {
+    for (variable, value) in [("PORT", "many"), ("STORE_CURRENCY", "usd")] {
+        let program = anywhere("production").env(variable, value);
+        let outcome = program.run(&["routes"]).await;
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains(variable), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_in_a_folder_takes_the_place_of_that_in_the_program() {
+    let file = include_str!("../../config/production.yaml").replace("USD", "no currency");
+    for (folder, variable) in [("config", None), ("conf", Some("conf"))] {
+        let program = anywhere("production").file(&format!("{folder}/production.yaml"), &file);
+        let program = match variable {
+            Some(folder) => program.env("LOCO_CONFIG_FOLDER", folder),
+            None => program,
+        };
+        let outcome = program.run(&["routes"]).await;
+        assert!(outcome.stderr.contains("no currency"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_other_files_does_not_hide_the_configuration_in_the_program() {
+    let program = anywhere("production").file("config/nginx.yaml", "a: 1");
+    let outcome = program.run(&["routes"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_found_is_named_with_the_environments_there_are() {
+    for (environment, folder, file) in [
+        ("prod", "", "config/prod.yaml"),
+        ("Production", "", "config/Production.yaml"),
+        (
+            "production",
+            "/no/such/folder",
+            "/no/such/folder/production.yaml",
+        ),
+        ("staging", "/no/such/folder", "/no/such/folder/staging.yaml"),
+    ] {
+        let program = anywhere(environment).env("LOCO_CONFIG_FOLDER", folder);
+        let outcome = program.run(&["routes"]).await;
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        for said in [file, "development, test or production"] {
+            assert!(outcome.stderr.contains(said), "{outcome:?}");
+        }
+    }
+}
+
+/// The program in that environment, with no file but itself.
+fn anywhere(environment: &str) -> Program {
+    let secret = BASE64_STANDARD.encode(rand::random::<[u8; 64]>());
+    let program = Program::new(environment).without("LOCO_CONFIG_FOLDER");
+    program.env("JWT_SECRET", &secret)
+}
+
+#[tokio::test]
 async fn a_directory_that_is_missing_is_named() {
     let program = Program::new("test").on("sqlite:///no/such/place/store.sqlite?mode=rwc");
     let outcome = refused(program).await;
