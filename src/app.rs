@@ -124,6 +124,7 @@ impl Hooks for App {
         }));
         tasks.register(tasks::products_export::ProductsExport);
         tasks.register(tasks::products_import::ProductsImport);
+        tasks.register(tasks::store_backup::StoreBackup);
         tasks.register(tasks::store_copy::StoreCopy);
         // tasks-inject (do not remove)
     }

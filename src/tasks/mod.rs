@@ -11,6 +11,7 @@ pub mod idempotency_prune;
 pub mod openapi_write;
 pub mod products_export;
 pub mod products_import;
+pub mod store_backup;
 pub mod store_copy;
 
 /// Refuses arguments that the task does not know: a typo is never ignored.

@@ -19,6 +19,7 @@ mod products_export;
 mod products_import;
 mod settings;
 mod start;
+mod store_backup;
 mod store_copy;
 
 /// Runs a task in the shop; a refusal is its message.
