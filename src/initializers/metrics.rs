@@ -1,15 +1,32 @@
 //! Metrics for those who watch over the server, in the text format of Prometheus.
 
+use std::{fmt, sync::Arc, time::Instant};
+
 use async_trait::async_trait;
-use axum::{Router, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{Method, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use loco_rs::{
     Result,
     app::{AppContext, Initializer},
 };
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    metrics::{gauge::ConstGauge, info::Info},
+    registry::Registry,
+};
+use sea_orm::DatabaseConnection;
 
 use crate::{
     context::Context,
+    models::{connection::PoolSize, queue::hashing},
+    shared::metrics::{RequestLabels, Requests},
     views::problem::{Kind, Problem},
 };
 
@@ -34,8 +51,13 @@ impl Initializer for Metrics {
             return Ok(router);
         }
         let mut registry = Registry::with_prefix("boxcar");
-        ctx.shared.metrics.register(&mut registry);
-        let registry = std::sync::Arc::new(registry);
+        let metrics = &ctx.shared.metrics;
+        metrics.register(&mut registry);
+        registry.register_collector(Box::new(Load(ctx.db.clone())));
+        let commit = option_env!("BUILD_SHA").unwrap_or("unknown");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", commit)]);
+        registry.register("build", "Which program this is", build);
+        let registry = Arc::new(registry);
         let show = move || async move {
             let mut text = String::new();
             match encode(&mut text, &registry) {
@@ -43,6 +65,63 @@ impl Initializer for Metrics {
                 Err(_) => Problem::new(Kind::INTERNAL).into_response(),
             }
         };
+        let router = router.layer(from_fn_with_state(metrics.requests.clone(), observe));
+        // Outside of the layer: who reads the metrics is not in them.
         Ok(router.route(PATH, get(show)))
+    }
+}
+
+async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let labels = RequestLabels {
+        method,
+        route: route
+            .as_ref()
+            .map_or("none", MatchedPath::as_str)
+            .to_owned(),
+        status: response.status().as_u16(),
+    };
+    requests.observe(&labels, begun.elapsed().as_secs_f64());
+    response
+}
+
+/// The method, if it is one of HTTP: clients may make up others.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// How busy the server is at the moment of reading.
+#[derive(Debug)]
+struct Load(DatabaseConnection);
+
+impl Collector for Load {
+    #[rustfmt::skip]
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let PoolSize { open, idle, max } = PoolSize::of(&self.0);
+        let (running, waiting) = hashing().load();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        for (name, help, value) in [
+            ("db_connections", "Open connections to the database", open),
+            ("db_connections_idle", "Open connections to the database that are not in use", number(idle)),
+            ("db_connections_max", "The most connections to the database that there may be", max),
+            ("password_hashes_running", "Passwords that are hashed or judged", number(running)),
+            ("password_hashes_waiting", "Passwords that wait for being hashed or judged", number(waiting)),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }

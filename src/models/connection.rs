@@ -8,7 +8,7 @@ use std::{
 use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use loco_rs::config;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr,
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr,
     sqlx::{
         self, ConnectOptions as _, Connection, Executor, Row,
         pool::PoolConnectionMetadata,
@@ -75,6 +75,36 @@ async fn empty_log(db: &DatabaseConnection) -> sqlx::Result<bool> {
         .await?;
     connection.close().await?;
     Ok(outcome.try_get::<i64, _>("busy")? == 0)
+}
+
+/// How many connections a pool has.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSize {
+    /// The open ones.
+    pub open: u32,
+    /// Those of them that are not in use.
+    pub idle: usize,
+    /// The most that there may be.
+    pub max: u32,
+}
+
+impl PoolSize {
+    /// What the pool has at this moment.
+    pub fn of(db: &DatabaseConnection) -> Self {
+        match db.get_database_backend() {
+            DbBackend::Sqlite => Self::of_pool(db.get_sqlite_connection_pool()),
+            DbBackend::MySql => Self::of_pool(db.get_mysql_connection_pool()),
+            _ => Self::of_pool(db.get_postgres_connection_pool()),
+        }
+    }
+
+    fn of_pool<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Self {
+        Self {
+            open: pool.size(),
+            idle: pool.num_idle(),
+            max: pool.options().get_max_connections(),
+        }
+    }
 }
 
 /// Opens the pool that the server uses. Loco's own pool runs its PRAGMAs on one of the connections

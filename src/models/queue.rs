@@ -150,6 +150,14 @@ impl Queue {
         Ok(turn.await.map_err(loco_rs::Error::wrap)?)
     }
 
+    /// How much is done at this moment, and how much waits for its turn.
+    pub fn load(&self) -> (usize, usize) {
+        let mut state = self.state();
+        state.forget_those_who_left();
+        let waiting = state.lines.iter().map(|line| line.waiting.len()).sum();
+        (state.at_work.len(), waiting)
+    }
+
     fn join(&self, client: Client, waiter: oneshot::Sender<Turn>) -> Result<()> {
         let mut state = self.state();
         state.forget_those_who_left();

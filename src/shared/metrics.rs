@@ -1,6 +1,15 @@
-//! Metrics: how often what happened.
+//! Metrics: how often what happened, and how long it took.
 
-use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// Up to how many seconds a request took. The last is the default of `REQUEST_TIMEOUT`.
+const SECONDS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0,
+];
 
 /// Counters that only grow.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +28,36 @@ pub struct Metrics {
     pub refusals: Counter,
     /// Connections that were turned away because there were too many.
     pub refused_connections: Counter,
+    /// How long requests took.
+    pub requests: Requests,
+}
+
+/// How long requests took, by what they were. How many there were, and what came of them, is counted with that.
+#[derive(Clone, Debug)]
+pub struct Requests(Family<RequestLabels, Histogram, fn() -> Histogram>);
+
+/// What a request was. Each value here comes from a short list, whatever clients send.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// Its method.
+    pub method: &'static str,
+    /// The template of its path.
+    pub route: String,
+    /// The status of its response.
+    pub status: u16,
+}
+
+impl Requests {
+    /// Counts a request that took so many seconds.
+    pub fn observe(&self, request: &RequestLabels, seconds: f64) {
+        self.0.get_or_create(request).observe(seconds);
+    }
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(SECONDS)))
+    }
 }
 
 impl Metrics {
@@ -36,5 +75,7 @@ impl Metrics {
         ] {
             registry.register(name, help, counter.clone());
         }
+        let help = "How long requests took, by method, route and status";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.requests.0.clone());
     }
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod lists;
 mod matrix;
+mod metrics;
 mod orders;
 mod problems;
 mod products;
