@@ -4,6 +4,7 @@
 //! default (collation, time precision, engine), [`columns`] says what is meant.
 
 pub use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::ConnectionTrait;
 
 mod columns;
 mod m20261123_000001_customers;
@@ -73,6 +74,16 @@ impl MigratorTrait for Migrator {
 impl MigratorTrait for Unguarded {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Migrator::migrations()
+    }
+}
+
+/// Whether the database lacks a migration of this program. One that a newer program has migrated lacks none: while
+/// nodes are replaced one by one, the older ones serve on.
+pub async fn is_behind(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    match Unguarded::get_pending_migrations_read_only(db).await {
+        Ok(pending) => Ok(!pending.is_empty()),
+        Err(DbErr::Custom(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

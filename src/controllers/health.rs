@@ -3,7 +3,7 @@
 //! These routes are open. They take the place of Loco's, for which axum copies Loco's context, with the whole
 //! configuration, for each request.
 //!
-//! Readiness fails while the database does not answer or takes no writes, and first of all when the server
+//! Readiness fails while the database does not answer, lacks a migration or takes no writes, and first of all when the server
 //! ends: a load balancer sends requests elsewhere, then no more connections are taken, and what was asked
 //! before is answered ([`crate::server`]).
 
@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, routing::get};
 use loco_rs::controller::{Routes, monitoring::Health};
+use sea_orm::DatabaseConnection;
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
@@ -37,7 +38,7 @@ pub fn routes(ctx: &Context) -> Routes {
 
 struct Readiness {
     ctx: Context,
-    /// When the database was last tried, and whether it took the write.
+    /// When the database was last tried, and whether it could be used.
     probed: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -62,18 +63,28 @@ impl Readiness {
             tracing::error!(%error, "the database does not answer");
             return false;
         }
-        self.is_writable().await
-    }
-
-    async fn is_writable(&self) -> bool {
         let mut probed = self.probed.lock().await;
         match *probed {
-            Some((at, writable)) if at.elapsed() < PROBED_FOR => writable,
+            Some((at, usable)) if at.elapsed() < PROBED_FOR => usable,
             _ => {
-                let writable = write_probe::is_writable(&self.ctx.db).await;
-                *probed = Some((Instant::now(), writable));
-                writable
+                let usable = is_usable(&self.ctx.db).await;
+                *probed = Some((Instant::now(), usable));
+                usable
             }
+        }
+    }
+}
+
+async fn is_usable(db: &DatabaseConnection) -> bool {
+    match migration::is_behind(db).await {
+        Ok(false) => write_probe::is_writable(db).await,
+        Ok(true) => {
+            tracing::warn!("the database lacks migrations: `boxcar-cli db migrate` runs them");
+            false
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database does not say which migrations it has");
+            false
         }
     }
 }

@@ -71,6 +71,39 @@ async fn a_database_of_a_newer_version_is_refused_with_that_reason() {
     assert!(refusal.contains("m29990101_newer"), "{refusal}");
 }
 
+#[tokio::test]
+async fn a_server_is_ready_once_its_database_has_every_migration() {
+    let database = TestDatabase::create().await;
+    let db = connected(&database).await;
+    let but_one = Migrator::migrations().len() - 1;
+    Migrator::up(&db, Some(u32::try_from(but_one).unwrap()))
+        .await
+        .unwrap();
+    let program = || Program::production().on(&database.uri());
+    let server = Server::start(program().env("DB_AUTO_MIGRATE", "false")).await;
+    let readiness = async || server.ask(Method::GET, "/_readiness").await.unwrap().status;
+    assert_eq!(readiness().await, 503);
+    assert!(server.printed().contains("the database lacks migrations"));
+    let migrated = program().run(&["db", "migrate"]).await;
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while readiness().await != 200 {
+        assert!(Instant::now() < deadline, "{}", server.printed());
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_stays_ready_when_a_newer_version_has_migrated_its_database() {
+    let database = TestDatabase::create().await;
+    let server = Server::start(Program::production().on(&database.uri())).await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_newer', 0)";
+    let db = connected(&database).await;
+    db.execute_unprepared(newer).await.unwrap();
+    let answer = server.ask(Method::GET, "/_readiness").await.unwrap();
+    assert_eq!(answer.status, 200, "{}", server.printed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_is_killed_is_finished_by_the_next() {
     let clean = TestDatabase::create().await;
