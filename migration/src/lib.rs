@@ -4,7 +4,6 @@
 //! default (collation, time precision, engine), [`columns`] says what is meant.
 
 pub use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::ConnectionTrait;
 
 mod columns;
 mod m20261123_000001_customers;

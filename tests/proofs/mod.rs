@@ -6,6 +6,7 @@ mod chaos;
 mod crash;
 mod cuts;
 mod deadlines;
+mod deployment;
 mod disk;
 mod erasure;
 mod freshness;

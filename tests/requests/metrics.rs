@@ -1,5 +1,7 @@
 //! `/metrics`, as Prometheus reads it.
 
+use std::collections::BTreeSet;
+
 use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
@@ -120,6 +122,33 @@ async fn the_version_is_shown() {
         "\",commit=\""
     );
     assert!(text.lines().any(|line| line.starts_with(version)), "{text}");
+}
+
+#[tokio::test]
+async fn every_metric_of_the_dashboard_and_the_alerts_exists() {
+    let shop = Shop::open().await;
+    let request = Request::get("/_ping").body(Body::empty()).unwrap();
+    shop.stranger().request(request).await;
+    let text = metrics(&shop).await;
+    let found: BTreeSet<_> = text.lines().map(metric).collect();
+    for file in [
+        include_str!("../../deploy/alerts.yaml"),
+        include_str!("../../deploy/grafana.json"),
+    ] {
+        let named: BTreeSet<_> = file
+            .match_indices("boxcar_")
+            .map(|(at, _)| metric(&file[at..]))
+            .collect();
+        assert!(named.len() > 1, "{named:?}");
+        let missing: Vec<_> = named.difference(&found).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
+
+/// The name with which a text begins.
+fn metric(text: &str) -> &str {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.split(|letter| !is_name(letter)).next().unwrap()
 }
 
 async fn metrics(shop: &Shop) -> String {

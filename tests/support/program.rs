@@ -2,7 +2,8 @@
 //! and environment variables promise.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -55,6 +56,43 @@ impl Program {
             .current_dir(directory.path());
         let program = Self { directory, command };
         program.on(&format!("sqlite://{}?mode=rwc", database.display()))
+    }
+
+    /// The program as a container holds it: a copy of it, started by a user who is not root in a folder that is
+    /// empty and stays so. That user may write into the folder that the program gets as `/data`.
+    pub fn contained(environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [binary, empty, data] =
+            ["boxcar-cli", "empty", "data"].map(|name| directory.path().join(name));
+        fs::copy(env!("CARGO_BIN_EXE_boxcar-cli"), &binary).unwrap();
+        fs::create_dir(&empty).unwrap();
+        fs::create_dir(&data).unwrap();
+        let is_root = fs::metadata(&data).unwrap().uid() == 0;
+        let mut command = if is_root {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=10001", "--regid=10001", "--clear-groups"])
+                .arg(binary);
+            chown(&data, Some(10001), Some(10001)).unwrap();
+            command
+        } else {
+            Command::new(binary)
+        };
+        for path in [directory.path(), &empty] {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+        if !is_root {
+            fs::set_permissions(&empty, Permissions::from_mode(0o555)).unwrap();
+        }
+        let path = std::env::var_os("PATH").unwrap();
+        command.env_clear().env("PATH", path).current_dir(empty);
+        for (name, value) in environment {
+            command.env(
+                name,
+                value.replace("/data/", &format!("{}/", data.display())),
+            );
+        }
+        Self { directory, command }
     }
 
     /// The program in production, with a secret of its own.

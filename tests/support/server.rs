@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, TcpListener},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -88,6 +89,11 @@ impl Server {
     /// What it came to. It was asked to end.
     pub async fn ended(self) -> Outcome {
         self.running.end().await
+    }
+
+    /// The path of a file in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.running.path(name)
     }
 
     /// What it has printed so far.
