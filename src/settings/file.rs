@@ -1,12 +1,13 @@
 //! `config/*.yaml`: read, and refused by the name of the setting that is wrong.
 //!
-//! The files are in the program too, so that it runs wherever it is started. A folder with a file of the same name
-//! takes their place.
+//! The files are in the program too, so that it runs wherever it is started. In a folder, a file of the same name
+//! takes the place of one, and a `.local.yaml` changes single keys of it.
 
 use std::{env, fs, path::Path};
 
 use loco_rs::{Error, Result, config::Config, controller::views, environment::Environment};
 use serde_json::json;
+use yaml_serde::Value;
 
 use super::{Settings, address, fault};
 
@@ -21,33 +22,27 @@ const EXPLAINED: &str = include_str!("../../config/development.yaml");
 
 /// Reads the configuration: from `LOCO_CONFIG_FOLDER`, or `config/` in the working directory, or the program itself.
 ///
-/// That is before anything is connected, and refuses what cannot be: the drivers' own
-/// errors repeat addresses with their passwords.
+/// What cannot be is refused before anything is connected: the drivers' own errors repeat addresses with their
+/// passwords.
 ///
 /// # Errors
 /// Which setting is wrong, and why.
 pub fn read(environment: &Environment) -> Result<Config> {
     let folder = env::var_os(FOLDER).filter(|folder| !folder.is_empty());
     let path = folder.as_deref().map_or(USUAL_FOLDER.as_ref(), Path::new);
-    let template = embedded(environment).filter(|_| folder.is_none());
-    let mut config = match template {
-        _ if has_file(path, environment) => environment.load_from_folder(path).map_err(named)?,
-        Some(template) => parsed(template)?,
-        None => return Err(missing(path, environment)),
+    let local = path.join(format!("{environment}.local.yaml"));
+    let mut config = match embedded(environment) {
+        _ if path.join(format!("{environment}.yaml")).exists() => {
+            environment.load_from_folder(path).map_err(named)?
+        }
+        Some(template) if local.exists() => overridden(template, &local)?,
+        Some(template) if folder.is_none() => parsed(template)?,
+        _ => return Err(missing(path, environment)),
     };
     Settings::checked(&config, environment)?;
     config.database.uri =
         address::of_database(&config.database.uri).map_err(|why| fault("database.uri", &why))?;
     Ok(config)
-}
-
-/// Whether the folder has the environment's file, or the one with which Loco overrides it.
-fn has_file(folder: &Path, environment: &Environment) -> bool {
-    let names = [
-        format!("{environment}.yaml"),
-        format!("{environment}.local.yaml"),
-    ];
-    names.iter().any(|name| folder.join(name).exists())
 }
 
 fn missing(folder: &Path, environment: &Environment) -> Error {
@@ -103,11 +98,38 @@ fn named(error: Error) -> Error {
     located.unwrap_or(error)
 }
 
-/// What the template says, rendered as Loco renders it.
+/// What the template says.
 fn parsed(template: &str) -> Result<Config> {
-    let tags = template.replace("<%=", "{{").replace("%>", "}}");
-    let rendered = views::template(&tags, json!({}))?;
+    let rendered = rendered(template)?;
     yaml_serde::from_str(&rendered).map_err(|error| located(template, &error))
+}
+
+/// What the template says where the file does not say it, as Loco overrides one file by another.
+fn overridden(template: &str, file: &Path) -> Result<Config> {
+    parsed(template)?;
+    let named = |error: yaml_serde::Error| Error::Message(format!("{}: {error}", file.display()));
+    let base = yaml_serde::from_str(&rendered(template)?).map_err(named)?;
+    let over = yaml_serde::from_str(&rendered(&fs::read_to_string(file)?)?).map_err(named)?;
+    yaml_serde::from_value(merged(base, over)).map_err(named)
+}
+
+fn merged(base: Value, over: Value) -> Value {
+    match (base, over) {
+        (Value::Mapping(mut base), Value::Mapping(over)) => {
+            for (key, value) in over {
+                let older = base.remove(&key).unwrap_or_default();
+                base.insert(key, merged(older, value));
+            }
+            Value::Mapping(base)
+        }
+        (_, over) => over,
+    }
+}
+
+/// The template with the values of its variables, as Loco renders it.
+fn rendered(template: &str) -> Result<String> {
+    let tags = template.replace("<%=", "{{").replace("%>", "}}");
+    views::template(&tags, json!({}))
 }
 
 fn located(template: &str, error: &yaml_serde::Error) -> Error {

@@ -142,6 +142,36 @@ async fn a_file_in_a_folder_takes_the_place_of_that_in_the_program() {
 }
 
 #[tokio::test]
+async fn a_local_file_changes_single_keys_of_the_configuration_in_the_program() {
+    for (local, why) in [
+        ("server: { port: 70000 }", "server.port"),
+        (
+            "settings: { store: { currency: eur } }",
+            "settings.store.currency",
+        ),
+        (
+            "settings: { store: { curency: EUR } }",
+            "unknown field `curency`",
+        ),
+        ("server: { port: many }", "config/production.local.yaml: "),
+        ("server: [", "config/production.local.yaml: "),
+    ] {
+        let program = anywhere("production").file("config/production.local.yaml", local);
+        let outcome = program.run(&["routes"]).await;
+        assert!(outcome.stderr.contains(why), "{local}: {outcome:?}");
+    }
+    let secret = BASE64_STANDARD.encode(rand::random::<[u8; 64]>());
+    let local = format!("auth: {{ jwt: {{ secret: {secret} }} }}");
+    let program = anywhere("production").without("JWT_SECRET");
+    let program = program.file("conf/production.local.yaml", &local);
+    let outcome = program
+        .env("LOCO_CONFIG_FOLDER", "conf")
+        .run(&["routes"])
+        .await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_folder_of_other_files_does_not_hide_the_configuration_in_the_program() {
     let program = anywhere("production").file("config/nginx.yaml", "a: 1");
     let outcome = program.run(&["routes"]).await;
