@@ -26,17 +26,15 @@ const PROBED_FOR: Duration = Duration::from_secs(1);
 /// The routes that tell whether all is well.
 #[must_use]
 pub fn routes(ctx: &Context) -> Routes {
-    let readiness = Arc::new(Readiness {
-        ctx: ctx.clone(),
-        probed: Mutex::default(),
-    });
+    let readiness = Arc::new(Readiness::new(ctx));
     Routes::new()
         .add("/_ping", get(healthy).with_state(()))
         .add("/_health", get(healthy).with_state(()))
         .add("/_readiness", get(ready).with_state(readiness))
 }
 
-struct Readiness {
+/// Whether requests should be sent to the server.
+pub struct Readiness {
     ctx: Context,
     /// When the database was last tried, and whether it could be used.
     probed: Mutex<Option<(Instant, bool)>>,
@@ -55,7 +53,16 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Json<Health>, 
 }
 
 impl Readiness {
-    async fn is_ready(&self) -> bool {
+    /// The readiness of a server.
+    pub fn new(ctx: &Context) -> Self {
+        Self {
+            ctx: ctx.clone(),
+            probed: Mutex::default(),
+        }
+    }
+
+    /// Whether requests should be sent to it at this moment.
+    pub async fn is_ready(&self) -> bool {
         if self.ctx.draining.has_begun() {
             return false;
         }

@@ -18,13 +18,17 @@ use loco_rs::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text::encode},
-    metrics::{gauge::ConstGauge, info::Info},
+    metrics::{
+        gauge::{ConstGauge, Gauge},
+        info::Info,
+    },
     registry::Registry,
 };
 use sea_orm::DatabaseConnection;
 
 use crate::{
     context::Context,
+    controllers::health::Readiness,
     models::{connection::PoolSize, queue::hashing},
     shared::metrics::{RequestLabels, Requests},
     views::problem::{Kind, Problem},
@@ -57,8 +61,12 @@ impl Initializer for Metrics {
         let commit = option_env!("BUILD_SHA").unwrap_or("unknown");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", commit)]);
         registry.register("build", "Which program this is", build);
-        let registry = Arc::new(registry);
+        let ready = Gauge::<i64>::default();
+        let help = "Whether requests should be sent to the server, as /_readiness says";
+        registry.register("ready", help, ready.clone());
+        let (registry, readiness) = (Arc::new(registry), Arc::new(Readiness::new(&ctx)));
         let show = move || async move {
+            ready.set(readiness.is_ready().await.into());
             let mut text = String::new();
             match encode(&mut text, &registry) {
                 Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
@@ -89,7 +97,7 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
 }
 
 /// The method, if it is one of HTTP: clients may make up others.
-fn known(method: &Method) -> &'static str {
+const fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -29,7 +29,9 @@ const EXPLAINED: &str = include_str!("../../config/development.yaml");
 /// Which setting is wrong, and why.
 pub fn read(environment: &Environment) -> Result<Config> {
     let folder = env::var_os(FOLDER).filter(|folder| !folder.is_empty());
-    let path = folder.as_deref().map_or(USUAL_FOLDER.as_ref(), Path::new);
+    let path = folder
+        .as_deref()
+        .map_or_else(|| Path::new(USUAL_FOLDER), Path::new);
     let local = path.join(format!("{environment}.local.yaml"));
     let mut config = match embedded(environment) {
         _ if path.join(format!("{environment}.yaml")).exists() => {

@@ -170,68 +170,69 @@ async fn count(db: &mut SqliteConnection, table: &str) -> sqlx::Result<u64> {
     Ok(count.unsigned_abs())
 }
 
-/// Names the command that makes a backup, as an error, because no backup was made. The command asks for the password.
+/// Names the command that makes a backup, as an error, because no backup was made.
 fn other_tool(address: &str, path: &Path) -> Result<Error> {
-    let certificates = certificates(address);
-    let mut command = String::new();
-    if address.starts_with("mysql:") {
-        let at = MySqlConnectOptions::from_str(address).map_err(Error::wrap)?;
-        command += "mariadb-dump --single-transaction";
-        match at.get_socket() {
-            Some(socket) => argument(&mut command, " --socket=", &socket.to_string_lossy()),
-            None => {
-                argument(&mut command, " --protocol=TCP --host=", at.get_host());
-                let _ = write!(command, " --port={}", at.get_port());
-            }
-        }
-        command += match at.get_ssl_mode() {
-            MySqlSslMode::Disabled => " --skip-ssl",
-            MySqlSslMode::Preferred => "",
-            MySqlSslMode::Required => " --ssl --skip-ssl-verify-server-cert",
-            MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity => {
-                " --ssl --ssl-verify-server-cert"
-            }
-        };
-        if let Some(certificates) = certificates {
-            argument(&mut command, " --ssl-ca=", &certificates);
-        }
-        argument(&mut command, " --user=", at.get_username());
-        argument(
-            &mut command,
-            " --password --result-file=",
-            &path.to_string_lossy(),
-        );
-        argument(&mut command, " ", at.get_database().unwrap_or("boxcar"));
+    let path = path.to_string_lossy();
+    let command = if address.starts_with("mysql:") {
+        mariadb_dump(address, &path)?
     } else {
-        let at = PgConnectOptions::from_str(address).map_err(Error::wrap)?;
-        let mode = match at.get_ssl_mode() {
-            PgSslMode::Disable => "disable",
-            PgSslMode::Allow => "allow",
-            PgSslMode::Prefer => "prefer",
-            PgSslMode::Require => "require",
-            PgSslMode::VerifyCa => "verify-ca",
-            PgSslMode::VerifyFull => "verify-full",
-        };
-        let _ = write!(command, "PGSSLMODE={mode}");
-        if let Some(certificates) = certificates {
-            argument(&mut command, " PGSSLROOTCERT=", &certificates);
-        }
-        let host = at
-            .get_socket()
-            .map_or_else(|| at.get_host().into(), |socket| socket.to_string_lossy());
-        argument(&mut command, " pg_dump --format=custom --host=", &host);
-        let _ = write!(command, " --port={}", at.get_port());
-        argument(&mut command, " --username=", at.get_username());
-        argument(&mut command, " --file=", &path.to_string_lossy());
-        argument(
-            &mut command,
-            " ",
-            at.get_database().unwrap_or(at.get_username()),
-        );
-    }
+        pg_dump(address, &path)?
+    };
     Ok(Error::Message(format!(
         "no backup was made: the tool of this database makes it, while the server runs:\n\n  {command}\n"
     )))
+}
+
+/// The command asks for the password. That of MySQL is `mysqldump`.
+fn mariadb_dump(address: &str, path: &str) -> Result<String> {
+    let at = MySqlConnectOptions::from_str(address).map_err(Error::wrap)?;
+    let mut command = "mariadb-dump --single-transaction".to_owned();
+    if let Some(socket) = at.get_socket() {
+        argument(&mut command, " --socket=", &socket.to_string_lossy());
+    } else {
+        argument(&mut command, " --protocol=TCP --host=", at.get_host());
+        argument(&mut command, " --port=", &at.get_port().to_string());
+    }
+    command += match at.get_ssl_mode() {
+        MySqlSslMode::Disabled => " --skip-ssl",
+        MySqlSslMode::Preferred => "",
+        MySqlSslMode::Required => " --ssl --skip-ssl-verify-server-cert",
+        MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity => " --ssl --ssl-verify-server-cert",
+    };
+    if let Some(certificates) = certificates(address) {
+        argument(&mut command, " --ssl-ca=", &certificates);
+    }
+    argument(&mut command, " --user=", at.get_username());
+    argument(&mut command, " --password --result-file=", path);
+    argument(&mut command, " ", at.get_database().unwrap_or_default());
+    Ok(command)
+}
+
+/// The command asks for the password.
+fn pg_dump(address: &str, path: &str) -> Result<String> {
+    let at = PgConnectOptions::from_str(address).map_err(Error::wrap)?;
+    let mode = match at.get_ssl_mode() {
+        PgSslMode::Disable => "disable",
+        PgSslMode::Allow => "allow",
+        PgSslMode::Prefer => "prefer",
+        PgSslMode::Require => "require",
+        PgSslMode::VerifyCa => "verify-ca",
+        PgSslMode::VerifyFull => "verify-full",
+    };
+    let mut command = format!("PGSSLMODE={mode}");
+    if let Some(certificates) = certificates(address) {
+        argument(&mut command, " PGSSLROOTCERT=", &certificates);
+    }
+    let host = at
+        .get_socket()
+        .map_or_else(|| at.get_host().into(), |socket| socket.to_string_lossy());
+    argument(&mut command, " pg_dump --format=custom --host=", &host);
+    argument(&mut command, " --port=", &at.get_port().to_string());
+    argument(&mut command, " --username=", at.get_username());
+    argument(&mut command, " --file=", path);
+    let database = at.get_database().unwrap_or_else(|| at.get_username());
+    argument(&mut command, " ", database);
+    Ok(command)
 }
 
 /// The file of certificates by which the address wants the database's own to be checked.

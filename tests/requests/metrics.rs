@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use boxcar::models::queue::{Client as Asker, hashing};
+use boxcar::{
+    context::Context,
+    models::queue::{Client as Asker, hashing},
+};
 
 use crate::support::{Client, Mismatches, Shop};
 
@@ -88,11 +91,11 @@ async fn reading_the_metrics_is_not_counted() {
 async fn connections_to_the_database_are_shown_as_they_are() {
     let shop = Shop::open().await;
     let text = metrics(&shop).await;
-    let max = f64::from(shop.ctx.config.database.max_connections);
+    let max = u64::from(shop.ctx.config.database.max_connections);
     assert_eq!(value(&text, "boxcar_db_connections_max"), max);
     let open = value(&text, "boxcar_db_connections");
     let idle = value(&text, "boxcar_db_connections_idle");
-    assert!(1.0 <= open && open <= max && idle <= open, "{text}");
+    assert!(1 <= open && open <= max && idle <= open, "{text}");
 }
 
 #[tokio::test]
@@ -102,14 +105,19 @@ async fn passwords_that_are_hashed_are_shown_as_they_are() {
     let turn = hashing().turn(Asker::System).await.unwrap();
     let text = metrics(&shop).await;
     assert!(
-        value(&text, "boxcar_password_hashes_running") >= 1.0,
+        value(&text, "boxcar_password_hashes_running") >= 1,
         "{text}"
     );
-    assert!(
-        value(&text, "boxcar_password_hashes_waiting") >= 0.0,
-        "{text}"
-    );
+    value(&text, "boxcar_password_hashes_waiting");
     drop(turn);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_says_so() {
+    let shop = Shop::open().await;
+    assert_eq!(value(&metrics(&shop).await, "boxcar_ready"), 1);
+    Context::of(&shop.ctx).unwrap().draining.begin();
+    assert_eq!(value(&metrics(&shop).await, "boxcar_ready"), 0);
 }
 
 #[tokio::test]
@@ -167,7 +175,7 @@ fn count_of(text: &str, method: &str, route: &str, status: u16) -> Option<u64> {
     line.map(|count| count.parse().unwrap())
 }
 
-fn value(text: &str, name: &str) -> f64 {
+fn value(text: &str, name: &str) -> u64 {
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
