@@ -78,8 +78,10 @@ async fn back_up(db: &DatabaseConnection, path: &Path) -> Result<String> {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
+    // SQLite puts a journal beside the file, which has to go with it when a signal ends the command.
+    let scratch = tempfile::tempdir_in(directory).map_err(named)?;
     // Only its owner may read it.
-    let partial = NamedTempFile::new_in(directory).map_err(named)?;
+    let partial = NamedTempFile::new_in(&scratch).map_err(named)?;
     let refused =
         |error| Error::Message(format!("{}: no backup was made: {error}", path.display()));
     let rows = copy(db, partial.path()).await.map_err(refused)?;
@@ -122,10 +124,8 @@ async fn copy(db: &DatabaseConnection, target: &Path) -> Result<String, Fault> {
     };
 
     // Of a file that is opened to be read only, SQLite checks less.
-    let mut copied = SqliteConnectOptions::new()
-        .filename(target)
-        .connect()
-        .await?;
+    let copied = SqliteConnectOptions::new().filename(target);
+    let mut copied = copied.disable_statement_logging().connect().await?;
     let faults: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
         .fetch_all(&mut copied)
         .await?;

@@ -5,12 +5,14 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
+    time::Duration,
 };
 
 use boxcar::tasks::store_backup::StoreBackup;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::run;
 use crate::support::{
@@ -182,6 +184,26 @@ async fn a_damaged_store_has_no_backup() {
         "{why}"
     );
     assert!(names(&directory).is_empty());
+}
+
+#[tokio::test]
+async fn a_signal_leaves_no_part_of_a_backup() {
+    let (shop, _) = sqlite_shop().await;
+    // More than is written before the signal comes.
+    let ballast = "CREATE TABLE ballast AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+                   WHERE i < 40000) SELECT i, randomblob(2000) FROM n";
+    shop.ctx.db.execute_unprepared(ballast).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("backup.sqlite");
+    let program = Program::new("test").on(&shop.ctx.config.database.uri);
+    let backup = program.start(&["task", "store:backup", &format!("file:{}", path.display())]);
+    while names(&directory).is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    backup.terminate();
+    let outcome = backup.end().await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(names(&directory).is_empty(), "{:?}", names(&directory));
 }
 
 #[tokio::test]
