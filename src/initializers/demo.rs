@@ -39,7 +39,8 @@ impl Initializer for Demo {
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
-        if !Settings::of(ctx)?.demo.seed || !is_empty(ctx).await? {
+        let seed = Settings::of(ctx)?.demo.seed && !migration::is_behind(&ctx.db).await?;
+        if !seed || !is_empty(ctx).await? {
             return Ok(());
         }
         match fill(ctx).await {

@@ -28,6 +28,12 @@ impl Initializer for FirstAdmin {
     }
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
+        if migration::is_behind(&ctx.db).await? {
+            tracing::warn!(
+                "the database lacks migrations: the first administrator is created by the next start after them"
+            );
+            return Ok(());
+        }
         if Model::any_administrator(&ctx.db).await? {
             return Ok(());
         }

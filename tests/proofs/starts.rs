@@ -73,23 +73,36 @@ async fn a_database_of_a_newer_version_is_refused_with_that_reason() {
 
 #[tokio::test]
 async fn a_server_is_ready_once_its_database_has_every_migration() {
-    let database = TestDatabase::create().await;
-    let db = connected(&database).await;
-    let but_one = Migrator::migrations().len() - 1;
-    Migrator::up(&db, Some(u32::try_from(but_one).unwrap()))
-        .await
-        .unwrap();
-    let program = || Program::production().on(&database.uri());
-    let server = Server::start(program().env("DB_AUTO_MIGRATE", "false")).await;
-    let readiness = async || server.ask(Method::GET, "/_readiness").await.unwrap().status;
-    assert_eq!(readiness().await, 503);
-    assert!(server.printed().contains("the database lacks migrations"));
-    let migrated = program().run(&["db", "migrate"]).await;
-    assert_eq!(migrated.code, Some(0), "{migrated:?}");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while readiness().await != 200 {
-        assert!(Instant::now() < deadline, "{}", server.printed());
-        sleep(Duration::from_millis(100)).await;
+    let all = u32::try_from(Migrator::migrations().len()).unwrap();
+    for (environment, applied) in [
+        ("production", 0),
+        ("development", 0),
+        ("production", all - 1),
+    ] {
+        let database = TestDatabase::create().await;
+        let db = connected(&database).await;
+        if applied > 0 {
+            Migrator::up(&db, Some(applied)).await.unwrap();
+        }
+        let program = || match environment {
+            "production" => Program::production().on(&database.uri()),
+            _ => Program::new(environment).on(&database.uri()),
+        };
+        let server = Server::start(program().env("DB_AUTO_MIGRATE", "false")).await;
+        let readiness = async || server.ask(Method::GET, "/_readiness").await.unwrap().status;
+        assert_eq!(
+            readiness().await,
+            503,
+            "{environment}, {applied} migrations"
+        );
+        assert!(server.printed().contains("the database lacks migrations"));
+        let migrated = program().run(&["db", "migrate"]).await;
+        assert_eq!(migrated.code, Some(0), "{migrated:?}");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while readiness().await != 200 {
+            assert!(Instant::now() < deadline, "{}", server.printed());
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 
