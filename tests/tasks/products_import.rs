@@ -455,7 +455,7 @@ async fn an_empty_file_has_no_columns() {
     let shop = Shop::open().await;
     let why = import(&shop, "").await.unwrap_err();
     assert!(
-        why.ends_with("line 1: there is no line that names the columns"),
+        why.ends_with("line 1: the line that names the columns is missing"),
         "{why}"
     );
 }
