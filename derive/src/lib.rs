@@ -25,6 +25,7 @@
 //!
 //! * `items = 1..=100`: it is a list of another input, with that many elements.
 //! * `change`: it stays as it is when it is missing, and cannot be `null`, as in a patch.
+//! * `clearable`: an `Option<Option<…>>`: missing and `null` are two things. In the patch it is the same.
 //! * `flatten`: its own fields stand among those of the struct.
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -98,10 +99,16 @@ fn patch<'a>(
         .collect::<Result<Vec<_>>>()?;
     let declared = members.iter().zip(&fields).map(|(member, field)| {
         let (name, docs, kind, visibility) = (member.name, &member.docs, &field.ty, &field.vis);
+        if is_clearable(field) {
+            return quote!(#(#docs)* #visibility #name: #kind);
+        }
         quote!(#(#docs)* #visibility #name: ::core::option::Option<#kind>)
     });
-    let names: Vec<_> = members.iter().map(|member| member.name).collect();
-    let (optional, required): (Vec<&Field>, Vec<_>) = fields
+    let (clearable, plain): (Vec<&Field>, Vec<&Field>) =
+        fields.iter().partition(|field| is_clearable(field));
+    let clearable: Vec<_> = clearable.iter().map(|field| &field.ident).collect();
+    let names: Vec<_> = plain.iter().map(|field| &field.ident).collect();
+    let (optional, required): (Vec<&Field>, Vec<_>) = plain
         .iter()
         .partition(|field| argument(&field.ty, "Option").is_some());
     let optional: Vec<_> = optional.iter().map(|field| &field.ident).collect();
@@ -119,7 +126,10 @@ fn patch<'a>(
 
         impl ::core::convert::From<#of> for #name {
             fn from(whole: #of) -> Self {
-                Self { #(#names: ::core::option::Option::Some(whole.#names),)* }
+                Self {
+                    #(#names: ::core::option::Option::Some(whole.#names),)*
+                    #(#clearable: whole.#clearable,)*
+                }
             }
         }
 
@@ -139,6 +149,7 @@ fn patch<'a>(
                 ::core::result::Result::Ok(Self {
                     #(#required,)*
                     #(#optional: changes.#optional.flatten(),)*
+                    #(#clearable: changes.#clearable,)*
                 })
             }
         }
@@ -225,13 +236,26 @@ fn member(field: &Field) -> Result<Member<'_>> {
             read = quote!(__fields.each(#text, #count));
             properties =
                 quote!([crate::models::input::Property::list::<#element>(#text, #about, #count)]);
+        } else if meta.path.is_ident("clearable") {
+            let inner = argument(kind, "Option").and_then(|inner| argument(inner, "Option"));
+            let inner = inner.ok_or_else(|| {
+                Error::new(
+                    kind.span(),
+                    "a field that `null` clears is an Option<Option<…>>",
+                )
+            })?;
+            read = quote!(__fields.clearable::<#inner>(#text));
+            properties =
+                quote!([crate::models::input::Property::clearable::<#inner>(#text, #about)]);
         } else if meta.path.is_ident("change") {
             let inner = argument(kind, "Option")
                 .ok_or_else(|| Error::new(kind.span(), "a field that may stay is an Option"))?;
             read = quote!(__fields.change::<#inner>(#text));
             properties = quote!([crate::models::input::Property::change::<#inner>(#text, #about)]);
         } else {
-            return Err(meta.error("an input's field knows `items`, `change` and `flatten`"));
+            return Err(
+                meta.error("an input's field knows `items`, `change`, `clearable` and `flatten`")
+            );
         }
         Ok(())
     })?;
@@ -245,6 +269,9 @@ fn member(field: &Field) -> Result<Member<'_>> {
 
 /// A field of a patch: one that may be null is cleared by `null`, any other cannot be.
 fn changed(field: &Field) -> Result<Member<'_>> {
+    if is_clearable(field) {
+        return member(field);
+    }
     if field
         .attrs
         .iter()
@@ -267,6 +294,15 @@ fn changed(field: &Field) -> Result<Member<'_>> {
         read: quote!(__fields.#method::<#kind>(#text)),
         properties: quote!([crate::models::input::Property::#method::<#kind>(#text, #about)]),
     })
+}
+
+fn is_clearable(field: &Field) -> bool {
+    let mut clearable = false;
+    let parsed = parse_attributes(&field.attrs, |meta| {
+        clearable = meta.path.is_ident("clearable");
+        Ok(())
+    });
+    parsed.is_ok() && clearable
 }
 
 fn options(item: &DeriveInput) -> Result<Options> {

@@ -78,7 +78,7 @@ fn product(details: &products::Details) -> Value {
         "price": details.price.to_string(),
         "sku": details.sku.as_ref().map(line),
         "description": details.description.as_ref().map(prose),
-        "stock": details.stock.map(BoundedInt::get),
+        "stock": details.stock.flatten().map(BoundedInt::get),
     })
 }
 

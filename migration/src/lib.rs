@@ -6,6 +6,7 @@
 pub use sea_orm_migration::prelude::*;
 
 mod columns;
+pub mod keys;
 mod m20261123_000001_customers;
 mod m20261123_000002_customer_accounts;
 mod m20261123_000003_products;
@@ -16,6 +17,7 @@ mod m20261123_000007_stock_movements;
 mod m20261123_000008_idempotency_keys;
 mod m20261126_000009_idempotency_subjects;
 mod m20261126_000010_write_probes;
+mod m20261126_000011_search_keys;
 mod steps;
 mod turn;
 
@@ -42,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000008_idempotency_keys::Migration),
             Box::new(m20261126_000009_idempotency_subjects::Migration),
             Box::new(m20261126_000010_write_probes::Migration),
+            Box::new(m20261126_000011_search_keys::Migration),
             // inject-above (do not remove this comment)
         ]
     }

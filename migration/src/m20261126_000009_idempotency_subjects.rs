@@ -30,10 +30,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        if m.has_index(TABLE, INDEX).await? {
-            m.drop_index(Index::drop().name(INDEX).table(TABLE).to_owned())
-                .await?;
-        }
+        steps::drop_index(m, INDEX, TABLE).await?;
         steps::drop_column(m, TABLE, COLUMN).await
     }
 }

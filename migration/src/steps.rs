@@ -58,6 +58,19 @@ pub async fn unique(
     create(m, name, table, columns, Index::create().unique()).await
 }
 
+/// Drops an index, if its table has one of that name.
+pub async fn drop_index(
+    m: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+) -> Result<(), DbErr> {
+    if !m.has_index(table, name).await? {
+        return Ok(());
+    }
+    m.drop_index(Index::drop().name(name).table(table).to_owned())
+        .await
+}
+
 /// Drops a table, if it is there.
 pub async fn drop(m: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
     m.drop_table(Table::drop().table(table).if_exists().take())

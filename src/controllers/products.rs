@@ -117,8 +117,8 @@ async fn show_product(
 
 /// Replace a product
 ///
-/// Every field is replaced; one that may be missing and is, is cleared. A new stock is written into
-/// the ledger.
+/// Every field is replaced; one that may be missing and is, is cleared, except the stock: it stays as it is.
+/// A new stock is written into the ledger.
 #[utoipa::path(
     put, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
     params(Id, IfMatch), request_body = Details,

@@ -21,7 +21,7 @@ use utoipa::{
 use super::{
     CacheTag, Result,
     input::{Field, Fields, Input, Property, parameters},
-    types::{BoundedInt, RawText, RuleViolation, Scalar, Search, Timestamp, case_fold, string},
+    types::{BoundedInt, RawText, RuleViolation, Scalar, Search, Timestamp, search_fold, string},
 };
 
 type PageNumber = BoundedInt<1, 1_000_000_000>;
@@ -407,7 +407,8 @@ fn after_cursor<K: SortKey>(backend: DbBackend, sort: Sort<K>, position: Positio
 /// That a column of folded text has the one that is searched for anywhere, if there is one: `%` and `_` in
 /// it are ordinary characters.
 pub fn contains(column: impl ColumnTrait, text: Option<&Search>) -> Option<Expr> {
-    let text = case_fold(text?.as_str());
+    let text = search_fold(text?.as_str());
+    let text = text.trim();
     // Not the backslash, which MySQL would also take for an escape in the string itself.
     let text = text
         .replace('!', "!!")

@@ -22,7 +22,7 @@ use super::{
     stock_movements::{self, Movement},
     types::{
         Description, Money, MovementKind, ProductName, Reason, Search, Sku, Stock, StockDelta,
-        case_fold,
+        case_fold, search_fold, sort_fold,
     },
 };
 
@@ -40,8 +40,10 @@ pub struct Details {
     pub description: Option<Description>,
     /// What one piece costs: a decimal with at most two places, as a string or a number.
     pub price: Money,
-    /// How many pieces there are. A stock of `null` is not tracked: the product is always available.
-    pub stock: Option<Stock>,
+    /// How many pieces there are. A stock of `null` is not tracked: the product is always available. When it is
+    /// missing, a new product's stock is not tracked, and that of another stays as it is.
+    #[input(clearable)]
+    pub stock: Option<Option<Stock>>,
 }
 
 /// A change of a product's stock.
@@ -108,9 +110,9 @@ impl Model {
         found(db, on_sale().filter(Column::Id.eq(id))).await
     }
 
-    /// The product with that SKU.
+    /// The product with that SKU, in whatever case.
     pub async fn find_by_sku(db: &impl ConnectionTrait, sku: &str) -> Result<Self> {
-        found(db, on_sale().filter(Column::Sku.eq(sku))).await
+        found(db, on_sale().filter(Column::SkuKey.eq(case_fold(sku)))).await
     }
 
     /// The product with that id, locked until the transaction ends.
@@ -211,7 +213,7 @@ impl Model {
         txn.touch([CacheTag::Stock(self.id)]);
         let mut product = self.into_active_model();
         product.archived = Set(true);
-        product.sku = Set(None);
+        (product.sku, product.sku_key) = (Set(None), Set(None));
         product.updated_at = Set(now());
         product.update(txn).await?;
         Ok(())
@@ -328,8 +330,9 @@ impl ActiveModel {
             self.stock = Set(stock.map(Stock::get));
         }
         let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());
-        let search_text = case_fold(&[name, sku.unwrap_or_default()].join("\u{1f}"));
-        self.name_key = Set(case_fold(name));
+        let search_text = search_fold(&[name, sku.unwrap_or_default()].join("\u{1f}"));
+        self.name_key = Set(sort_fold(name, 600));
+        self.sku_key = Set(sku.map(case_fold));
         self.search_text = Set(search_text);
         self.updated_at = Set(now());
         self
@@ -353,5 +356,5 @@ fn touch_assortment(txn: &Transaction, id: i64) {
 }
 
 fn sku_taken() -> impl Fn(DbErr) -> Error {
-    taken("uq_products_sku", "/sku", "belongs to another product")
+    taken("uq_products_sku_key", "/sku", "belongs to another product")
 }

@@ -353,7 +353,7 @@ impl Seen {
     /// The row, unless an earlier one says the same of which product it is.
     fn once(&mut self, line: u64, row: Row) -> Result<(u64, Row), RowError> {
         for identity in row.identities() {
-            match self.lines.entry(self.hasher.hash_one(identity)) {
+            match self.lines.entry(self.hasher.hash_one(identity.key())) {
                 Entry::Vacant(place) => {
                     place.insert(line);
                 }

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(
             shown("sku,name,price\n\"A\n1\",Tea,1\nB-1,,x\nA-1,Tea\nC-1,Cup,1\n"),
             [
-                "line 2: sku must be one line without control characters",
+                "line 2: sku must be one line without invisible characters such as U+000A",
                 "line 4: name is required; price must be a decimal number such as 19.99",
                 "line 5: has 2 cells where there are 3 columns",
                 r#"6 "C-1" "Cup" Some(100) None"#

@@ -67,6 +67,7 @@ pub fn product() -> products::Model {
         description: None,
         price_minor: 1_999,
         stock: Some(10),
+        sku_key: Some("ket-1".to_owned()),
         name_key: "kettle".to_owned(),
         search_text: "kettle\nket-1".to_owned(),
         archived: false,
@@ -155,7 +156,7 @@ pub fn kettle(sku: Option<&str>, stock: Option<i64>) -> products::Details {
         price: Money::from_minor(1_999),
         sku: sku.map(|sku| Sku::parse(sku).unwrap()),
         description: None,
-        stock: stock.map(|stock| Stock::new(stock).unwrap()),
+        stock: Some(stock.map(|stock| Stock::new(stock).unwrap())),
     }
 }
 

@@ -22,6 +22,18 @@ use crate::{
 };
 
 #[tokio::test]
+async fn the_line_that_takes_a_product_over_the_largest_quantity_is_refused() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let customer = shop.customer("ada").await;
+    let id = admin.sell("Nail", "0.01", None).await;
+    let line = |quantity: i64| json!({ "product_id": id, "quantity": quantity });
+    let body = json!({ "items": [line(6_000), line(4_000), line(1)] });
+    let answer = customer.post("/orders", body).await;
+    answer.assert_invalid(&[("/items/2/quantity", "range")]);
+    assert_eq!(customer.order(&[(id, 10_000)]).await.outcome(), "201");
+}
+
+#[tokio::test]
 async fn a_customer_orders_for_itself() {
     let (shop, admin) = Shop::open_with_admin().await;
     let customer = shop.customer("grace").await;
@@ -260,8 +272,11 @@ async fn an_order_names_its_items() {
 #[tokio::test]
 async fn the_greatest_order_there_can_be_has_an_exact_total() {
     let (_shop, admin, customer, _) = shop_with_cups(1).await;
-    let yacht = admin.sell("Yacht", "99999999.99", None).await;
-    let order = customer.order(&[(yacht, 10_000); 100]).await.body;
+    let mut lines = Vec::new();
+    for _ in 0..100 {
+        lines.push((admin.sell("Yacht", "99999999.99", None).await, 10_000));
+    }
+    let order = customer.order(&lines).await.body;
     assert_eq!(order["total"], "99999999990000.00");
     let listed = customer.get("/orders?sort=-total").await.body;
     assert_eq!(listed["items"][0]["total"], "99999999990000.00");

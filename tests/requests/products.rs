@@ -166,8 +166,52 @@ async fn put_clears_the_optional_fields_that_it_leaves_out() {
         .put(&path(id), json!({ "name": "Kettle", "price": "60.00" }))
         .await;
     assert_eq!(answer.status, 200);
-    for field in ["sku", "description", "stock"] {
+    for field in ["sku", "description"] {
         assert_eq!(answer.body[field], json!(null), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn put_without_a_stock_leaves_it_and_null_ends_its_tracking() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let id = admin.add_product(with(teapot(), "stock", &7.into())).await;
+    let mut body = teapot();
+    body.as_object_mut().unwrap().remove("stock");
+    assert_eq!(admin.put(&path(id), body).await.body["stock"], 7);
+    let body = with(teapot(), "stock", &json!(null));
+    assert_eq!(admin.put(&path(id), body).await.body["stock"], json!(null));
+}
+
+#[tokio::test]
+async fn a_sku_that_looks_like_another_is_refused() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    admin
+        .add_product(with(teapot(), "sku", &"CAFÉ-1".into()))
+        .await;
+    let mut mismatches = Mismatches::default();
+    for (sku, outcome) in [
+        ("café-1", "409 conflict /sku taken"),
+        ("CAFE\u{301}-1", "409 conflict /sku taken"),
+        (" CAFÉ-1 ", "409 conflict /sku taken"),
+        ("CAFÉ-1\u{200b}", "422 validation-failed /sku format"),
+        ("CAFÉ-1\u{feff}", "422 validation-failed /sku format"),
+        ("CAFÉ\u{ad}-1", "422 validation-failed /sku format"),
+        ("\u{200b}", "422 validation-failed /sku format"),
+    ] {
+        let answer = admin
+            .post("/products", with(teapot(), "sku", &sku.into()))
+            .await;
+        mismatches.answer(format!("{sku:?}"), &answer, outcome);
+    }
+    for name in ["\u{200b}", "\u{2060}\u{200b}", "\u{3164}", "\u{2800}"] {
+        let answer = admin
+            .post("/products", json!({ "name": name, "price": 1 }))
+            .await;
+        mismatches.answer(
+            format!("{name:?}"),
+            &answer,
+            "422 validation-failed /name format",
+        );
     }
 }
 

@@ -300,12 +300,17 @@ async fn an_atomic_import_from_a_pipe_is_refused() {
 }
 
 #[tokio::test]
-async fn skus_that_differ_in_case_are_two_products() {
+async fn a_product_is_found_by_its_sku_in_any_case_and_form() {
     let shop = Shop::open().await;
-    import(&shop, "sku,name,price\nA-1,Tea,1\na-1,Cup,2\n")
-        .await
-        .unwrap();
-    assert_eq!(catalogue(&shop).await, ["A-1 Tea 100 -", "a-1 Cup 200 -"]);
+    import(&shop, "sku,name,price\nCAFÉ,Tea,1\n").await.unwrap();
+    import(&shop, "sku,price\ncafe\u{301},2\n").await.unwrap();
+    assert_eq!(catalogue(&shop).await, ["café Tea 200 -"]);
+    let text = "sku,name,price\nA-1,Tea,1\na-1,Cup,2\n";
+    let outcome = import_by_program(&shop, text).await;
+    assert_eq!(
+        outcome.stderr.lines().next(),
+        Some("line 3: the SKU a-1 stands on line 2 already")
+    );
 }
 
 #[tokio::test]

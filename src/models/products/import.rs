@@ -19,7 +19,7 @@ use crate::models::{
     error::FieldError,
     input::{Fields, Input},
     stock_movements,
-    types::{Sku, Stock},
+    types::{Sku, Stock, case_fold},
 };
 
 /// What a row of a table says of a product.
@@ -41,12 +41,22 @@ fn has_identity(fields: &mut Fields<'_>) {
 }
 
 /// What says which product a row is. Two rows of a table never share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub enum Identity<'a> {
     /// The SKU.
     Sku(&'a str),
     /// The id.
     Id(i64),
+}
+
+impl Identity<'_> {
+    /// The same for two that are one product's.
+    pub fn key(self) -> String {
+        match self {
+            Self::Sku(sku) => format!("sku {}", case_fold(sku)),
+            Self::Id(id) => format!("id {id}"),
+        }
+    }
 }
 
 impl fmt::Display for Identity<'_> {
@@ -84,9 +94,10 @@ impl Model {
         let (mut added, mut changed, mut movements) = (Vec::new(), Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate() {
             let changes = &row.changes;
-            let sku = row.sku().map(Sku::as_str);
+            let sku = row.sku_key();
             let namesake = row.id.and_then(|id| by_id.get(&id));
             let known = sku
+                .as_ref()
                 .and_then(|sku| by_sku.get(sku))
                 .or_else(|| namesake.filter(|product| product.is_meant_by(changes)));
             let Some(product) = known else {
@@ -122,7 +133,7 @@ impl Model {
             txn.touch([CacheTag::Products, CacheTag::Assortment]);
             let skus: Vec<_> = added
                 .iter()
-                .filter_map(|product| product.sku.as_ref().clone())
+                .filter_map(|product| product.sku_key.as_ref().clone())
                 .collect();
             // Which ids many rows were given can be found out by their SKUs only.
             let (alone, together): (Vec<_>, Vec<_>) = added.into_iter().partition(|product| {
@@ -136,7 +147,7 @@ impl Model {
                 let together = Entity::insert_many(together);
                 let outcome = together.exec_without_returning(txn).await;
                 outcome.map_err(sku_taken())?;
-                let with_sku = Entity::find().filter(Column::Sku.is_in(skus));
+                let with_sku = Entity::find().filter(Column::SkuKey.is_in(skus));
                 counted.extend(with_sku.all(txn).await?);
             }
             for product in counted {
@@ -156,11 +167,11 @@ impl Model {
     }
 
     async fn locked_by_sku(txn: &Transaction, rows: &[Row]) -> Result<BTreeMap<String, Self>> {
-        let skus = rows.iter().filter_map(|row| Some(row.sku()?.as_str()));
-        let products = Entity::find().filter(Column::Sku.is_in(skus));
+        let skus = rows.iter().filter_map(Row::sku_key);
+        let products = Entity::find().filter(Column::SkuKey.is_in(skus));
         let products = products.order_by_asc(Column::Id).lock_exclusive();
         let products = products.all(txn).await?.into_iter();
-        let by_sku = products.filter_map(|product| Some((product.sku.clone()?, product)));
+        let by_sku = products.filter_map(|product| Some((product.sku_key.clone()?, product)));
         Ok(by_sku.collect())
     }
 
@@ -170,8 +181,10 @@ impl Model {
         rows: &[Row],
         by_sku: &BTreeMap<String, Self>,
     ) -> Result<BTreeMap<i64, Self>> {
-        let is_known = |sku: &Sku| by_sku.contains_key(sku.as_str());
-        let unknown = rows.iter().filter(|row| !row.sku().is_some_and(is_known));
+        let is_known = |sku| by_sku.contains_key(&sku);
+        let unknown = rows
+            .iter()
+            .filter(|row| !row.sku_key().is_some_and(is_known));
         let ids: BTreeSet<_> = unknown.filter_map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
@@ -214,6 +227,11 @@ impl Row {
 
     fn sku(&self) -> Option<&Sku> {
         self.changes.sku.as_ref()?.as_ref()
+    }
+
+    /// Its SKU, in the form in which it is compared.
+    fn sku_key(&self) -> Option<String> {
+        Some(case_fold(self.sku()?.as_str()))
     }
 
     /// The product that it describes, or what is missing.

@@ -12,7 +12,7 @@ use super::{RuleViolation, Scalar, string, text};
 const ADDRESS: &str = r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$";
 
 text! {
-    /// An email address, as it was typed.
+    /// An email address, as it was typed, with its domain in ASCII (RFC 5891).
     Email
 }
 
@@ -21,16 +21,27 @@ impl Scalar for Email {
     /// dots stand between letters (RFC 5321, 4.1.2), which HTML does not ask for.
     fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = text.trim();
+        let too_long = || RuleViolation::new("length", "must have at most 254 characters");
         if text.chars().count() > 254 {
-            let message = "must have at most 254 characters";
-            return Err(RuleViolation::new("length", message));
+            return Err(too_long());
         }
-        let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
+        let not_an_address = || RuleViolation::new("format", "must be an email address");
+        let (local, domain) = text.rsplit_once('@').ok_or_else(not_an_address)?;
+        let domain = if domain.is_ascii() {
+            domain.to_owned()
+        } else {
+            idna::domain_to_ascii(domain).map_err(|_| not_an_address())?
+        };
+        let address = format!("{local}@{domain}");
+        if address.chars().count() > 254 {
+            return Err(too_long());
+        }
         let dots_stand_between = local.split('.').all(|part| !part.is_empty());
-        if !text.validate_email() || !dots_stand_between || text.chars().any(char::is_control) {
-            return Err(RuleViolation::new("format", "must be an email address"));
+        let has_controls = address.chars().any(char::is_control);
+        if !address.validate_email() || !dots_stand_between || has_controls {
+            return Err(not_an_address());
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(address))
     }
 
     fn schema() -> Schema {
@@ -52,6 +63,21 @@ mod tests {
             Email::parse(" Ada@Example.com ").unwrap().as_str(),
             "Ada@Example.com"
         );
+    }
+
+    #[test]
+    fn a_domain_has_one_form() {
+        for text in [
+            "ada@münchen.example",
+            "ada@MÜNCHEN.example",
+            "ada@xn--mnchen-3ya.example",
+            "ada@mu\u{308}nchen.example",
+        ] {
+            assert_eq!(
+                Email::parse(text).unwrap().as_str(),
+                "ada@xn--mnchen-3ya.example"
+            );
+        }
     }
 
     #[test]

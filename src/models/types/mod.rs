@@ -20,6 +20,8 @@ mod username;
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
+pub use migration::keys::{case_fold, search_fold, sort_fold};
+
 pub use self::{
     bounded_int::BoundedInt,
     email::Email,
@@ -30,7 +32,7 @@ pub use self::{
     phone::Phone,
     role::Role,
     stock_delta::StockDelta,
-    text::{MultiLine, RawText, SingleLine, case_fold},
+    text::{MultiLine, RawText, SingleLine},
     timestamp::Timestamp,
     username::Username,
 };
