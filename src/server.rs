@@ -3,6 +3,8 @@
 //! It serves in Loco's stead, whose server waits for ever for the head of a request and for a client that
 //! takes none of its answer.
 
+mod parse_errors;
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     convert::Infallible,
@@ -25,6 +27,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
+use self::parse_errors::ProblemStream;
 use crate::{
     context::Context,
     initializers::config_audit::check_interface,
@@ -129,7 +132,7 @@ struct Slot {
 }
 
 impl<S> Accept<TcpStream, S> for ConnectionLimit {
-    type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Stream = ProblemStream<Pin<Box<TimeoutStream<TcpStream>>>>;
     type Service = AddExtension<S, Option<Arc<Slot>>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
@@ -145,7 +148,10 @@ impl<S> Accept<TcpStream, S> for ConnectionLimit {
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(self.timeout));
         // The service lives as long as its connection.
-        ready(Ok((stream, Extension(slot).layer(service))))
+        ready(Ok((
+            ProblemStream::new(stream),
+            Extension(slot).layer(service),
+        )))
     }
 }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, Version, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -14,9 +14,11 @@ use loco_rs::{
     app::{AppContext, Initializer},
 };
 
-use crate::views::problem::{Problem, ProblemBody};
+use crate::views::problem::{Kind, Problem, ProblemBody};
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
 
 /// The outermost layer.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +35,16 @@ impl Initializer for ProblemDetails {
     }
 }
 
-/// For one client, and for once: what a change answers, and what went wrong (RFC 9111, section 5.2.2.5).
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
+/// What is not to be stored: what a change answers, what went wrong, and what does not say otherwise.
 async fn problem_details(request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let mut response = next.run(request).await;
-    if !reads {
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, NO_STORE);
+    let mut response = match check_host(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    if !reads || !response.headers().contains_key(header::CACHE_CONTROL) {
+        forbid_storing(response.headers_mut());
     }
     let problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none()
@@ -53,6 +54,24 @@ async fn problem_details(request: Request, next: Next) -> Response {
     }
     let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));
     rendered(&problem, uri.path(), response.headers())
+}
+
+/// Refuses a request that does not say in one `Host` header which server it means (RFC 9112, section 3.2).
+fn check_host(request: &Request) -> std::result::Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    let is_one = hosts.next().is_none();
+    let is_host = |host: &[u8]| {
+        host.iter()
+            .all(|byte| byte.is_ascii_graphic() || *byte >= 0x80)
+    };
+    // HTTP/1.0 did not know it yet.
+    let may_be_missing = request.version() < Version::HTTP_11;
+    if is_one && host.map_or(may_be_missing, is_host) {
+        return Ok(());
+    }
+    let why = "An HTTP/1.1 request has exactly one Host header, without blanks in it.";
+    Err(Problem::new(Kind::MALFORMED_REQUEST).because(why))
 }
 
 /// The problem as an answer, with the headers that the layers inside have set already.
@@ -71,6 +90,15 @@ fn rendered(problem: &Problem, instance: &str, set: &HeaderMap) -> Response {
     }
     headers.extend(problem.headers());
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    forbid_storing(headers);
     response
+}
+
+/// For one client, and for once (RFC 9111, section 5.2.2.5).
+fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let varies = headers.get_all(header::VARY).iter();
+    if !varies.into_iter().any(|vary| vary == AUTHORIZATION) {
+        headers.append(header::VARY, AUTHORIZATION);
+    }
 }

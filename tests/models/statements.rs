@@ -407,6 +407,7 @@ async fn log_in(
 
 async fn get((router, token): &(Router, String), path: &str) -> (StatusCode, Json) {
     let request = Request::get(format!("/api/v1{path}"))
+        .header(header::HOST, "localhost")
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(Body::empty())
         .unwrap();

@@ -11,6 +11,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::support::Mismatches;
 use crate::support::{PASSWORD, Program, Server};
 
 /// How many attack at once where memory is watched.
@@ -180,9 +181,66 @@ async fn a_head_that_is_too_large_is_refused() {
         let mut stream = connect(&server).await;
         stream.write_all(head.as_bytes()).await.unwrap();
         let answer = closed(stream).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 431"), "{what}: {answer}");
+        let status = if what == "a query" { "414" } else { "431" };
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{what}: {answer}"
+        );
+        assert!(
+            answer.contains("application/problem+json"),
+            "{what}: {answer}"
+        );
     }
     assert!(served_at(&server).await.is_some());
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_with_a_problem() {
+    let server = start(&[]).await;
+    let long = "x".repeat(70_000);
+    let mut mismatches = Mismatches::default();
+    for (head, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), "400"),
+        (
+            "GET /_ping HTTP/9.9\r\nHost: shop\r\n\r\n".to_owned(),
+            "400",
+        ),
+        ("GET /a b HTTP/1.1\r\nHost: shop\r\n\r\n".to_owned(), "400"),
+        (
+            "GET /_ping HTTP/1.1\r\nHost: shop\r\nBad Header: x\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET /_ping HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET /_ping HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET /_ping HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (format!("GET /{long} HTTP/1.1\r\nHost: shop\r\n\r\n"), "414"),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nHost: shop\r\nCookie: {}\r\n\r\n",
+                long.repeat(8)
+            ),
+            "431",
+        ),
+    ] {
+        let mut stream = connect(&server).await;
+        // The server may hang up before it has read all of it.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let answer = closed(stream).await.unwrap_or_default();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let found = head.get(9..12).unwrap_or_default();
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let shown = problem["status"].to_string();
+        mismatches.compare(head, (found, shown.as_str()), (status, status));
+    }
 }
 
 /// The flood and the owner come from different addresses of this machine.

@@ -371,6 +371,34 @@ async fn what_a_login_or_a_change_answers_and_every_problem_is_not_to_be_kept() 
         (stranger.post("/products", json!({})).await, "another 401"),
     ] {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+        assert_eq!(answer.header("vary"), Some("authorization"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_true_for_a_moment_is_not_to_be_kept() {
+    let shop = Shop::open_with(&[("metrics", "enable", json!(true))]).await;
+    for path in ["/_ping", "/_health", "/_readiness", "/metrics", "/"] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty());
+        let answer = shop.stranger().request(request.unwrap()).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_is_no_entity_tag_is_malformed_and_changes_nothing() {
+    let scene = Scene::open().await;
+    let lamp = format!("/products/{}", scene.lamp);
+    let answer = scene.admin.get_if(&lamp, header::IF_MATCH, "abc").await;
+    answer.assert_problem(400, "malformed-request");
+    for (method, path, body) in scene.conditional_writes() {
+        let before = scene.admin.get(&path).await;
+        let answer = scene
+            .admin
+            .send_if_match(method, &path, "abc", body.as_ref())
+            .await;
+        answer.assert_problem(400, "malformed-request");
+        assert_eq!(scene.admin.get(&path).await.bytes, before.bytes, "{path}");
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, HeaderName, Method, Request, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
 };
 use boxcar::{
     app::App,
@@ -317,6 +317,8 @@ impl Client {
                 format!("Bearer {token}").parse().unwrap(),
             );
         }
+        let host = request.headers_mut().entry(header::HOST);
+        host.or_insert_with(|| HeaderValue::from_static("localhost"));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();

@@ -210,8 +210,11 @@ impl FromRequestParts<Context> for Cached {
             versions: RequestContext::of(parts)?.versions.clone(),
             route: parts.extensions.get().cloned(),
             uri: parts.uri.clone(),
-            if_none_match: Tags::of(&parts.headers, &header::IF_NONE_MATCH),
-            if_match: Tags::of(&parts.headers, &header::IF_MATCH),
+            // One that cannot be read only costs a body, which a client of old habits shall have.
+            if_none_match: Tags::of(&parts.headers, &header::IF_NONE_MATCH)
+                .ok()
+                .flatten(),
+            if_match: Tags::of(&parts.headers, &header::IF_MATCH)?,
         })
     }
 }

@@ -1,7 +1,5 @@
 //! On what condition something is to be done (RFC 9110, section 13).
 
-use std::convert::Infallible;
-
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
@@ -10,8 +8,17 @@ use serde::Serialize;
 
 use crate::{
     models::{Error, Result},
-    views::answer::CachedBody,
+    views::{
+        answer::CachedBody,
+        problem::{Kind, Problem},
+    },
 };
+
+/// What matches whatever is there.
+const ANY: &str = "*";
+
+/// What stands between two tags of a list.
+const BETWEEN: [char; 3] = [',', ' ', '\t'];
 
 /// The `If-Match` header: what the caller saw last.
 #[derive(Clone, Debug)]
@@ -49,23 +56,35 @@ impl IfMatch {
 }
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Tags::of(&parts.headers, &header::IF_MATCH)))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(Tags::of(&parts.headers, &header::IF_MATCH)?))
     }
 }
 
 impl Tags {
     /// The tags of a header, which may stand there several times.
-    pub fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
+    ///
+    /// # Errors
+    /// When it is neither `*` nor a list of entity tags (RFC 9110, section 13.1).
+    pub fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(name).iter().peekable();
-        values.peek()?;
-        // A value that is not text cannot match. A tag with a comma falls apart here, and its parts cannot match
-        // either: this store's tags are in quotes and have no comma.
-        let lists = values.filter_map(|value| value.to_str().ok());
-        let tags = lists.flat_map(|list| list.split(','));
-        Some(Self(tags.map(|tag| tag.trim().to_owned()).collect()))
+        if values.peek().is_none() {
+            return Ok(None);
+        }
+        let lists = values.map(|value| listed(&String::from_utf8_lossy(value.as_bytes())));
+        let tags = lists
+            .collect::<Option<Vec<_>>>()
+            .map(|lists| lists.concat());
+        let tags = tags.filter(|tags| tags.len() < 2 || tags.iter().all(|tag| tag != ANY));
+        let malformed = || {
+            let why = format!(
+                "The {name} header must be * or a list of entity tags in quotes, as ETag has them."
+            );
+            Problem::new(Kind::MALFORMED_REQUEST).because(why)
+        };
+        tags.map(|tags| Some(Self(tags))).ok_or_else(malformed)
     }
 
     /// Weak comparison: whether one of them is `etag`, be it called weak or not.
@@ -76,8 +95,32 @@ impl Tags {
 
     /// Strong comparison: whether one of them is `etag`, and not called weak.
     pub fn match_strongly(&self, etag: &HeaderValue) -> bool {
-        self.0.iter().any(|tag| tag == "*" || etag == tag)
+        self.0.iter().any(|tag| tag == ANY || etag == tag)
     }
+}
+
+/// The tags of one list: each in quotes, with `W/` before them where it is weak (RFC 9110, section 8.8.3).
+fn listed(list: &str) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    let mut rest = list.trim_start_matches(BETWEEN);
+    while !rest.is_empty() {
+        let length = if rest.starts_with(ANY) {
+            ANY.len()
+        } else {
+            let start = if rest.starts_with("W/\"") { 3 } else { 1 };
+            rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
+            start + rest[start..].find('"')? + 1
+        };
+        let (tag, after) = rest.split_at(length);
+        if tag.contains(|of: char| of.is_whitespace() || of.is_control())
+            || !(after.is_empty() || after.starts_with(BETWEEN))
+        {
+            return None;
+        }
+        tags.push(tag.to_owned());
+        rest = after.trim_start_matches(BETWEEN);
+    }
+    Some(tags)
 }
 
 #[cfg(test)]
@@ -90,20 +133,46 @@ mod tests {
             (&["\"a\""][..], true, true),
             (&["W/\"a\""], true, false),
             (&["\"b\", \"c,d\" , \"a\""], true, true),
-            (&["\"b", "W/\"c\",W/\"a\""], true, false),
+            (&["\"b\"", "W/\"c\",W/\"a\""], true, false),
             (&["*"], true, true),
-            (&["\"b\", W/\"b\", a"], false, false),
+            (&["\"b\", W/\"b\""], false, false),
             (&[""], false, false),
         ] {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(header::IF_MATCH, value.parse().unwrap());
             }
-            let tags = Tags::of(&headers, &header::IF_MATCH).unwrap();
+            let tags = Tags::of(&headers, &header::IF_MATCH).unwrap().unwrap();
             let etag = HeaderValue::from_static("\"a\"");
             let matches = (tags.match_weakly(&etag), tags.match_strongly(&etag));
             assert_eq!(matches, (weakly, strongly), "{values:?}");
         }
-        assert!(Tags::of(&HeaderMap::new(), &header::IF_MATCH).is_none());
+        let none = Tags::of(&HeaderMap::new(), &header::IF_MATCH).unwrap();
+        assert!(none.is_none());
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_malformed() {
+        for values in [
+            &["abc"][..],
+            &["\"a"],
+            &["a\""],
+            &["\"a\" b"],
+            &["\"a\"\"b\""],
+            &["w/\"a\""],
+            &["W/a"],
+            &["\"a b\""],
+            &["**"],
+            &["*, \"a\""],
+            &["\"a\"", "*"],
+            &["\"a\"", "b"],
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::IF_MATCH, value.parse().unwrap());
+            }
+            let problem = Tags::of(&headers, &header::IF_MATCH).unwrap_err();
+            assert_eq!(problem.status, 400, "{values:?}");
+        }
     }
 }

@@ -31,6 +31,12 @@ impl<T: Input> FromRequest<Context> for Json<T> {
 /// sent and none was.
 pub(super) async fn body_of<T: Input>(request: Request, ctx: &Context) -> Result<Bytes, Problem> {
     no_parameters(request.uri())?;
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        let why = "The body must not be encoded: send it without a Content-Encoding header.";
+        return Err(Problem::new(Kind::UNSUPPORTED_MEDIA_TYPE).because(why));
+    }
     let (typed, json) = (
         request.headers().contains_key(header::CONTENT_TYPE),
         is_json(request.headers()),

@@ -31,13 +31,11 @@ pub struct IdempotencyKey;
 
 /// Lets an extractor say in a handler's `params` what it takes. The document describes it once for all.
 macro_rules! documented {
-    ($($extractor:ty: $place:ident $name:literal),* $(,)?) => {$(
+    ($($extractor:ty: $place:ident $($name:literal)+),* $(,)?) => {$(
         impl IntoParams for $extractor {
             fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                let parameter = ParameterBuilder::new()
-                    .name($name)
-                    .parameter_in(ParameterIn::$place);
-                vec![parameter.build()]
+                let named = |name| ParameterBuilder::new().name(name).parameter_in(ParameterIn::$place);
+                vec![$(named($name).build()),+]
             }
         }
     )*};
@@ -46,7 +44,7 @@ macro_rules! documented {
 documented! {
     Id: Path "id",
     ParentId: Path "id",
-    Cached: Header "If-None-Match",
+    Cached: Header "If-Match" "If-None-Match",
     IfMatch: Header "If-Match",
     IdempotencyKey: Header "Idempotency-Key",
 }

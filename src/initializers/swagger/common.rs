@@ -50,7 +50,7 @@ pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
             (once, "Idempotency-Replayed"),
             (lists, "Link"),
             (true, "Location"),
-            (reads, "Vary"),
+            (true, "Vary"),
         ],
     );
     let common = [
@@ -183,7 +183,10 @@ fn response(kinds: &[Kind]) -> Value {
     ]);
     mapping([
         ("description", meanings.join("\n\n").into()),
-        ("headers", sending(own.into_iter().chain(["Cache-Control"]))),
+        (
+            "headers",
+            sending(own.into_iter().chain(["Cache-Control", "Vary"])),
+        ),
         ("content", mapping([("application/problem+json", content)])),
     ])
 }

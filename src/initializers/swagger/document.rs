@@ -55,6 +55,9 @@ impl Document {
         refer(&mut schemas);
         let examples = examples()?;
         let mut shared = Shared::default();
+        for path in members(&mut paths) {
+            patch_with_merge_patch(path);
+        }
         for operation in members(&mut paths).flat_map(members) {
             complete(operation, &mut shared)?;
             let body = operation.get_mut("requestBody").into_iter();
@@ -77,6 +80,18 @@ impl Document {
             yaml: with_quoted_times(&yaml_serde::to_string(&document).map_err(Error::wrap)?),
             json: serde_json::to_string(&document)?,
         })
+    }
+}
+
+/// PATCH takes JSON by its own name for what it does with it (RFC 7396, section 4).
+fn patch_with_merge_patch(path: &mut Value) {
+    let content = path
+        .get_mut("patch")
+        .map(|patch| &mut patch["requestBody"]["content"]);
+    if let Some(Value::Mapping(content)) = content
+        && let Some(body) = content.remove("application/json")
+    {
+        content.insert("application/merge-patch+json".into(), body);
     }
 }
 
