@@ -67,7 +67,6 @@ impl Hooks for App {
             Box::new(initializers::metrics::Metrics),
             Box::new(middleware::problem_details::ProblemDetails),
             Box::new(initializers::config_audit::ConfigAudit),
-            Box::new(initializers::banner::Banner),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
         ])

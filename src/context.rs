@@ -1,10 +1,10 @@
 //! The one typed state of a server: what its handlers, its middleware and the server itself work with.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -72,6 +72,35 @@ pub struct ServerState {
     pub in_flight: Arc<InFlight>,
     /// What the server knows of its end.
     pub draining: Draining,
+    /// What the start has created.
+    pub announcements: Announcements,
+}
+
+/// What a start has created: said at once, and once more when the server listens.
+#[derive(Debug, Default)]
+pub struct Announcements(Mutex<BTreeMap<&'static str, (String, Option<String>)>>);
+
+impl Announcements {
+    /// Prints what was created, with the administrator's password if that is new. Said again, it takes the place
+    /// of what was said before of the same.
+    pub fn say(&self, of: &'static str, text: String, password: Option<&str>) {
+        println!("{text}");
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(of, (text, password.map(str::to_owned)));
+    }
+
+    /// Takes back what was said: it was not created after all.
+    pub fn take_back(&self, of: &'static str) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.remove(of);
+    }
+
+    /// All that was said.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, Option<String>)> {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.values().cloned().collect()
+    }
 }
 
 /// What the server knows of its end.
@@ -113,6 +142,7 @@ impl Context {
             fingerprints: Fingerprints::keyed_with(&jwt.secret, previous_secret)?,
             in_flight: Arc::default(),
             draining: Draining::default(),
+            announcements: Announcements::default(),
             shared: SharedState::new(redis.transpose()?, digest, metrics),
             jwt,
             settings,

@@ -30,7 +30,7 @@ use tower::Layer;
 use self::parse_errors::ProblemStream;
 use crate::{
     context::Context,
-    initializers::config_audit::check_interface,
+    initializers::{banner, config_audit::check_interface},
     middleware::{client_address::network, detach_writes::response_timeout},
     models::{connection::erased, idempotency_keys::Model},
     signals,
@@ -63,7 +63,8 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     raise_fd_limit(settings.connections.max);
 
     let listener = listen(at).await?;
-    check_interface(ctx, listener.local_addr()?.ip())?;
+    let address = listener.local_addr()?;
+    check_interface(ctx, address.ip())?;
     let handle = Handle::new();
     // Behind a proxy all of them come from one address.
     let proxied = !settings.connections.trusted_proxy_header.is_empty();
@@ -83,6 +84,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     let mut http = server.http_builder().http1();
     http.header_read_timeout(timeout).max_buf_size(MAX_HEAD);
 
+    banner::print(ctx, address)?;
     let end = async {
         signals::asked_to_end().await;
         tracing::info!("shutting down");

@@ -10,6 +10,7 @@ use loco_rs::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, sea_query::Query};
 
 use crate::{
+    context::Context,
     models::{
         self, Actor, CacheTag, TABLES, Transaction, customer_accounts,
         customer_accounts::{Hashed, NewAccount},
@@ -45,7 +46,10 @@ impl Initializer for Demo {
         }
         match fill(ctx).await {
             // Another node that starts at the same time was faster.
-            Err(_) if !is_empty(ctx).await? => Ok(()),
+            Err(_) if !is_empty(ctx).await? => {
+                Context::of(ctx)?.announcements.take_back("2 demo");
+                Ok(())
+            }
             filled => filled,
         }
     }
@@ -90,15 +94,17 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         let added = people.len();
         place_orders(txn, &people, &lines, &currency).await?;
         // Before the commit: a start that is killed here leaves no customers whose passwords are unknown.
-        println!(
-            "The store was empty and holds the demo now: {} products, {added} customers.",
+        let accounts: String = shown
+            .iter()
+            .map(|(username, password)| format!("  {username:<24} {password}\n"))
+            .collect();
+        let text = format!(
+            "The store was empty. The demo was added: {} products, {added} customers, of whom {} have an account.\n\
+             Their usernames and passwords are shown by this start only:\n{accounts}",
             products.len(),
+            shown.len(),
         );
-        println!("Customers log in as follows; the passwords are shown this once:");
-        for (username, password) in &shown {
-            println!("  {username:<24} {password}");
-        }
-        println!();
+        Context::of(ctx)?.announcements.say("2 demo", text, None);
         Ok(())
     })?;
     Ok(())

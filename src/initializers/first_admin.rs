@@ -7,6 +7,7 @@ use loco_rs::{
 };
 
 use crate::{
+    context::Context,
     models::{
         self,
         customer_accounts::{Model, NewAccount},
@@ -85,15 +86,23 @@ async fn make(
         Model::create(txn, &account).await?;
         // Before the commit: a start that is killed here leaves no administrator whose password is unknown.
         if let Some(password) = generated {
-            println!("The first administrator is \"admin\", with the password \"{password}\".");
-            println!("It is shown this once; `admin:create` makes another administrator.\n");
+            let text = format!(
+                "The first administrator is \"admin\", with the password \"{password}\". It is shown by this start only.\n\
+                 `cargo loco task admin:create` creates another administrator.\n"
+            );
+            Context::of(ctx)?
+                .announcements
+                .say("1 administrator", text, Some(password));
         }
         Ok(())
     });
     match made {
         Ok(()) => Ok(()),
         // Another node that starts at the same time was faster; or the name is a customer's.
-        Err(models::Error::NotUnique(_)) if Model::any_administrator(&ctx.db).await? => Ok(()),
+        Err(models::Error::NotUnique(_)) if Model::any_administrator(&ctx.db).await? => {
+            Context::of(ctx)?.announcements.take_back("1 administrator");
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

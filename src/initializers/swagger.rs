@@ -5,7 +5,7 @@ use axum::{
     Router,
     http::{HeaderValue, header},
     middleware::map_response,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use loco_rs::app::AppContext;
@@ -39,6 +39,8 @@ pub fn routes() -> Router<AppContext> {
     let config = Config::new([DOCUMENT])
         .try_it_out_enabled(true)
         .display_request_duration(true)
+        // A reload keeps the token, in this browser only.
+        .persist_authorization(true)
         // The schemas stand folded below the operations, which show their own.
         .default_models_expand_depth(0)
         // Or the page would send the document to a server of others.
@@ -46,6 +48,7 @@ pub fn routes() -> Router<AppContext> {
     let page: Router = SwaggerUi::new(PAGE).config(config).into();
     // Not around the rest of the server, as `layer` would be: it takes the fallback along.
     page.route_layer(map_response(complete))
+        .route("/", get(|| async { Redirect::to(PAGE) }))
         .route(DOCUMENT, get(json))
         .route(YAML, get(yaml))
         .with_state(())

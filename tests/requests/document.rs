@@ -554,6 +554,7 @@ async fn the_page_loads_nothing_from_elsewhere() {
     for setting in [
         "\"url\": \"/api-docs/openapi.json\"",
         "\"validatorUrl\": \"none\"",
+        "\"persistAuthorization\": true",
     ] {
         assert!(settings.contains(setting), "{settings}");
     }

@@ -8,6 +8,7 @@ use axum::{
 };
 use boxcar::app::App;
 use loco_rs::app::Hooks;
+use serde_json::json;
 
 use crate::{
     assert_answer,
@@ -73,7 +74,6 @@ async fn a_path_that_is_not_there_is_not_found() {
     let (_shop, admin) = Shop::open_with_admin().await;
     let mut mismatches = Mismatches::default();
     for path in [
-        "/",
         "/api",
         "/api/v1",
         "/api/v1/",
@@ -87,6 +87,29 @@ async fn a_path_that_is_not_there_is_not_found() {
         let answer = request(&admin, &Method::GET, path).await;
         mismatches.answer(path, &answer, "404 not-found");
     }
+}
+
+#[tokio::test]
+async fn the_root_leads_to_the_swagger_page() {
+    let shop = Shop::open().await;
+    let answer = request(&shop.stranger(), &Method::GET, "/").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, Some("/swagger"))
+    );
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_refused_and_changes_nothing() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let body = json!({ "name": "Tea", "price": "1" }).to_string();
+    let request = Request::post("/api/v1/products")
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip")
+        .body(Body::from(body));
+    let answer = admin.request(request.unwrap()).await;
+    answer.assert_problem(415, "unsupported-media-type");
+    assert_eq!(admin.get("/products").await.body["total_items"], 0);
 }
 
 #[tokio::test]

@@ -210,14 +210,14 @@ async fn production_begins_with_an_empty_store_and_prints_no_password() {
     let database = TestDatabase::create().await;
     let server = Server::start(Program::production().on(&database.uri())).await;
     assert_eq!(counts(&connected(&database).await).await, [0; 4]);
-    assert!(!server.printed().contains("shown this once"));
+    assert!(!server.printed().contains("shown by this start only"));
 }
 
 #[tokio::test]
 async fn a_development_start_says_where_the_api_is_and_how_to_log_in() {
     let server = Server::start(Program::new("development")).await;
     let printed = server.printed();
-    let api = format!("API      http://127.0.0.1:{}/api/v1\n", server.port);
+    let api = format!("API      http://localhost:{}/api/v1\n", server.port);
     assert!(printed.contains(&api), "{printed}");
     let answer = login(&server, "admin", printed_password(&printed)).await;
     assert_eq!(answer["account"]["role"], "admin");
@@ -256,7 +256,7 @@ async fn a_second_start_adds_nothing_and_prints_no_password() {
     let before = counts(&connected(&database).await).await;
     let server = Server::start(program()).await;
     assert_eq!(counts(&connected(&database).await).await, before);
-    assert!(!server.printed().contains("shown this once"));
+    assert!(!server.printed().contains("shown by this start only"));
 }
 
 /// Why a shop with changed settings does not open.
