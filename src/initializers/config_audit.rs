@@ -129,6 +129,12 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
             "settings.security.password_min_length is below 12",
         ),
         (
+            config.server.middlewares.cors.as_ref().is_some_and(|cors| {
+                cors.enable && cors.allow_origins.iter().any(|origin| origin == "*")
+            }),
+            "CORS_ALLOW_ORIGINS=*: every page may call the API from its visitors' browsers",
+        ),
+        (
             settings.metrics.enable,
             "METRICS=true: anyone who reaches the port can read the metrics",
         ),

@@ -7,6 +7,7 @@ use std::{env, fs, path::Path};
 
 use loco_rs::{Error, Result, config::Config, controller::views, environment::Environment};
 use serde_json::json;
+use url::Url;
 use yaml_serde::Value;
 
 use super::{Settings, address, fault};
@@ -42,6 +43,15 @@ pub fn read(environment: &Environment) -> Result<Config> {
         _ => return Err(missing(path, environment)),
     };
     Settings::checked(&config, environment)?;
+    if let Some(cors) = config
+        .server
+        .middlewares
+        .cors
+        .as_ref()
+        .filter(|cors| cors.enable)
+    {
+        check_origins(&cors.allow_origins)?;
+    }
     config.database.uri =
         address::of_database(&config.database.uri).map_err(|why| fault("database.uri", &why))?;
     Ok(config)
@@ -64,6 +74,22 @@ const fn embedded(environment: &Environment) -> Option<&'static str> {
         Environment::Test => Some(include_str!("../../config/test.yaml")),
         Environment::Any(_) => None,
     }
+}
+
+/// Refuses what a browser never sends as an origin (RFC 6454, section 6.2): no page would be let in.
+fn check_origins(origins: &[String]) -> Result<()> {
+    let is_origin = |text: &str| {
+        let url = Url::parse(text).ok();
+        url.is_some_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
+    };
+    let wrong = match origins {
+        [any] if any == "*" => None,
+        origins => origins.iter().find(|origin| !is_origin(origin)),
+    };
+    wrong.map_or(Ok(()), |wrong| {
+        let why = format!("{wrong:?} must be an origin such as https://shop.example, or * alone");
+        Err(fault("server.middlewares.cors.allow_origins", &why))
+    })
 }
 
 /// The variable that sets a key, in the configuration as it is delivered.
@@ -150,6 +176,34 @@ fn located(template: &str, error: &yaml_serde::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_browser_sends_as_an_origin_is_refused() {
+        let checked = |origins: &[&str]| {
+            let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
+            check_origins(&origins).map_err(|error| error.to_string())
+        };
+        for origins in [
+            &["*"][..],
+            &["https://shop.example", "http://localhost:3000"],
+        ] {
+            assert_eq!(checked(origins), Ok(()));
+        }
+        for origins in [
+            &["shop.example"][..],
+            &["https://shop.example/"],
+            &["https://Shop.example"],
+            &["https://shop.example:443"],
+            &["*", "https://shop.example"],
+            &["https://shop.example", ""],
+            &["null"],
+        ] {
+            assert!(
+                checked(origins).unwrap_err().contains("CORS_ALLOW_ORIGINS"),
+                "{origins:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_key_is_known_by_its_variable() {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod caching;
+mod cors;
 mod customer_accounts;
 mod customers;
 mod document;
