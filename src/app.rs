@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use axum::Router;
+use axum::{Router, middleware::from_fn};
 use loco_rs::{
     Result,
     app::{AppContext, Hooks, Initializer},
@@ -22,7 +22,7 @@ use migration::Migrator;
 use crate::{
     context::Context,
     controllers, initializers,
-    middleware::{self, detach_writes, identify, rate_limit, request_log},
+    middleware::{self, detach_writes, identify, rate_limit, request_log, revalidate},
     models::connection,
     server, settings, tasks,
 };
@@ -101,7 +101,11 @@ impl Hooks for App {
             Ok(ctx) => AppRoutes::empty()
                 .add_route(controllers::health::routes(&ctx))
                 .add_route(controllers::routes(&ctx))
-                .add_route(controllers::problems::routes()),
+                .add_route(
+                    controllers::problems::routes()
+                        .layer(from_fn(revalidate::revalidate))
+                        .layer(revalidate::compression()),
+                ),
             // The middlewares fail then, and say why.
             Err(_) => AppRoutes::empty(),
         }

@@ -4,7 +4,7 @@
 use axum::{
     Router,
     http::{HeaderValue, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -15,7 +15,10 @@ mod common;
 mod document;
 
 pub use self::document::{Document, document};
-use crate::views::problem::Problem;
+use crate::{
+    middleware::revalidate::{compression, revalidate},
+    views::problem::Problem,
+};
 
 /// Where the page is.
 pub const PAGE: &str = "/swagger";
@@ -51,6 +54,8 @@ pub fn routes() -> Router<AppContext> {
         .route("/", get(|| async { Redirect::to(PAGE) }))
         .route(DOCUMENT, get(json))
         .route(YAML, get(yaml))
+        .route_layer(from_fn(revalidate))
+        .route_layer(compression())
         .with_state(())
 }
 

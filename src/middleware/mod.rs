@@ -15,6 +15,7 @@ pub mod identify;
 pub mod problem_details;
 pub mod rate_limit;
 pub mod request_log;
+pub mod revalidate;
 
 /// Puts a layer on the routes of a server.
 type PutOn = fn(&AppContext, Router<AppContext>) -> Result<Router<AppContext>>;

@@ -584,6 +584,44 @@ async fn every_text_of_the_page_names_its_character_set() {
 }
 
 #[tokio::test]
+async fn pages_and_documents_are_sent_compressed_and_once() {
+    let shop = Shop::open().await;
+    let mut mismatches = Mismatches::default();
+    for path in [
+        "/swagger/",
+        "/swagger/swagger-ui-bundle.js",
+        swagger::DOCUMENT,
+        swagger::YAML,
+        "/problems",
+        "/problems/not-found",
+    ] {
+        let ask = |name: &'static str, value: String| {
+            let request = Request::get(path).header(name, value).body(Body::empty());
+            let client = shop.stranger();
+            async move { client.request(request.unwrap()).await }
+        };
+        let plain = get(&shop, path).await;
+        mismatches.compare(path, plain.header("cache-control"), Some("no-cache"));
+        let packed = ask("accept-encoding", "gzip".to_owned()).await;
+        mismatches.compare(path, packed.header("content-encoding"), Some("gzip"));
+        mismatches.compare(path, packed.bytes.len() < plain.bytes.len(), true);
+        mismatches.compare(path, packed.header("etag"), plain.header("etag"));
+        let etag = plain.header("etag").unwrap_or_default().to_owned();
+        let again = ask("if-none-match", etag).await;
+        mismatches.compare(path, (again.status.as_u16(), again.bytes.len()), (304, 0));
+    }
+}
+
+#[tokio::test]
+async fn answers_of_the_api_are_not_compressed() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let request = Request::get("/api/v1/products").header("accept-encoding", "gzip");
+    let answer = admin.request(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.header("content-encoding"), None);
+    assert!(answer.header("etag").unwrap().starts_with('"'));
+}
+
+#[tokio::test]
 async fn answers_of_the_api_may_load_nothing_at_all() {
     let shop = Shop::open().await;
     for path in ["/api/v1/products", "/nothing", "/_ping", swagger::DOCUMENT] {
