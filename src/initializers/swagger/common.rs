@@ -203,12 +203,18 @@ fn sending(headers: impl Iterator<Item = &'static str>) -> Value {
 
 /// Leads to the parameters that operations share.
 fn share_parameters(operation: &mut Value, shared: &mut Shared) {
+    // The demo store has one of each with the id of the example, with which every operation can be tried.
+    let id = match operation["tags"][0].as_str() {
+        Some("Customer accounts") => "AccountId",
+        Some("Orders") => "OrderId",
+        _ => "Id",
+    };
     let parameters = operation
         .get_mut("parameters")
         .and_then(Value::as_sequence_mut);
     for parameter in parameters.into_iter().flatten() {
         let name = match parameter["name"].as_str() {
-            Some("id") => "Id",
+            Some("id") => id,
             Some("page") => "Page",
             Some("page_size") => "PageSize",
             Some("cursor") => "Cursor",
