@@ -1,4 +1,4 @@
-//! Tells `cargo loco doctor` whether the Redis answers that nodes share.
+//! Says at start, and to `cargo loco doctor`, whether the Redis answers that nodes share.
 
 use async_trait::async_trait;
 use loco_rs::{
@@ -17,6 +17,14 @@ pub struct RedisCheck;
 impl Initializer for RedisCheck {
     fn name(&self) -> String {
         "redis".to_owned()
+    }
+
+    async fn before_run(&self, ctx: &AppContext) -> Result<()> {
+        // The server starts all the same, and connects as soon as Redis answers.
+        if let Err(why) = Context::of(ctx)?.shared.check().await {
+            tracing::error!(%why, "REDIS_URL: Redis is away: answers come from the database");
+        }
+        Ok(())
     }
 
     async fn check(&self, ctx: &AppContext) -> Result<Option<Check>> {

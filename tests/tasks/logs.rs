@@ -400,6 +400,19 @@ async fn an_outage_is_one_error_in_the_log() {
     assert!(!log.contains("S3cretInQuery"), "{log}");
 }
 
+#[tokio::test]
+async fn a_redis_that_is_away_when_the_server_starts_is_said_once() {
+    let server = production(&[("REDIS_URL", "redis://:s3cret@127.0.0.1:1")]).await;
+    for _ in 0..3 {
+        let path = "/api/v1/products";
+        assert_eq!(server.ask(Method::GET, path).await.unwrap().status, 401);
+    }
+    let log = server.printed();
+    let said = log.lines().filter(|line| line.contains("Redis is away"));
+    assert_eq!(said.count(), 1, "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+}
+
 /// A login of which the end never comes.
 const UNFINISHED: &[u8] =
     b"POST /api/v1/auth/login HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\
