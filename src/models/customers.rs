@@ -36,7 +36,7 @@ pub struct Details {
 /// Which customers are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
 pub struct Filter {
-    /// Text anywhere in name, email or phone, whatever its case.
+    /// Text anywhere in name, email or phone, without regard to case and accents.
     pub q: Option<Search>,
 }
 
@@ -57,7 +57,7 @@ impl listing::Filter for Filter {
 pub enum Key {
     /// The id.
     Id,
-    /// The name, whatever its case.
+    /// The name, without regard to case and accents.
     Name,
     /// When they were added.
     CreatedAt,

@@ -59,7 +59,7 @@ pub struct Adjustment {
 /// Which products are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
 pub struct Filter {
-    /// Text anywhere in name or SKU, whatever its case.
+    /// Text anywhere in name or SKU, without regard to case and accents.
     pub q: Option<Search>,
     /// The lowest price.
     pub min_price: Option<Money>,
@@ -75,7 +75,7 @@ pub struct Filter {
 pub enum Key {
     /// The id.
     Id,
-    /// The name, whatever its case.
+    /// The name, without regard to case and accents.
     Name,
     /// The price.
     Price,
