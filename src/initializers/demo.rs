@@ -94,15 +94,16 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         let added = people.len();
         place_orders(txn, &people, &lines, &currency).await?;
         // Before the commit: a start that is killed here leaves no customers whose passwords are unknown.
-        let accounts: String = shown
+        let accounts: Vec<_> = shown
             .iter()
             .map(|(username, password)| format!("  {username:<24} {password}\n"))
             .collect();
         let text = format!(
             "The store was empty. The demo was added: {} products, {added} customers, of whom {} have an account.\n\
-             Their usernames and passwords are shown by this start only:\n{accounts}",
+             Their usernames and passwords are shown by this start only:\n{}",
             products.len(),
             shown.len(),
+            accounts.concat(),
         );
         Context::of(ctx)?.announcements.say("2 demo", text, None);
         Ok(())

@@ -553,7 +553,7 @@ impl Wish {
     }
 
     fn of(&self, rows: &[Plain]) -> Vec<i64> {
-        let q = search_fold(&self.q);
+        let q = search_fold(self.q);
         let q = q.trim();
         let found = rows.iter().filter(|row| {
             [&row.name, &row.sku]

@@ -48,7 +48,7 @@ impl Scalar for Phone {
 }
 
 /// The plain blank or hyphen for one of any kind.
-fn plain(letter: char) -> char {
+const fn plain(letter: char) -> char {
     match letter {
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
         blank if blank.is_whitespace() => ' ',
