@@ -21,6 +21,7 @@ async fn the_first_session_prints_what_stands_beside_it() {
     let path = std::env::var("PATH").unwrap();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
+        .env_clear()
         .env("PATH", format!("{}:{path}", directory.path().display()))
         .output()
         .unwrap();
