@@ -39,6 +39,12 @@ pub fn search_fold(text: &str) -> String {
     folded
 }
 
+/// The form in which a row is searched: its texts, with a character between them that no search has.
+#[must_use]
+pub fn search_text(texts: &[&str]) -> String {
+    search_fold(&texts.join("\u{1f}"))
+}
+
 /// The form in which names are sorted, in at most that many characters: some letters fold to many.
 #[must_use]
 pub fn sort_fold(text: &str, characters: usize) -> String {

@@ -8,7 +8,7 @@ use sea_orm_migration::{
 
 use crate::{
     columns::Columns,
-    keys::{case_fold, search_fold, sort_fold},
+    keys::{case_fold, search_text, sort_fold},
     steps,
 };
 
@@ -44,7 +44,7 @@ type Keys = Vec<(&'static str, Option<String>)>;
 
 fn product_keys(row: &QueryResult) -> Result<Keys, DbErr> {
     let (name, sku): (String, Option<String>) = (text(row, "name")?, row.try_get("", "sku")?);
-    let search_text = search_fold(&[&name, sku.as_deref().unwrap_or_default()].join("\u{1f}"));
+    let search_text = search_text(&[&name, sku.as_deref().unwrap_or_default()]);
     Ok(vec![
         ("name_key", Some(sort_fold(&name, 600))),
         (SKU_KEY, sku.as_deref().map(case_fold)),
@@ -55,8 +55,7 @@ fn product_keys(row: &QueryResult) -> Result<Keys, DbErr> {
 fn customer_keys(row: &QueryResult) -> Result<Keys, DbErr> {
     let (name, email): (String, String) = (text(row, "name")?, text(row, "email")?);
     let phone: Option<String> = row.try_get("", "phone")?;
-    let search_text =
-        search_fold(&[&name, &email, phone.as_deref().unwrap_or_default()].join("\u{1f}"));
+    let search_text = search_text(&[&name, &email, phone.as_deref().unwrap_or_default()]);
     Ok(vec![
         ("name_key", Some(sort_fold(&name, 360))),
         ("search_text", Some(search_text)),

@@ -3,9 +3,9 @@
 //! These routes are open. They take the place of Loco's, for which axum copies Loco's context, with the whole
 //! configuration, for each request.
 //!
-//! Readiness fails while the database does not answer, lacks a migration or takes no writes, and first of all when the server
-//! ends: a load balancer sends requests elsewhere, then no more connections are taken, and what was asked
-//! before is answered ([`crate::server`]).
+//! Readiness fails while the database does not respond, lacks a migration or takes no writes, and as the first step
+//! of a shutdown: load balancers send requests elsewhere before the server stops accepting them
+//! ([`crate::server`]).
 
 use std::{sync::Arc, time::Duration};
 

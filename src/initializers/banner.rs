@@ -7,7 +7,7 @@ use loco_rs::{Result, app::AppContext, logger::Format};
 use super::swagger::PAGE;
 use crate::{context::Context, controllers::BASE};
 
-/// Prints the way in. Where the log is JSON, a program reads it, and is told nothing else.
+/// Prints the addresses and how to log in. When the log is JSON, a program reads it, and nothing else is printed.
 ///
 /// # Errors
 /// When the context was not installed.
@@ -22,10 +22,11 @@ pub fn print(ctx: &AppContext, listening_at: SocketAddr) -> Result<()> {
     for (text, _) in &created {
         println!("{text}");
     }
+    // An administrator of an earlier start may have any name.
+    let (username, password) = password.map_or(("…", "…"), |password| ("admin", password));
     println!(
         "To log in:\n  curl {url}{BASE}/auth/login -H 'Content-Type: application/json' \\\n    \
-         -d '{{\"username\": \"admin\", \"password\": \"{}\"}}'\n",
-        password.unwrap_or("…")
+         -d '{{\"username\": \"{username}\", \"password\": \"{password}\"}}'\n"
     );
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::{
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events, orders, stock_movements,
-    types::{CustomerName, Email, Phone, Search, case_fold, search_fold, sort_fold},
+    types::{CustomerName, Email, Phone, Search, case_fold, search_text, sort_fold},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -212,7 +212,7 @@ impl ActiveModel {
         }
         let (name, email) = (self.name.as_ref(), self.email.as_ref());
         let phone = self.phone.as_ref().as_deref().unwrap_or_default();
-        let search_text = search_fold(&[name, email, phone].join("\u{1f}"));
+        let search_text = search_text(&[name, email, phone]);
         (self.name_key, self.email_key) = (Set(sort_fold(name, 360)), Set(case_fold(email)));
         self.search_text = Set(search_text);
         self.updated_at = Set(now());

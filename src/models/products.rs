@@ -22,7 +22,7 @@ use super::{
     stock_movements::{self, Movement},
     types::{
         Description, Money, MovementKind, ProductName, Reason, Search, Sku, Stock, StockDelta,
-        case_fold, search_fold, sort_fold,
+        case_fold, search_text, sort_fold,
     },
 };
 
@@ -330,7 +330,7 @@ impl ActiveModel {
             self.stock = Set(stock.map(Stock::get));
         }
         let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());
-        let search_text = search_fold(&[name, sku.unwrap_or_default()].join("\u{1f}"));
+        let search_text = search_text(&[name, sku.unwrap_or_default()]);
         self.name_key = Set(sort_fold(name, 600));
         self.sku_key = Set(sku.map(case_fold));
         self.search_text = Set(search_text);

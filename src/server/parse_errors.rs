@@ -1,4 +1,4 @@
-//! The answers to what is no request: a bad request line, a head that is too long.
+//! The responses to what cannot be read as a request: a bad request line, headers that are too large.
 //!
 //! hyper answers them by itself, before there is a request that any layer could see, and with an empty body.
 //! Here such an answer is replaced on its way out by a problem (RFC 9457), as every other error is one.

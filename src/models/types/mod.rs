@@ -20,7 +20,7 @@ mod username;
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-pub use migration::keys::{case_fold, search_fold, sort_fold};
+pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 
 pub use self::{
     bounded_int::BoundedInt,

@@ -135,7 +135,7 @@ fn invisible(text: &str) -> Option<char> {
             let (before, after) = beside(*at);
             !(joins(before) && joins(after))
         }
-        // Variants of a sign: of one that is no letter of ours, or of a key's digit.
+        // Variation selectors: after a sign or an emoji, or in the emoji of a key, such as 1️⃣.
         '\u{fe00}'..='\u{fe0f}' => {
             let (before, after) = beside(*at);
             !joins(before) && after != '\u{20e3}'
@@ -143,7 +143,7 @@ fn invisible(text: &str) -> Option<char> {
         '\u{e0100}'..='\u{e01ef}' => !joins(beside(*at).0),
         // The letters of a flag.
         '\u{e0020}'..='\u{e007f}' => !letters.contains(&'\u{1f3f4}'),
-        // Letters and marks that show nothing.
+        // Letters and marks that cannot be seen.
         '\u{34f}'
         | '\u{115f}'
         | '\u{1160}'
