@@ -125,6 +125,7 @@ impl Hooks for App {
         tasks.register(tasks::openapi_write::OpenapiWrite(|| {
             Ok(&initializers::swagger::document()?.yaml)
         }));
+        tasks.register(tasks::orders_export::OrdersExport);
         tasks.register(tasks::products_export::ProductsExport);
         tasks.register(tasks::products_import::ProductsImport);
         tasks.register(tasks::store_backup::StoreBackup);

@@ -7,8 +7,10 @@ use migration::Migrator;
 use tokio::task::spawn_blocking;
 
 pub mod admin_create;
+mod export;
 pub mod idempotency_prune;
 pub mod openapi_write;
+pub mod orders_export;
 pub mod products_export;
 pub mod products_import;
 pub mod store_backup;

@@ -1,33 +1,31 @@
-//! `products:export`: writes the catalogue as CSV, as `products:import` reads it.
+//! `products:export`: writes the catalogue, as CSV as `products:import` reads it or as JSON.
 
-use std::{
-    fs::{self, File, Permissions},
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
-    path::{Path, PathBuf},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use indicatif::ProgressBar;
 use loco_rs::{
-    Error, Result,
+    Result,
     app::AppContext,
     task::{Task, TaskInfo, Vars},
 };
 
-use super::{begin, counted};
+use super::{
+    begin,
+    export::{Source, export},
+};
 use crate::{
     models::{
-        listing::{Listing, PageInfo, Paging, SortKey},
+        listing::{Listing, Page, SortKey},
         products::{Filter, Key, Model},
     },
-    views::csv::{product_cells, product_columns},
+    settings::Settings,
+    views::{
+        csv::{product_columns, product_rows},
+        products::Product,
+    },
 };
 
-/// How many products are read at once.
-const BATCH: u64 = 1_000;
-
-/// Writes the catalogue as CSV.
+/// Writes the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct ProductsExport;
 
@@ -37,102 +35,45 @@ impl Task for ProductsExport {
         TaskInfo {
             name: "products:export".to_owned(),
             detail: "Writes all products as CSV, as products:import reads them. [file:PATH, otherwise to \
-                     standard output]. A text that a spreadsheet would take for a formula begins with an \
-                     apostrophe, which products:import takes away."
+                     standard output] [format:ndjson, one JSON object a line, as the API shows a product]. In CSV, \
+                     a text that a spreadsheet would take for a formula begins with an apostrophe, which \
+                     products:import takes away."
                 .to_owned(),
         }
     }
 
     async fn run(&self, ctx: &AppContext, vars: &Vars) -> Result<()> {
-        begin(ctx, vars, &["file"]).await?;
-        let Some(path) = vars.cli.get("file").map(Path::new) else {
-            write_products(ctx, Path::new("standard output"), &mut io::stdout()).await?;
-            return Ok(());
+        begin(ctx, vars, &["file", "format"]).await?;
+        let products = Products {
+            ctx,
+            settings: Settings::of(ctx)?,
         };
-        let written = write_file(ctx, path).await?;
-        // The table itself may go to standard output: file:/dev/stdout.
-        let products = counted(written, "product");
-        eprintln!("{products} written to {}.", path.display());
-        Ok(())
+        export(vars, &products, Filter::default(), Key::DEFAULT).await
     }
 }
 
-/// Writes a file, under another name until it is whole, so that there is never half a catalogue. What is no
-/// file, a pipe or a device, is written into.
-async fn write_file(ctx: &AppContext, path: &Path) -> Result<u64> {
-    let named = |error: io::Error| named(path, &error);
-    let target = resolved(path).map_err(named)?;
-    let older = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        older => Some(older.map_err(named)?),
-    };
-    if older.as_ref().is_some_and(|older| !older.is_file()) {
-        let mut target = File::options().write(true).open(path).map_err(named)?;
-        return write_products(ctx, path, &mut target).await;
-    }
-    let directory = target.parent().unwrap_or_else(|| Path::new(""));
-    let mut partial = tempfile::Builder::new();
-    let partial = partial.permissions(Permissions::from_mode(0o666));
-    let mut partial = partial.tempfile_in(directory).map_err(named)?;
-    if let Some(older) = older {
-        let file = partial.as_file();
-        // Only root may give a file away; any other's export becomes its own.
-        let _ = fchown(file, Some(older.uid()), Some(older.gid()));
-        file.set_permissions(older.permissions()).map_err(named)?;
-    }
-    let written = write_products(ctx, path, partial.as_file_mut()).await?;
-    partial.as_file().sync_all().map_err(named)?;
-    let persisted = partial.persist(target);
-    persisted.map_err(|error| named(error.error))?;
-    Ok(written)
+struct Products<'a> {
+    ctx: &'a AppContext,
+    settings: Arc<Settings>,
 }
 
-/// What a path leads to through all links, of which the last may lead to nothing yet.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
-            Ok(target) => resolved(&path.with_file_name("").join(target)),
-            Err(_) => Ok(path.to_owned()),
-        },
-        resolved => resolved,
-    }
-}
+impl Source for Products<'_> {
+    type Item = Product;
+    type Filter = Filter;
+    type Key = Key;
 
-fn named(path: &Path, error: &io::Error) -> Error {
-    Error::Message(format!("{}: {error}", path.display()))
-}
+    const NAME: &'static str = "product";
 
-async fn write_products(
-    ctx: &AppContext,
-    path: &Path,
-    target: &mut (impl Write + Send),
-) -> Result<u64> {
-    let named = |error: csv::Error| named(path, &error.into());
-    let progress = ProgressBar::new_spinner();
-    // By itself the writer names the columns with the first row: an empty catalogue has none.
-    let mut table = csv::WriterBuilder::new();
-    let mut table = table.has_headers(false).from_writer(target);
-    table.write_record(product_columns()).map_err(named)?;
-    let mut listing = Listing {
-        paging: Paging::After(None),
-        page_size: BATCH,
-        ..Listing::new(Filter::default(), Key::DEFAULT)
-    };
-    let mut written = 0;
-    loop {
-        let page = Model::list(&ctx.db, &listing).await?;
-        for product in page.items {
-            table.write_record(product_cells(product)?).map_err(named)?;
-            written += 1;
-        }
-        progress.set_message(counted(written, "product"));
-        progress.tick();
-        match page.info {
-            PageInfo::Cursor { next: Some(next) } => listing.paging = Paging::After(Some(next)),
-            _ => break,
-        }
+    fn columns() -> Vec<&'static str> {
+        product_columns()
     }
-    table.flush().map_err(|error| named(error.into()))?;
-    progress.finish_and_clear();
-    Ok(written)
+
+    fn rows(product: &Product) -> Result<Vec<Vec<String>>> {
+        Ok(product_rows(product)?)
+    }
+
+    async fn page(&self, listing: &Listing<Filter, Key>) -> Result<Page<Product>> {
+        let page = Model::list(&self.ctx.db, listing).await?;
+        Ok(page.map(|product| Product::new(product, &self.settings.store.currency)))
+    }
 }

@@ -1,4 +1,4 @@
-//! Tables as CSV (RFC 4180): rows in, each with its own broken rules, and products out.
+//! Tables as CSV (RFC 4180): rows in, each with its own broken rules; products and orders out.
 
 pub mod records;
 
@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, io::BufRead, marker::PhantomData};
 use serde_json::Value;
 
 use self::records::{Record, Records, RowError};
-use super::products::Product;
+use super::{orders::Order, products::Product};
 use crate::models::{
     Error, Result,
     error::FieldError,
@@ -126,15 +126,66 @@ pub fn product_columns() -> Vec<&'static str> {
 }
 
 /// A product as a row of those columns.
-pub fn product_cells(product: products::Model) -> Result<Vec<String>> {
-    let product = Product::new(product, "");
+///
+/// # Errors
+/// When the product cannot be made JSON.
+pub fn product_rows(product: &Product) -> Result<Vec<Vec<String>>> {
     let product = serde_json::to_value(product).map_err(loco_rs::Error::from)?;
-    let cell = |column| match product.get(column) {
+    let columns = product_columns().into_iter();
+    let row = columns.map(|column| cell(product.get(column)));
+    Ok(vec![row.collect()])
+}
+
+/// The columns of a table of orders, and where an order shows each: below `/items` in one of its items.
+const ORDER_COLUMNS: [(&str, &str); 16] = [
+    ("order_id", "/id"),
+    ("status", "/status"),
+    ("placed_at", "/placed_at"),
+    ("customer_id", "/customer/id"),
+    ("customer_name", "/customer/name"),
+    ("currency", "/currency"),
+    ("product_id", "/items/product_id"),
+    ("sku", "/items/sku"),
+    ("name", "/items/name"),
+    ("unit_price", "/items/unit_price"),
+    ("quantity", "/items/quantity"),
+    ("line_total", "/items/line_total"),
+    ("total", "/total"),
+    ("shipping_address", "/shipping_address"),
+    ("note", "/note"),
+    ("updated_at", "/updated_at"),
+];
+
+/// The columns of a table of orders, which `orders:export` writes.
+pub fn order_columns() -> Vec<&'static str> {
+    ORDER_COLUMNS.map(|(column, _)| column).to_vec()
+}
+
+/// An order as rows of those columns, one for each of its items.
+///
+/// # Errors
+/// When the order cannot be made JSON.
+pub fn order_rows(order: &Order) -> Result<Vec<Vec<String>>> {
+    let order = serde_json::to_value(order).map_err(loco_rs::Error::from)?;
+    let items = order.get("items").and_then(Value::as_array);
+    let row = |item: &Value| {
+        let cells = ORDER_COLUMNS.map(|(_, pointer)| {
+            cell(match pointer.strip_prefix("/items") {
+                Some(of_item) => item.pointer(of_item),
+                None => order.pointer(pointer),
+            })
+        });
+        cells.to_vec()
+    };
+    Ok(items.into_iter().flatten().map(row).collect())
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => with_apostrophe(text.clone()),
         Some(other) => other.to_string(),
-    };
-    Ok(product_columns().into_iter().map(cell).collect())
+    }
 }
 
 /// Whether a spreadsheet may calculate the text, or would without the apostrophes before it

@@ -10,11 +10,12 @@ use loco_rs::task::{Task, Vars};
 use sea_orm::{EntityTrait, QueryOrder};
 use tempfile::TempDir;
 
-use crate::support::Shop;
+use crate::support::{Client, Program, Shop};
 
 mod admin_create;
 mod logs;
 mod openapi_write;
+mod orders_export;
 mod products_export;
 mod products_import;
 mod settings;
@@ -31,6 +32,26 @@ async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result
     task.run(&shop.ctx, &Vars::from_cli_args(arguments))
         .await
         .map_err(|error| error.to_string())
+}
+
+/// What the program writes to standard output, where its log goes too, when it runs that task.
+async fn printed(shop: &Shop, task: &str, arguments: &[&str]) -> String {
+    let outcome = Program::new("development")
+        .on(&shop.ctx.config.database.uri)
+        .run(&[&["task", task], arguments].concat())
+        .await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    outcome.stdout
+}
+
+/// What the API answers for each of those ids, one a line.
+async fn answers(client: &Client, path: &str, ids: &[i64]) -> String {
+    let mut lines = Vec::new();
+    for id in ids {
+        lines.extend(client.get(&format!("/{path}/{id}")).await.bytes);
+        lines.push(b'\n');
+    }
+    String::from_utf8(lines).unwrap()
 }
 
 /// A named pipe in that directory.

@@ -15,7 +15,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::{import, import_file, pipe_in, products, run};
+use super::{answers, import, import_file, pipe_in, products, run};
 use crate::{
     models::rows,
     support::{Program, Shop, assert_invariants},
@@ -272,7 +272,37 @@ async fn an_argument_that_is_not_known_is_refused() {
     let why = run(ProductsExport, &shop, &[("flie", "products.csv")])
         .await
         .unwrap_err();
-    assert_eq!(why, "the argument flie is not one of file");
+    assert_eq!(why, "the argument flie is not one of file, format");
+}
+
+#[tokio::test]
+async fn a_line_of_json_is_what_the_api_answers() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let tea = json!({ "sku": "=1", "name": "Tea ☕", "price": "4.50", "stock": 7, "description": "\"black\"\n" });
+    admin.post("/products", tea).await;
+    admin.sell("Cup", "0", None).await;
+    let lines = super::printed(&shop, "products:export", &["format:ndjson"]).await;
+    assert_eq!(lines, answers(&admin, "products", &[1, 2]).await);
+}
+
+#[tokio::test]
+async fn an_empty_catalogue_has_no_line_of_json() {
+    let shop = Shop::open().await;
+    let lines = super::printed(&shop, "products:export", &["format:ndjson"]).await;
+    assert_eq!(lines, "");
+}
+
+#[tokio::test]
+async fn a_format_that_is_not_known_is_refused_and_the_older_file_stays() {
+    let shop = Shop::open().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("products.csv");
+    fs::write(&path, "older").unwrap();
+    let arguments = [("file", path.to_str().unwrap()), ("format", "xml")];
+    let why = run(ProductsExport, &shop, &arguments).await.unwrap_err();
+    assert_eq!(why, "format:xml is neither csv nor ndjson");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "older");
 }
 
 /// A table of those rows, whose cells are empty in columns after `stock`.
@@ -287,14 +317,8 @@ async fn export(shop: &Shop, path: &Path) -> Result<(), String> {
     run(ProductsExport, shop, &[("file", path.to_str().unwrap())]).await
 }
 
-/// What the program writes to standard output, where its log goes too.
 async fn printed(shop: &Shop) -> String {
-    let outcome = Program::new("development")
-        .on(&shop.ctx.config.database.uri)
-        .run(&["task", "products:export"])
-        .await;
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    outcome.stdout
+    super::printed(shop, "products:export", &[]).await
 }
 
 /// What is known of each product, without its id and its times.
