@@ -15,9 +15,12 @@ use sea_orm::{
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::transaction::turn_to_write;
+use super::{error::is_transient, transaction::turn_to_write};
+
+/// How long a file that is locked is tried again.
+const OPENED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a pool may take to close: a connection in use is waited for.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
@@ -164,13 +167,27 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
                     })
                 })
         });
-    let pool = Database::connect(options).await?;
+    let pool = open(options).await?;
     // Tests open pools without a command, and drop them.
     let _ = OPENED.try_with(|opened| {
         let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.push(pool.clone());
     });
     Ok(pool)
+}
+
+/// Opens a pool. Of those who give a new SQLite file its write-ahead log at once, all but one are told that it is
+/// locked, without the wait that a lock has elsewhere.
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let refused_until = Instant::now() + OPENED_WITHIN;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_transient(&error) && Instant::now() < refused_until => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Whether a connection may be used: never while it is in a transaction, which would take in what the

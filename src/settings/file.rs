@@ -54,6 +54,12 @@ pub fn read(environment: &Environment) -> Result<Config> {
     }
     config.database.uri =
         address::of_database(&config.database.uri).map_err(|why| fault("database.uri", &why))?;
+    // Loco's own pool is closed before it is used. Its PRAGMAs on a new file would fail a node that starts at the
+    // same moment.
+    config
+        .database
+        .run_on_start
+        .get_or_insert_with(|| "SELECT 1".to_owned());
     Ok(config)
 }
 

@@ -1,5 +1,7 @@
 //! Connections: every one in the pool is set up the same.
 
+use boxcar::models::connection;
+use futures_util::future::join_all;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait, TryGetable,
 };
@@ -44,6 +46,23 @@ async fn every_connection_to_mariadb_waits_five_seconds_for_a_row() {
 async fn every_connection_to_postgresql_reads_what_is_committed() {
     let isolation = "read committed".to_owned();
     assert_all(DbBackend::Postgres, "SHOW transaction_isolation", isolation).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pools_that_open_a_new_sqlite_file_at_once_all_get_it() {
+    let mut config = Shop::open().await.ctx.config.database.clone();
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..50 {
+        let file = folder.path().join(format!("{round}.sqlite"));
+        config.uri = format!("sqlite://{}?mode=rwc", file.display());
+        let pools = join_all((0..4).map(|_| {
+            let config = config.clone();
+            tokio::spawn(async move { connection::connect(&config).await })
+        }));
+        for pool in pools.await {
+            pool.unwrap().unwrap().close().await.unwrap();
+        }
+    }
 }
 
 /// Asks every connection that the pool can have at once, if they are connections to `backend`.
