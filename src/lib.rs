@@ -3,6 +3,7 @@
 pub mod app;
 pub mod context;
 pub mod controllers;
+pub mod doctor;
 pub mod initializers;
 pub mod middleware;
 pub mod models;

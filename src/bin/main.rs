@@ -2,20 +2,50 @@
 
 use std::process::ExitCode;
 
-use boxcar::{app::App, models::connection, signals};
-use loco_rs::cli;
+use boxcar::{app::App, doctor, models::connection, signals};
+use clap::{Parser, error::ErrorKind};
+use loco_rs::{cli, environment::resolve_from_env};
 use migration::Migrator;
 use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The commands that Boxcar has in the stead of Loco's.
+#[derive(Parser)]
+#[command(name = "Boxcar", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[arg(short, long, global = true)]
+    environment: Option<String>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Doctor {
+        #[arg(short, long)]
+        production: bool,
+    },
+}
+
 fn main() -> ExitCode {
     #[cfg(debug_assertions)]
     if let Some(status) = scaffold() {
         return status;
     }
-    match run() {
+    let own = match Cli::try_parse() {
+        Ok(own) => Some(own),
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => error.exit(),
+        // The other commands are Loco's, and so is what is wrong with them.
+        Err(error) => {
+            if error.kind() == ErrorKind::DisplayHelp {
+                println!("Boxcar {}\n", env!("CARGO_PKG_VERSION"));
+            }
+            None
+        }
+    };
+    match run(own) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");
@@ -24,13 +54,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> loco_rs::Result<()> {
+fn run(own: Option<Cli>) -> loco_rs::Result<()> {
     let runtime = Runtime::new()?;
-    let command = Box::pin(cli::main::<App, Migrator>());
+    let command = Box::pin(async {
+        match own {
+            Some(own) => own.run().await,
+            None => cli::main::<App, Migrator>().await,
+        }
+    });
     let outcome = runtime.block_on(connection::closing(signals::heeding(command)));
     // Dropped, the runtime would wait for a prompt that a signal has ended.
     runtime.shutdown_background();
     outcome
+}
+
+impl Cli {
+    async fn run(self) -> loco_rs::Result<()> {
+        let Command::Doctor { production } = self.command;
+        let environment = match self.environment {
+            _ if production => "production".to_owned(),
+            Some(environment) => environment,
+            None => resolve_from_env(),
+        };
+        doctor::run(&environment.into()).await
+    }
 }
 
 /// `generate scaffold` is this repository's own: Loco's makes four of the files of a resource, and asks

@@ -140,11 +140,66 @@ async fn the_doctor_names_every_setting_that_is_not_safe_in_production() {
 
 #[tokio::test]
 async fn the_doctor_finds_nothing_unsafe_in_production_as_it_is() {
-    let outcome = Program::production().run(&["doctor", "--production"]).await;
-    assert!(
-        outcome.stdout.contains("every setting is safe"),
-        "{outcome:?}"
-    );
+    for (variable, value) in [
+        ("BINDING", "0.0.0.0"),
+        ("TRUSTED_PROXY_HEADER", "X-Forwarded-For"),
+    ] {
+        let program = Program::production().env(variable, value);
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(0), "{variable}: {outcome:?}");
+        let said = "every setting is safe";
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_the_proxy_on_this_machine_is_not_trusted() {
+    for binding in ["localhost", "127.0.0.1", "127.8.0.1", "::1", "[::1]"] {
+        let program = Program::production().env("BINDING", binding);
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(1), "{binding}: {outcome:?}");
+        let said = "TRUSTED_PROXY_HEADER is not set";
+        assert!(outcome.stdout.contains(said), "{binding}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_of_development_needs_no_checkout() {
+    for arguments in [&["doctor"][..], &["doctor", "-e", "development"]] {
+        let outcome = Program::new("development").run(arguments).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let said = "safe for development only";
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_whether_the_database_has_its_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("store.sqlite");
+    let program = || Program::new("test").on(&format!("sqlite://{}?mode=rwc", file.display()));
+    let doctor = async |said: &str, code| {
+        let program = program().env("DB_AUTO_MIGRATE", "false");
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    };
+    doctor("`boxcar-cli db migrate` runs them", 1).await;
+    let outcome = program().run(&["doctor"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("the next start runs them"));
+    program().run(&["db", "migrate"]).await;
+    doctor("the database has all of them", 0).await;
+}
+
+#[tokio::test]
+async fn the_program_gives_its_name_and_version() {
+    let name = concat!("Boxcar ", env!("CARGO_PKG_VERSION"), "\n");
+    for option in ["--version", "-V", "--help", "-h", "help"] {
+        let outcome = Program::new("test").run(&[option]).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(outcome.stdout.starts_with(name), "{option}: {outcome:?}");
+    }
 }
 
 #[tokio::test]
