@@ -1,9 +1,9 @@
 //! Boxcar: customers and their accounts, a product catalogue, orders.
 
 pub mod app;
+pub mod commands;
 pub mod context;
 pub mod controllers;
-pub mod doctor;
 pub mod initializers;
 pub mod middleware;
 pub mod models;

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-use boxcar::{app::App, doctor, models::connection, signals};
+use boxcar::{app::App, commands, models::connection, signals};
 use clap::{Parser, error::ErrorKind};
-use loco_rs::{cli, environment::resolve_from_env};
+use loco_rs::{
+    boot::StartMode,
+    cli,
+    environment::{Environment, resolve_from_env},
+};
 use migration::Migrator;
 use tokio::runtime::Runtime;
 
@@ -23,6 +27,18 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    #[command(alias = "s")]
+    Start {
+        #[arg(short, long)]
+        all: bool,
+        #[arg(short, long)]
+        binding: Option<String>,
+        #[arg(short, long)]
+        port: Option<i32>,
+        /// Loco's option. There is no banner.
+        #[arg(short, long)]
+        no_banner: bool,
+    },
     Doctor {
         #[arg(short, long)]
         production: bool,
@@ -70,13 +86,23 @@ fn run(own: Option<Cli>) -> loco_rs::Result<()> {
 
 impl Cli {
     async fn run(self) -> loco_rs::Result<()> {
-        let Command::Doctor { production } = self.command;
-        let environment = match self.environment {
-            _ if production => "production".to_owned(),
-            Some(environment) => environment,
-            None => resolve_from_env(),
-        };
-        doctor::run(&environment.into()).await
+        let environment = self.environment.unwrap_or_else(resolve_from_env).into();
+        match self.command {
+            Command::Doctor { production: true } => {
+                commands::doctor(&Environment::Production).await
+            }
+            Command::Doctor { .. } => commands::doctor(&environment).await,
+            Command::Start {
+                all, binding, port, ..
+            } => {
+                let mode = if all {
+                    StartMode::All
+                } else {
+                    StartMode::ServerOnly
+                };
+                commands::start(&environment, mode, binding, port).await
+            }
+        }
     }
 }
 

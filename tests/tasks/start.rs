@@ -1,5 +1,7 @@
 //! Settings, and what a start makes of them.
 
+use std::{net::TcpListener, time::Duration};
+
 use axum::http::Method;
 use boxcar::{
     app::App,
@@ -9,7 +11,11 @@ use loco_rs::{app::Hooks, boot::StartMode, environment::Environment};
 use sea_orm::{Database, DatabaseConnection, EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 
-use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants};
+use tokio::time::sleep;
+
+use crate::support::{
+    Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants, free_port, request_at,
+};
 
 /// What signs the tokens of development and tests.
 const PUBLIC_SECRET: &str =
@@ -276,6 +282,66 @@ async fn a_development_start_says_where_the_api_is_and_how_to_log_in() {
     assert!(printed.contains(&api), "{printed}");
     let answer = login(&server, "admin", printed_password(&printed)).await;
     assert_eq!(answer["account"]["role"], "admin");
+}
+
+#[tokio::test]
+async fn a_port_of_the_command_line_is_listened_on_and_printed() {
+    for option in ["-p", "--port"] {
+        let port = free_port();
+        let program = Program::new("development").env("SEED_DEMO", "false");
+        let mut running = program.start(&["start", option, &port.to_string()]);
+        let path = "/_readiness";
+        while request_at(port, Method::GET, path, "", None).await.is_err() {
+            assert!(running.ended().is_none(), "{}", running.stdout());
+            sleep(Duration::from_millis(20)).await;
+        }
+        let printed = running.stdout();
+        let api = format!("API      http://localhost:{port}/api/v1\n");
+        assert!(printed.contains(&api), "{printed}");
+        assert!(!printed.contains(":5150"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_listen_does_not_say_that_it_does() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let program = Program::new("development").env("BINDING", "127.0.0.1");
+    let outcome = program.run(&["start", "-p", &port]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains(&port), "{outcome:?}");
+    assert!(!outcome.stdout.contains("listening"), "{outcome:?}");
+    assert!(!outcome.stdout.contains("http://"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn in_production_every_line_is_json() {
+    for arguments in [&["start"][..], &["start", "--all"], &["s"]] {
+        let port = free_port();
+        let program = Program::production().env("PORT", &port.to_string());
+        let program = program.env("SHUTDOWN_DELAY_SECONDS", "0");
+        let mut running = program.start(arguments);
+        while request_at(port, Method::GET, "/api/v1/orders", "", None)
+            .await
+            .is_err()
+        {
+            assert!(running.ended().is_none(), "{}", running.stdout());
+            sleep(Duration::from_millis(20)).await;
+        }
+        running.terminate();
+        let outcome = running.end().await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(outcome.stderr, "");
+        let lines = outcome.stdout.lines().map(serde_json::from_str::<Value>);
+        let messages: Vec<_> = lines
+            .map(|line| {
+                line.unwrap_or_else(|why| panic!("{arguments:?}: {why}: {}", outcome.stdout))
+            })
+            .map(|line| line["fields"]["message"].clone())
+            .collect();
+        assert!(messages.contains(&json!("listening")), "{messages:?}");
+        assert_eq!(messages.last(), Some(&json!("shutting down")));
+    }
 }
 
 #[tokio::test]
