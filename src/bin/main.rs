@@ -75,7 +75,7 @@ fn run(own: Option<Cli>) -> loco_rs::Result<()> {
     let command = Box::pin(async {
         match own {
             Some(own) => own.run().await,
-            None => cli::main::<App, Migrator>().await,
+            None => Box::pin(cli::main::<App, Migrator>()).await,
         }
     });
     let outcome = runtime.block_on(connection::closing(signals::heeding(command)));
