@@ -370,6 +370,23 @@ async fn the_demo_has_orders_in_every_status() {
 }
 
 #[tokio::test]
+async fn only_in_development_a_quota_that_is_used_up_names_its_variable() {
+    for (program, names) in [
+        (Program::new("development"), true),
+        (Program::production(), false),
+    ] {
+        let program = program.env("SEED_DEMO", "false");
+        let server = Server::start(program.env("RATE_LIMIT_REQUESTS", "1")).await;
+        let path = "/api/v1/products";
+        server.ask(Method::GET, path).await.unwrap();
+        let answer = server.ask(Method::GET, path).await.unwrap();
+        answer.assert_problem(429, "rate-limited");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert_eq!(detail.contains("RATE_LIMIT_REQUESTS"), names, "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_start_adds_nothing_and_prints_no_password() {
     let database = TestDatabase::create().await;
     let program = || Program::new("development").on(&database.uri());
