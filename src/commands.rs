@@ -9,7 +9,9 @@ use loco_rs::{
     logger,
 };
 
-use crate::app::App;
+use sea_orm::DbErr;
+
+use crate::{app::App, settings::address};
 
 /// `boxcar-cli start`: serves until a signal ends it, there if it is said where.
 ///
@@ -29,7 +31,10 @@ pub async fn start(
         binding: binding.unwrap_or_else(|| config.server.binding.clone()),
         port: port.unwrap_or(config.server.port),
     };
-    let booted = App::boot(mode, environment, config).await?;
+    let database = config.database.uri.clone();
+    let booted = App::boot(mode, environment, config)
+        .await
+        .map_err(|error| located(error, &database))?;
     boot::start::<App>(booted, at, true).await
 }
 
@@ -42,7 +47,10 @@ pub async fn start(
 /// When a check has failed.
 pub async fn doctor(environment: &Environment) -> Result<()> {
     let config = App::load_config(environment).await?;
-    let ctx = create_context::<App>(environment, config).await?;
+    let database = config.database.uri.clone();
+    let ctx = create_context::<App>(environment, config)
+        .await
+        .map_err(|error| located(error, &database))?;
     logger::init::<App>(&ctx.config.logger)?;
     // In production Loco skips what is for developers alone.
     let mut checks = run_all::<App>(&ctx, true).await?;
@@ -55,5 +63,17 @@ pub async fn doctor(environment: &Environment) -> Result<()> {
         Ok(())
     } else {
         Err(Error::string("a check has failed"))
+    }
+}
+
+/// An error of the connection, with the setting and where the database was looked for.
+fn located(error: Error, database: &str) -> Error {
+    match (&error, address::server(database)) {
+        (Error::DB(why @ (DbErr::Conn(_) | DbErr::ConnectionAcquire(_))), Some(server)) => {
+            Error::Message(format!(
+                "DATABASE_URL (database.uri): the database at {server}, cannot be reached: {why}"
+            ))
+        }
+        _ => error,
     }
 }
