@@ -63,6 +63,7 @@ impl Hooks for App {
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![
+            Box::new(initializers::migrations::MigrationCheck),
             Box::new(initializers::redis::RedisCheck),
             Box::new(initializers::metrics::Metrics),
             Box::new(middleware::problem_details::ProblemDetails),

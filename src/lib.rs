@@ -1,6 +1,7 @@
 //! Boxcar: customers and their accounts, a product catalogue, orders.
 
 pub mod app;
+pub mod commands;
 pub mod context;
 pub mod controllers;
 pub mod initializers;

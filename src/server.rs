@@ -84,6 +84,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     let mut http = server.http_builder().http1();
     http.header_read_timeout(timeout).max_buf_size(MAX_HEAD);
 
+    tracing::info!(%address, "listening");
     banner::print(ctx, address)?;
     let end = async {
         signals::asked_to_end().await;

@@ -135,6 +135,16 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
             "CORS_ALLOW_ORIGINS=*: every page may call the API from its visitors' browsers",
         ),
         (
+            settings.connections.trusted_proxy_header.is_empty()
+                && is_local(&config.server.binding),
+            "TRUSTED_PROXY_HEADER is not set, and BINDING lets only this machine connect: all clients of a proxy \
+             on it share one quota",
+        ),
+        (
+            config.logger.pretty_backtrace,
+            "logger.pretty_backtrace makes the server slower, and puts paths of the source into the log",
+        ),
+        (
             settings.metrics.enable,
             "METRICS=true: anyone who reaches the port can read the metrics",
         ),
@@ -164,6 +174,12 @@ fn unsafe_settings(ctx: &AppContext) -> Result<Vec<&'static str>> {
         ),
     ];
     Ok([named(found), exposed(ctx)?].concat())
+}
+
+/// Whether a server that is bound there can be reached from its own machine only, as behind a proxy.
+fn is_local(binding: &str) -> bool {
+    let address = binding.trim_matches(['[', ']']).parse::<IpAddr>();
+    binding == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn named(found: impl IntoIterator<Item = (bool, &'static str)>) -> Vec<&'static str> {

@@ -5,5 +5,6 @@ pub mod config_audit;
 pub mod demo;
 pub mod first_admin;
 pub mod metrics;
+pub mod migrations;
 pub mod redis;
 pub mod swagger;

@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use governor::{clock::Clock, middleware::StateInformationMiddleware};
-use loco_rs::{Error, Result, app::AppContext};
+use loco_rs::{Error, Result, app::AppContext, environment::Environment};
 use tower_governor::{
     GovernorError,
     governor::{GovernorConfig, GovernorConfigBuilder},
@@ -57,6 +57,7 @@ const SWEEP_AFTER: u32 = 10_000;
 /// # Errors
 /// When a setting is wrong.
 pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
+    let in_development = ctx.environment == Environment::Development;
     let ctx = Context::of(ctx)?;
     let settings = &ctx.settings.rate_limit;
     let budgets = quota(settings).map(|quota| {
@@ -72,6 +73,7 @@ pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppCon
     let limiter = Arc::new(Limiter {
         budgets: budgets.transpose()?,
         login_policy: login_policy(&ctx.settings.security)?,
+        in_development,
         ctx,
     });
     Ok(app.layer(middleware::from_fn_with_state(limiter, limit)))
@@ -104,6 +106,8 @@ struct Limiter {
     budgets: Option<Budgets>,
     /// How many logins may fail; `None` when there is no limit.
     login_policy: Option<HeaderValue>,
+    /// Whether a client that is refused is also the one who has started the server.
+    in_development: bool,
 }
 
 /// How large budgets are, and what counts them where there is no Redis.
@@ -193,7 +197,17 @@ impl Limiter {
 
     fn refusal(&self, wait: Duration) -> Response {
         self.ctx.shared.metrics.refusals.inc();
-        Problem::rate_limited(wait).into_response()
+        let problem = Problem::rate_limited(wait);
+        if self.in_development {
+            problem
+                .because(
+                    "There were too many requests. Wait as many seconds as the Retry-After header says, or start the \
+                     server with a larger RATE_LIMIT_REQUESTS (0 turns the limit off).",
+                )
+                .into_response()
+        } else {
+            problem.into_response()
+        }
     }
 }
 

@@ -77,6 +77,18 @@ pub fn is_in_clear(address: &str) -> bool {
     }
 }
 
+/// The host and the port of a database's server; `None` for a file.
+pub fn server(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let usual = match url.scheme() {
+        "mysql" => 3306,
+        "postgres" | "postgresql" => 5432,
+        _ => return None,
+    };
+    let port = url.port().unwrap_or(usual);
+    Some(format!("{}, port {port}", url.host_str()?))
+}
+
 /// The file of an SQLite database; `None` for other databases, or one in memory.
 pub fn file(address: &str) -> Option<std::path::PathBuf> {
     let options = SqliteConnectOptions::from_str(address).ok()?;

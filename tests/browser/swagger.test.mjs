@@ -112,6 +112,11 @@ test('authorise with the token', async () => {
   await dialog.waitFor({ state: 'detached' })
 })
 
+test('the token is still there when the page is loaded again', async () => {
+  await page.reload()
+  await page.locator('.auth-wrapper button.authorize.locked').first().waitFor()
+})
+
 let product
 test('list products', async () => {
   const { status, body: list } = await tryOut('list_products')

@@ -109,6 +109,23 @@ async fn mariadb_may_be_called_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_be_reached_is_named_with_host_and_port() {
+    for scheme in ["mysql", "mariadb", "postgres"] {
+        for command in ["start", "doctor"] {
+            let program = Program::new("test")
+                .on(&format!("{scheme}://boxcar:dbS3cret@127.0.0.1:1/x"))
+                .env("DB_CONNECT_TIMEOUT", "200");
+            let outcome = program.run(&[command]).await;
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+            let why =
+                "DATABASE_URL (database.uri): the database at 127.0.0.1, port 1, cannot be reached";
+            assert!(outcome.stderr.contains(why), "{scheme}: {outcome:?}");
+            assert!(!format!("{outcome:?}").contains(SECRET), "{outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_program_holds_the_configuration_of_every_environment() {
     for environment in ["development", "test", "production"] {
         let program = anywhere(environment);

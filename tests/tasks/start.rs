@@ -1,5 +1,7 @@
 //! Settings, and what a start makes of them.
 
+use std::{net::TcpListener, time::Duration};
+
 use axum::http::Method;
 use boxcar::{
     app::App,
@@ -9,7 +11,11 @@ use loco_rs::{app::Hooks, boot::StartMode, environment::Environment};
 use sea_orm::{Database, DatabaseConnection, EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 
-use crate::support::{Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants};
+use tokio::time::sleep;
+
+use crate::support::{
+    Outcome, PASSWORD, Program, Server, TestDatabase, assert_invariants, free_port, request_at,
+};
 
 /// What signs the tokens of development and tests.
 const PUBLIC_SECRET: &str =
@@ -140,11 +146,66 @@ async fn the_doctor_names_every_setting_that_is_not_safe_in_production() {
 
 #[tokio::test]
 async fn the_doctor_finds_nothing_unsafe_in_production_as_it_is() {
-    let outcome = Program::production().run(&["doctor", "--production"]).await;
-    assert!(
-        outcome.stdout.contains("every setting is safe"),
-        "{outcome:?}"
-    );
+    for (variable, value) in [
+        ("BINDING", "0.0.0.0"),
+        ("TRUSTED_PROXY_HEADER", "X-Forwarded-For"),
+    ] {
+        let program = Program::production().env(variable, value);
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(0), "{variable}: {outcome:?}");
+        let said = "every setting is safe";
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_the_proxy_on_this_machine_is_not_trusted() {
+    for binding in ["localhost", "127.0.0.1", "127.8.0.1", "::1", "[::1]"] {
+        let program = Program::production().env("BINDING", binding);
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(1), "{binding}: {outcome:?}");
+        let said = "TRUSTED_PROXY_HEADER is not set";
+        assert!(outcome.stdout.contains(said), "{binding}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_of_development_needs_no_checkout() {
+    for arguments in [&["doctor"][..], &["doctor", "-e", "development"]] {
+        let outcome = Program::new("development").run(arguments).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let said = "safe for development only";
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_whether_the_database_has_its_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("store.sqlite");
+    let program = || Program::new("test").on(&format!("sqlite://{}?mode=rwc", file.display()));
+    let doctor = async |said: &str, code| {
+        let program = program().env("DB_AUTO_MIGRATE", "false");
+        let outcome = program.run(&["doctor"]).await;
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+    };
+    doctor("`boxcar-cli db migrate` runs them", 1).await;
+    let outcome = program().run(&["doctor"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("the next start runs them"));
+    program().run(&["db", "migrate"]).await;
+    doctor("the database has all of them", 0).await;
+}
+
+#[tokio::test]
+async fn the_program_gives_its_name_and_version() {
+    let name = concat!("Boxcar ", env!("CARGO_PKG_VERSION"), "\n");
+    for option in ["--version", "-V", "--help", "-h", "help"] {
+        let outcome = Program::new("test").run(&[option]).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(outcome.stdout.starts_with(name), "{option}: {outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -224,6 +285,66 @@ async fn a_development_start_says_where_the_api_is_and_how_to_log_in() {
 }
 
 #[tokio::test]
+async fn a_port_of_the_command_line_is_listened_on_and_printed() {
+    for option in ["-p", "--port"] {
+        let port = free_port();
+        let program = Program::new("development").env("SEED_DEMO", "false");
+        let mut running = program.start(&["start", option, &port.to_string()]);
+        let path = "/_readiness";
+        while request_at(port, Method::GET, path, "", None).await.is_err() {
+            assert!(running.ended().is_none(), "{}", running.stdout());
+            sleep(Duration::from_millis(20)).await;
+        }
+        let printed = running.stdout();
+        let api = format!("API      http://localhost:{port}/api/v1\n");
+        assert!(printed.contains(&api), "{printed}");
+        assert!(!printed.contains(":5150"), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_listen_does_not_say_that_it_does() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let program = Program::new("development").env("BINDING", "127.0.0.1");
+    let outcome = program.run(&["start", "-p", &port]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains(&port), "{outcome:?}");
+    assert!(!outcome.stdout.contains("listening"), "{outcome:?}");
+    assert!(!outcome.stdout.contains("http://"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn in_production_every_line_is_json() {
+    for arguments in [&["start"][..], &["start", "--all"], &["s"]] {
+        let port = free_port();
+        let program = Program::production().env("PORT", &port.to_string());
+        let program = program.env("SHUTDOWN_DELAY_SECONDS", "0");
+        let mut running = program.start(arguments);
+        while request_at(port, Method::GET, "/api/v1/orders", "", None)
+            .await
+            .is_err()
+        {
+            assert!(running.ended().is_none(), "{}", running.stdout());
+            sleep(Duration::from_millis(20)).await;
+        }
+        running.terminate();
+        let outcome = running.end().await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(outcome.stderr, "");
+        let lines = outcome.stdout.lines().map(serde_json::from_str::<Value>);
+        let messages: Vec<_> = lines
+            .map(|line| {
+                line.unwrap_or_else(|why| panic!("{arguments:?}: {why}: {}", outcome.stdout))
+            })
+            .map(|line| line["fields"]["message"].clone())
+            .collect();
+        assert!(messages.contains(&json!("listening")), "{messages:?}");
+        assert_eq!(messages.last(), Some(&json!("shutting down")));
+    }
+}
+
+#[tokio::test]
 async fn a_development_start_fills_an_empty_store_with_the_demo() {
     let database = TestDatabase::create().await;
     let _server = Server::start(Program::new("development").on(&database.uri())).await;
@@ -245,6 +366,23 @@ async fn the_demo_has_orders_in_every_status() {
             .request(Method::GET, &path, token.as_str(), None)
             .await;
         assert!(answer.body["total_items"].as_i64() > Some(0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn only_in_development_a_quota_that_is_used_up_names_its_variable() {
+    for (program, names) in [
+        (Program::new("development"), true),
+        (Program::production(), false),
+    ] {
+        let program = program.env("SEED_DEMO", "false");
+        let server = Server::start(program.env("RATE_LIMIT_REQUESTS", "1")).await;
+        let path = "/api/v1/products";
+        server.ask(Method::GET, path).await.unwrap();
+        let answer = server.ask(Method::GET, path).await.unwrap();
+        answer.assert_problem(429, "rate-limited");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert_eq!(detail.contains("RATE_LIMIT_REQUESTS"), names, "{detail}");
     }
 }
 
