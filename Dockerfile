@@ -29,4 +29,4 @@ EXPOSE 5150
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${PORT:-5150} && printf 'GET /_readiness HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == *' 200 '* ]]"]
 ENTRYPOINT ["boxcar-cli"]
-CMD ["start", "--no-banner"]
+CMD ["start"]

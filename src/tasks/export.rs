@@ -29,6 +29,8 @@ pub trait Source: Sync {
 
     /// What one of them is called.
     const NAME: &'static str;
+    /// The permissions of a new file, before the umask.
+    const MODE: u32 = 0o666;
 
     /// The columns of the table.
     fn columns() -> Vec<&'static str>;
@@ -115,7 +117,7 @@ impl<S: Source> Export<'_, S> {
         }
         let directory = target.parent().unwrap_or_else(|| Path::new(""));
         let mut partial = tempfile::Builder::new();
-        let partial = partial.permissions(Permissions::from_mode(0o666));
+        let partial = partial.permissions(Permissions::from_mode(S::MODE));
         let mut partial = partial.tempfile_in(directory).map_err(named)?;
         if let Some(older) = older {
             let file = partial.as_file();

@@ -56,6 +56,8 @@ impl Source for Orders<'_> {
     type Key = Key;
 
     const NAME: &'static str = "order";
+    /// Orders hold personal data.
+    const MODE: u32 = 0o600;
 
     fn columns() -> Vec<&'static str> {
         order_columns()

@@ -1,6 +1,6 @@
 //! `orders:export`.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
 use boxcar::{
     models::{customers, order_items, orders, products},
@@ -170,6 +170,16 @@ async fn every_order_is_written_once_in_the_order_of_ids_however_many_there_are(
 async fn a_shop_without_orders_is_a_table_without_rows() {
     let shop = Shop::open().await;
     assert_eq!(printed(&shop, "orders:export", &[]).await, HEADER);
+}
+
+#[tokio::test]
+async fn a_new_file_can_be_read_by_its_owner_alone() {
+    let shop = shop_with_orders(&["2026-01-31T23:00:00Z"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orders.csv");
+    let arguments = [("file", path.to_str().unwrap())];
+    run(OrdersExport, &shop, &arguments).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
