@@ -30,6 +30,12 @@ async fn every_connection_to_sqlite_waits_five_seconds_for_a_writer() {
 }
 
 #[tokio::test]
+async fn sqlite_plans_a_statement_once() {
+    let question = "SELECT sqlite_compileoption_used('ENABLE_QPSG')";
+    assert_all(DbBackend::Sqlite, question, 1_i64).await;
+}
+
+#[tokio::test]
 async fn every_connection_to_mariadb_reads_what_is_committed() {
     let question = "SELECT variable_value FROM information_schema.session_variables \
                     WHERE variable_name IN ('tx_isolation', 'transaction_isolation') LIMIT 1";

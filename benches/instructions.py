@@ -1,0 +1,211 @@
+"""What a request costs, counted in processor instructions, and held against the numbers below.
+
+    python3 benches/instructions.py [REQUESTS] [NAME...]
+
+Needs valgrind. Builds the store, starts it under `valgrind --tool=callgrind` as in development, with a SQLite store of
+its own, and sends each request REQUESTS times (200) over one connection. Prints the instructions a request, in user
+space, of all threads. Ends with status 1 when a figure is more than 3 % above the number that is kept here: a number
+is raised by a diff that somebody reads. With NAMEs, only the cases whose names contain one of them.
+
+What takes them: `callgrind_annotate target/instructions/CASE`, of a build with CARGO_PROFILE_RELEASE_STRIP=false and
+CARGO_PROFILE_RELEASE_DEBUG=line-tables-only.
+
+Time says how busy a machine is. Instructions hardly depend on it: two runs differ by less than 1 %.
+"""
+
+import base64
+import contextlib
+import glob
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+API = "/api/v1"
+PASSWORD = "salt kettle 9 anvil fjord"
+SECRET = base64.b64encode(secrets.token_bytes(64)).decode()
+TOLERANCE = 1.03
+# Products that are not the demo's, so that a request need not repeat one of a moment ago.
+PRODUCTS = 400
+PROFILES = pathlib.Path("target/instructions")
+
+
+class Store:
+    """The store under callgrind, and one connection to it."""
+
+    def __init__(self, folder, name, **environment):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        self.counts = f"{folder}/{name}.counts"
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={self.counts}"]
+        self.process = subprocess.Popen(
+            [*command, "target/release/boxcar-cli", "start"],
+            env=os.environ
+            | {
+                "LOCO_ENV": "development",
+                "PORT": str(port),
+                "DATABASE_URL": f"sqlite://{folder}/{name}.sqlite?mode=rwc",
+                "JWT_SECRET": SECRET,
+                "ADMIN_USERNAME": "pat",
+                "ADMIN_PASSWORD": PASSWORD,
+                # Counted, but never used up.
+                "RATE_LIMIT_REQUESTS": "4000000000",
+            }
+            | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.headers = {"Content-Type": "application/json"}
+        for _ in range(600):
+            with contextlib.suppress(ConnectionRefusedError):
+                self.connection.connect()
+                break
+            time.sleep(0.1)
+        else:
+            sys.exit("the store does not start")
+        token = self.ask("POST", f"{API}/auth/login", {"username": "pat", "password": PASSWORD})["token"]
+        self.headers["Authorization"] = f"Bearer {token}"
+        self.products = []
+        for number in range(PRODUCTS):
+            product = {"name": f"Lamp {number}", "sku": f"LAMP-{number}", "price": "12.50", "stock": 1_000_000}
+            self.products.append(self.ask("POST", f"{API}/products", product)["id"])
+
+    def ask(self, method, path, body=None, headers=None, status=None):
+        """The answer to one request, which has to succeed."""
+        body = None if body is None else json.dumps(body)
+        self.connection.request(method, path, body, self.headers | (headers or {}))
+        answer = self.connection.getresponse()
+        content = answer.read()
+        if answer.status >= 400 or (status and answer.status != status):
+            sys.exit(f"{method} {path}: {answer.status} {content.decode()}")
+        self.tag = answer.headers.get("ETag")
+        return json.loads(content) if content else None
+
+    def count(self, name, request, times):
+        """Instructions a request: those of `times` requests, after some that warm up."""
+        numbers = itertools.count()
+        for _ in range(20):
+            request(self, next(numbers))
+        self.control("--instr=on")
+        # What was translated anew is counted no longer.
+        for _ in range(5):
+            request(self, next(numbers))
+        self.control("--zero")
+        for _ in range(times):
+            request(self, next(numbers))
+        self.control("--dump")
+        self.control("--instr=off")
+        dump = max(glob.glob(f"{self.counts}.*"), key=lambda path: int(path.rsplit(".", 1)[1]))
+        profile = PROFILES / re.sub(r"\W+", "-", name)
+        shutil.move(dump, profile)
+        return int(re.search(r"^(?:totals|summary): (\d+)", profile.read_text(), re.MULTILINE)[1]) / times
+
+    def control(self, command):
+        subprocess.run(
+            ["callgrind_control", command, str(self.process.pid)], check=True, capture_output=True
+        )
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def get(path, status=200):
+    return lambda store, _: store.ask("GET", path, status=status)
+
+
+def get_unchanged(path):
+    def request(store, number):
+        if number == 0:
+            store.ask("GET", path)
+            store.known = store.tag
+        store.ask("GET", path, headers={"If-None-Match": store.known}, status=304)
+
+    return request
+
+
+def get_another(store, number):
+    store.ask("GET", f"{API}/products/{store.products[number % PRODUCTS]}")
+
+
+def get_another_page(store, number):
+    store.ask("GET", f"{API}/products?page_size=20&page={1 + number % (PRODUCTS // 20)}")
+
+
+def get_orders(store, number):
+    # Another list each time: one customer's, of which there are 25.
+    if number == 0:
+        for at in range(30):
+            order(store, at)
+    store.ask("GET", f"{API}/orders?page_size=25")
+
+
+def patch(store, number):
+    store.ask("PATCH", f"{API}/products/9", {"price": f"{10 + number}.00"})
+
+
+def order(store, number, headers=None):
+    lines = [
+        {"product_id": store.products[number % PRODUCTS], "quantity": 1},
+        {"product_id": store.products[(number + 7) % PRODUCTS], "quantity": 2},
+    ]
+    store.ask("POST", f"{API}/orders", {"customer_id": 1, "items": lines}, headers, 201)
+
+
+def order_once(store, number):
+    order(store, number, {"Idempotency-Key": secrets.token_hex(16)})
+
+
+# Name, whether the store's cache is on, the request, and the instructions that it took when the number was written.
+CASES = [
+    ("ping", True, get("/_ping"), 69_000),
+    ("product, found", True, get(f"{API}/products/7"), 166_000),
+    ("product, not modified", True, get_unchanged(f"{API}/products/7"), 166_000),
+    ("20 products, found", True, get(f"{API}/products?page_size=20"), 179_000),
+    ("product, cache off", False, get_another, 318_000),
+    ("20 products, cache off", False, get_another_page, 1_571_000),
+    ("25 orders, cache off", False, get_orders, 3_602_000),
+    ("price of a product", True, patch, 535_000),
+    ("order of two lines", True, order, 1_026_000),
+    ("the same, with a key", True, order_once, 1_179_000),
+]
+
+
+def main():
+    arguments = sys.argv[1:]
+    times = int(arguments.pop(0)) if arguments and arguments[0].isdigit() else 200
+    cases = [case for case in CASES if not arguments or any(name in case[0] for name in arguments)]
+    subprocess.run(["cargo", "build", "--release", "--locked", "--bin", "boxcar-cli"], check=True)
+    PROFILES.mkdir(exist_ok=True)
+    exceeded = False
+    print(f"{'instructions a request':28} {'counted':>12} {'kept':>12}")
+    # Not where temporary files are, which may be in memory.
+    with tempfile.TemporaryDirectory(dir="target") as folder:
+        for cached in (True, False):
+            mine = [case for case in cases if case[1] == cached]
+            if not mine:
+                continue
+            store = Store(folder, f"cache-{cached}", **({} if cached else {"CACHE_MAX_BYTES": "0"}))
+            try:
+                for name, _, request, kept in mine:
+                    counted = store.count(name, request, times)
+                    over = counted > kept * TOLERANCE
+                    exceeded |= over
+                    print(f"{name:28} {counted:12,.0f} {kept:12,}{'  too many' if over else ''}", flush=True)
+            finally:
+                store.stop()
+    sys.exit(exceeded)
+
+
+main()
