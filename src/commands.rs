@@ -1,4 +1,4 @@
-//! The commands that Boxcar has in the stead of Loco's.
+//! Boxcar's own commands, which replace Loco's of the same names.
 
 use loco_rs::{
     Error, Result,
@@ -8,14 +8,13 @@ use loco_rs::{
     environment::Environment,
     logger,
 };
-
 use sea_orm::DbErr;
 
 use crate::{app::App, settings::address};
 
-/// `boxcar-cli start`: serves until a signal ends it, there if it is said where.
+/// `boxcar-cli start`: serves until a signal ends it. `binding` and `port` replace those of the configuration.
 ///
-/// Loco's own command says that it listens before it does, below a picture, and both in plain text among logs in JSON.
+/// Loco's command prints a picture and "listening" before the server listens, both as plain text among JSON logs.
 ///
 /// # Errors
 /// When the server cannot be started.
@@ -40,8 +39,8 @@ pub async fn start(
 
 /// `boxcar-cli doctor`: prints whether the settings, the database and Redis are as they should be.
 ///
-/// Loco's own command also looks for `Cargo.lock`, which a server does not have, and takes a server that only this
-/// machine reaches for a fault, which is right behind a proxy.
+/// Loco's command also needs `Cargo.lock`, which a server does not have, and refuses a server that only its own machine
+/// can reach, which is right behind a proxy.
 ///
 /// # Errors
 /// When a check has failed.

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The commands that Boxcar has in the stead of Loco's.
+/// Boxcar's own commands, which replace Loco's.
 #[derive(Parser)]
 #[command(name = "Boxcar", version, about)]
 struct Cli {
@@ -35,7 +35,7 @@ enum Command {
         binding: Option<String>,
         #[arg(short, long)]
         port: Option<i32>,
-        /// Loco's option. There is no banner.
+        /// Accepted because Loco's command has it: the server prints no banner.
         #[arg(short, long)]
         no_banner: bool,
     },

@@ -106,7 +106,7 @@ struct Limiter {
     budgets: Option<Budgets>,
     /// How many logins may fail; `None` when there is no limit.
     login_policy: Option<HeaderValue>,
-    /// Whether a client that is refused is also the one who has started the server.
+    /// Whether a refusal says how to raise the limit: in development, one person runs the clients and the server.
     in_development: bool,
 }
 

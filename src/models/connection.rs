@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{error::is_transient, transaction::turn_to_write};
 
-/// How long a file that is locked is tried again.
+/// For how long a locked file is tried again.
 const OPENED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a pool may take to close: a connection in use is waited for.
@@ -176,8 +176,8 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
     Ok(pool)
 }
 
-/// Opens a pool. Of those who give a new SQLite file its write-ahead log at once, all but one are told that it is
-/// locked, without the wait that a lock has elsewhere.
+/// Opens a pool. When several connections switch a new SQLite file to the write-ahead log at once, SQLite refuses all
+/// but one, without the wait that a lock has elsewhere. Those try again.
 async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let refused_until = Instant::now() + OPENED_WITHIN;
     loop {

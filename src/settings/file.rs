@@ -54,8 +54,8 @@ pub fn read(environment: &Environment) -> Result<Config> {
     }
     config.database.uri =
         address::of_database(&config.database.uri).map_err(|why| fault("database.uri", &why))?;
-    // Loco's own pool is closed before it is used. Its PRAGMAs on a new file would fail a node that starts at the
-    // same moment.
+    // Loco's own pool is closed before its first use. Its PRAGMAs would switch a new SQLite file to the write-ahead
+    // log, which fails when two nodes do it at once.
     config
         .database
         .run_on_start

@@ -151,8 +151,8 @@ impl IntoResponse for CachedBody {
     }
 }
 
-/// What no other body of the same thing has: a hash of 128 bits, in quotes. It guards against chance, not against
-/// an attack: one who can write both versions can write the second at once.
+/// What no other body of the same thing has: a hash of 128 bits, in quotes. A fast hash is enough. It cannot stop
+/// somebody who makes two versions with one tag on purpose, but that takes the right to write both.
 fn entity_tag(body: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
     let tag = BASE64_URL_SAFE_NO_PAD.encode(xxh3_128(body).to_be_bytes());
     HeaderValue::from_str(&format!("\"{tag}\""))

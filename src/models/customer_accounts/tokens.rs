@@ -129,31 +129,33 @@ mod tests {
         encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap()
     }
 
-    #[test]
-    fn a_token_that_is_remembered_is_refused_once_it_has_expired() {
+    /// A token of ten minutes that was verified at `now`.
+    fn remembered(now: i64) -> (Verifier, String) {
         let verifier = Verifier::new(SECRET, None).unwrap();
-        let now = chrono::Utc::now().timestamp();
         let token = token(now, now + 600);
         assert!(verifier.claims_at(&token, now).is_some());
+        (verifier, token)
+    }
+
+    #[test]
+    fn a_token_that_is_remembered_is_refused_once_it_has_expired() {
+        let now = chrono::Utc::now().timestamp();
+        let (verifier, token) = remembered(now);
         assert!(verifier.claims_at(&token, now + 600).is_some());
         assert!(verifier.claims_at(&token, now + 601).is_none());
     }
 
     #[test]
     fn a_token_that_is_remembered_is_refused_when_the_clock_is_set_back() {
-        let verifier = Verifier::new(SECRET, None).unwrap();
         let now = chrono::Utc::now().timestamp();
-        let token = token(now, now + 600);
-        assert!(verifier.claims_at(&token, now).is_some());
+        let (verifier, token) = remembered(now);
         assert!(verifier.claims_at(&token, now - 61).is_none());
     }
 
     #[test]
     fn a_token_that_differs_from_a_remembered_one_in_its_last_letter_is_refused() {
-        let verifier = Verifier::new(SECRET, None).unwrap();
         let now = chrono::Utc::now().timestamp();
-        let mut token = token(now, now + 600);
-        assert!(verifier.claims_at(&token, now).is_some());
+        let (verifier, mut token) = remembered(now);
         let last = if token.pop() == Some('A') { 'B' } else { 'A' };
         token.push(last);
         assert!(verifier.claims_at(&token, now).is_none());
