@@ -14,9 +14,9 @@ import tempfile
 import time
 import urllib.request
 
-CONNECTIONS = 32
+ROUNDS = 3
 PASSWORD = "salt kettle 9 anvil fjord"
-SECONDS = 4
+SECONDS = 3
 SECRET = base64.b64encode(secrets.token_bytes(64)).decode()
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -31,7 +31,7 @@ def workplace(database="sqlite"):
             yield folder, f"sqlite://{folder}/store.sqlite?mode=rwc" if database == "sqlite" else database
         finally:
             while Server.running:
-                Server.running.pop().kill()
+                Server.running[-1].stop()
 
 
 def free_port():
@@ -59,9 +59,15 @@ class Server:
                 time.sleep(0.1)
         sys.exit(f"{name} does not start")
 
-    def kill(self):
-        self.process.kill()
+    def stop(self):
+        self.process.terminate()
         self.process.wait()
+        self.running.remove(self)
+
+    def memory(self):
+        """What of its memory is in use, in kB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
     def ask(self, method, path, body=None, token=None):
         """The answer to one request."""
@@ -79,10 +85,10 @@ class Server:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def measure(self, path, token, seconds, script):
+    def measure(self, path, token, seconds, script, connections):
         """Has wrk ask for a while: requests a second, and microseconds of processor time a request."""
         before = self.processor_seconds()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}"]
+        command = ["wrk", "--timeout", "15s", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", f"Authorization: Bearer {token}"]
         command += ["-s", script, self.url + path]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         used = self.processor_seconds() - before
@@ -100,11 +106,9 @@ def store(name, database, **environment):
         ["target/release/boxcar-cli", "start"],
         port,
         LOCO_ENV="production",
-        LOG_LEVEL="error",
         PORT=str(port),
         DATABASE_URL=database,
         JWT_SECRET=SECRET,
-        SEED_DEMO="true",
         ADMIN_USERNAME="pat",
         ADMIN_PASSWORD=PASSWORD,
         # Counted, but never used up.
@@ -118,24 +122,26 @@ def floor(name, database):
     return Server(name, ["target/release/examples/floor", str(port), database], port, JWT_SECRET=SECRET)
 
 
-def compare(targets, token, rounds, script=""):
+def compare(targets, token, script, connections):
     """Measures each server with its path, in turn, after a second to warm up. `script` is Lua, for wrk."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
         lua.write(script)
         lua.flush()
         for server, path in targets:
-            server.measure(path, token, 1, lua.name)
-        for _ in range(rounds):
+            server.figures = []
+            server.measure(path, token, 1, lua.name, connections)
+        for _ in range(ROUNDS):
             for server, path in targets:
-                server.figures.append(server.measure(path, token, SECONDS, lua.name))
+                server.figures.append(server.measure(path, token, SECONDS, lua.name, connections))
 
 
-def report(pairs):
-    """The medians of each server's figures, and of each store's against its floor, round by round."""
-    for server in [server for pair in pairs for server in pair]:
-        rate, cost = (statistics.median(figures) for figures in zip(*server.figures))
-        print(f"{server.name:28} {rate:8.0f} requests/s {cost:6.1f} us of processor time a request")
-    for store, floor in pairs:
-        rate = statistics.median(a / b for (a, _), (b, _) in zip(store.figures, floor.figures))
-        cost = statistics.median(a / b for (_, a), (_, b) in zip(store.figures, floor.figures))
-        print(f"{store.name} against {floor.name}: {rate:.0%} of the requests/s, {cost:.2f} x the processor time")
+def summary(targets):
+    """The medians of the first server's figures, and of the ratios to the second, round by round."""
+    (store, _), *floors = targets
+    rate, cost = (statistics.median(figures) for figures in zip(*store.figures))
+    line = f"{rate:8.0f} requests/s {cost:7.1f} us"
+    for floor, _ in floors:
+        rates = statistics.median(a / b for (a, _), (b, _) in zip(store.figures, floor.figures))
+        costs = statistics.median(a / b for (_, a), (_, b) in zip(store.figures, floor.figures))
+        line += f", {rates:.2f} x the floor's requests, {costs:.2f} x its time"
+    return line

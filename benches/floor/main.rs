@@ -2,9 +2,8 @@
 //!
 //!     JWT_SECRET=… cargo run --release --example floor -- PORT DATABASE-URL
 //!
-//! `/hit/{id}` verifies the token and answers from a cache in memory; `/miss/{id}` asks the database (SQLite),
-//! with the statement that the store would use; a POST to `/orders` places an order with the store's
-//! statements (SQLite and MySQL). The scripts beside this folder start it.
+//! `/hit/{id}` verifies the token and answers from a cache in memory; `/miss/{id}` asks the database; a POST to
+//! `/orders` places an order, whose statements are in `orders.rs`. The scripts beside this folder start it.
 
 use std::{env, sync::Arc};
 
@@ -20,7 +19,8 @@ use moka::sync::Cache;
 use sea_orm::sqlx::{
     self, Row, SqlitePool,
     mysql::MySqlPoolOptions,
-    sqlite::{SqlitePoolOptions, SqliteRow},
+    sqlite::SqlitePoolOptions,
+    types::chrono::{DateTime, Utc},
 };
 use serde::Serialize;
 
@@ -48,23 +48,29 @@ struct Product {
     description: Option<String>,
     price_minor: i64,
     stock: Option<i64>,
-    created_at: String,
-    updated_at: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
-impl Product {
-    fn of(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            sku: row.try_get("sku")?,
-            name: row.try_get("name")?,
-            description: row.try_get("description")?,
-            price_minor: row.try_get("price_minor")?,
-            stock: row.try_get("stock")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-        })
-    }
+/// The product with that id, if there is one, of either database.
+macro_rules! product {
+    ($db:expr, $id:expr) => {{
+        let statement = "SELECT id, sku, name, description, price_minor, stock, created_at, updated_at \
+                         FROM products WHERE archived = 0 AND id = ? LIMIT 1";
+        match sqlx::query(statement).bind($id).fetch_optional($db).await? {
+            Some(row) => Some(Product {
+                id: row.try_get(0)?,
+                sku: row.try_get(1)?,
+                name: row.try_get(2)?,
+                description: row.try_get(3)?,
+                price_minor: row.try_get(4)?,
+                stock: row.try_get(5)?,
+                created_at: row.try_get(6)?,
+                updated_at: row.try_get(7)?,
+            }),
+            None => None,
+        }
+    }};
 }
 
 type Answer = Result<([(HeaderName, &'static str); 1], Bytes), StatusCode>;
@@ -81,18 +87,19 @@ impl Floor {
     }
 
     async fn read(&self, id: i64) -> Result<Bytes, StatusCode> {
-        let Database::Sqlite(db) = &self.db else {
-            return Err(StatusCode::NOT_IMPLEMENTED);
-        };
-        let statement = "SELECT id, sku, name, description, price_minor, stock, created_at, updated_at \
-                         FROM products WHERE archived = 0 AND id = ? LIMIT 1";
         let failed = |_| StatusCode::INTERNAL_SERVER_ERROR;
-        let row = sqlx::query(statement).bind(id).fetch_optional(db);
-        let row = row.await.map_err(failed)?.ok_or(StatusCode::NOT_FOUND)?;
-        let product = Product::of(&row).map_err(failed)?;
+        let product = self.product(id).await.map_err(failed)?;
+        let product = product.ok_or(StatusCode::NOT_FOUND)?;
         serde_json::to_vec(&product)
             .map(Bytes::from)
             .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    async fn product(&self, id: i64) -> sqlx::Result<Option<Product>> {
+        Ok(match &self.db {
+            Database::Sqlite(db) => product!(db, id),
+            Database::Mysql(db) => product!(db, id),
+        })
     }
 }
 
