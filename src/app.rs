@@ -12,7 +12,7 @@ use loco_rs::{
     config::Config,
     controller::{
         AppRoutes,
-        middleware::{MiddlewareLayer, MiddlewareStackExt, default_middleware_stack},
+        middleware::{MiddlewareLayer, default_middleware_stack},
     },
     environment::Environment,
     task::Tasks,
@@ -22,7 +22,7 @@ use migration::Migrator;
 use crate::{
     context::Context,
     controllers, initializers,
-    middleware::{self, detach_writes, identify, rate_limit, request_log, revalidate},
+    middleware::{Inside, Outside, revalidate},
     models::connection,
     server, settings, tasks,
 };
@@ -66,7 +66,7 @@ impl Hooks for App {
             Box::new(initializers::migrations::MigrationCheck),
             Box::new(initializers::redis::RedisCheck),
             Box::new(initializers::metrics::Metrics),
-            Box::new(middleware::problem_details::ProblemDetails),
+            Box::new(Outside),
             Box::new(initializers::config_audit::ConfigAudit),
             Box::new(initializers::first_admin::FirstAdmin),
             Box::new(initializers::demo::Demo),
@@ -75,19 +75,18 @@ impl Hooks for App {
 
     /// The first is the innermost.
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
-        let mut stack = vec![
-            middleware::layer("rate_limit", ctx, rate_limit::put_on),
-            middleware::layer("identify", ctx, identify::put_on),
-            middleware::layer("in_time", ctx, detach_writes::put_on_timeout),
-            middleware::layer("detach_writes", ctx, detach_writes::put_on),
-        ];
+        let mut stack: Vec<Box<dyn MiddlewareLayer>> = vec![Inside::new(ctx)];
         stack.extend(default_middleware_stack(ctx));
-        stack.replace(
+        // Ours do the same, and more: Loco's log holds the query, its timeout does not know whether a write has
+        // begun to commit, and each of its layers costs a request as much as what it does.
+        let ours = [
+            "timeout_request",
+            "catch_panic",
+            "secure_headers",
             "logger",
-            middleware::layer("logger", ctx, request_log::put_on),
-        );
-        // In its stead: in_time, which knows whether a write has begun to commit.
-        stack.retain(|layer| layer.name() != "timeout_request");
+            "request_id",
+        ];
+        stack.retain(|layer| !ours.contains(&layer.name()));
         stack
     }
 

@@ -1,16 +1,9 @@
 //! Metrics for those who watch over the server, in the text format of Prometheus.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use axum::{
-    Router,
-    extract::{MatchedPath, Request, State},
-    http::{Method, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Router, http::header, response::IntoResponse, routing::get};
 use loco_rs::{
     Result,
     app::{AppContext, Initializer},
@@ -29,13 +22,10 @@ use sea_orm::DatabaseConnection;
 use crate::{
     context::Context,
     controllers::health::Readiness,
+    middleware::observe::METRICS,
     models::{connection::PoolSize, queue::hashing},
-    shared::metrics::{RequestLabels, Requests},
     views::problem::{Kind, Problem},
 };
-
-/// Where they are read. It takes no token: who may read them is the proxy's business.
-pub const PATH: &str = "/metrics";
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -73,40 +63,7 @@ impl Initializer for Metrics {
                 Err(_) => Problem::new(Kind::INTERNAL).into_response(),
             }
         };
-        let router = router.layer(from_fn_with_state(metrics.requests.clone(), observe));
-        // Outside of the layer: who reads the metrics is not in them.
-        Ok(router.route(PATH, get(show)))
-    }
-}
-
-async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let method = known(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    let labels = RequestLabels {
-        method,
-        route: route
-            .as_ref()
-            .map_or("none", MatchedPath::as_str)
-            .to_owned(),
-        status: response.status().as_u16(),
-    };
-    requests.observe(&labels, begun.elapsed().as_secs_f64());
-    response
-}
-
-/// The method, if it is one of HTTP: clients may make up others.
-const fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        Ok(router.route(METRICS, get(show)))
     }
 }
 

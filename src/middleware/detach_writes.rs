@@ -1,19 +1,17 @@
 //! The end of a request: when its time is over, and when its client hangs up.
 //!
-//! * [`put_on`] begins the clock of each request, and finishes every write that has begun, though its client
+//! * [`detach_writes`] begins the clock of each request, and finishes every write that has begun, though its client
 //!   hangs up: otherwise the server would drop it in the middle of its commit, and no cache would learn what
 //!   it had changed.
-//! * [`put_on_timeout`], inside, answers 503 when the time is over. A transaction that has not begun to
+//! * [`in_time`], inside, answers 503 when the time is over. A transaction that has not begun to
 //!   commit by then is taken back: a 503 says that nothing was done.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::Method,
-    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
@@ -31,30 +29,24 @@ use crate::{
 /// How long a request may take where `timeout_request` is off: longer than any connection lives.
 const NO_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
-/// Puts the layer on. The server's end waits for the writes too.
-///
-/// # Errors
-/// When the context is not installed.
-pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
-    let clock = Clock {
-        time: response_timeout(ctx),
-        writes: Context::of(ctx)?.draining.writes.clone(),
-    };
-    Ok(app.layer(middleware::from_fn_with_state(clock, detach_writes)))
-}
-
-/// Puts the layer on that ends what takes too long.
-///
-/// # Errors
-/// None.
-pub fn put_on_timeout(_: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
-    Ok(app.layer(middleware::from_fn(in_time)))
-}
-
-#[derive(Clone)]
-struct Clock {
+/// The time that a request has, and who knows of the writes that run.
+#[derive(Debug)]
+pub struct Clock {
     time: Duration,
     writes: TaskTracker,
+}
+
+impl Clock {
+    /// The clock of a server, whose end waits for the writes too.
+    ///
+    /// # Errors
+    /// When the context is not installed.
+    pub fn new(ctx: &AppContext) -> Result<Self> {
+        Ok(Self {
+            time: response_timeout(ctx),
+            writes: Context::of(ctx)?.draining.writes.clone(),
+        })
+    }
 }
 
 /// How long a request may take: Loco's own setting. Its own layer answers although a write goes on.
@@ -66,17 +58,22 @@ pub const fn response_timeout(ctx: &AppContext) -> Duration {
     }
 }
 
-async fn detach_writes(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
+/// Answers, to its end where the request is a write.
+pub async fn detach_writes<F: Future<Output = Response> + Send + 'static>(
+    clock: &Clock,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let deadline = Arc::new(Deadline::after(clock.time));
     request.extensions_mut().insert(Arc::clone(&deadline));
     if !is_write(&request) {
-        return next.run(request).await;
+        return next(request).await;
     }
     let hung_up = CancellationToken::new();
     // Dropped with this future, when the client hangs up.
     let _guard = hung_up.clone().drop_guard();
     let request = request.map(|body| abort_on(hung_up, body));
-    let write = clock.writes.spawn(next.run(request).in_current_span());
+    let write = clock.writes.spawn(next(request).in_current_span());
     let answer = tokio::select! {
         answer = write => answer,
         () = deadline.commit_timed_out() => {
@@ -94,13 +91,17 @@ async fn detach_writes(State(clock): State<Clock>, mut request: Request, next: N
     }
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
+/// Answers, or says that the time is over.
+pub async fn in_time<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let Some(deadline) = request.extensions().get::<Arc<Deadline>>().map(Arc::clone) else {
-        return next.run(request).await;
+        return next(request).await;
     };
     tokio::select! {
         biased;
-        answer = next.run(request) => answer,
+        answer = next(request) => answer,
         () = deadline.passed() => {
             tracing::warn!("the request took too long: it is answered 503, and nothing was done");
             Problem::new(Kind::UNAVAILABLE).into_response()

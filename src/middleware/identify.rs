@@ -7,10 +7,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{Method, request::Parts},
-    middleware::{self, Next},
     response::Response,
 };
 use loco_rs::{Result, app::AppContext};
@@ -41,36 +39,27 @@ use crate::{
     views::problem::Problem,
 };
 
-/// Puts the layer on.
-///
-/// # Errors
-/// When a setting is wrong.
-pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
-    let client_address = ClientAddress::new(ctx)?;
-    let ctx = Context::of(ctx)?;
-    let lookup = Arc::new(Lookup {
-        client_address,
-        shared_quota: quota(&ctx.settings.rate_limit).filter(|_| ctx.shared.is_shared()),
-        ctx,
-    });
-    Ok(app.layer(middleware::from_fn_with_state(lookup, identify)))
-}
-
 /// The one look-up of each request.
-struct Lookup {
+pub struct Lookup {
     ctx: Context,
     client_address: ClientAddress,
     /// The size of the budgets in Redis, if there are any.
     shared_quota: Option<Quota>,
 }
 
-async fn identify(State(lookup): State<Arc<Lookup>>, request: Request, next: Next) -> Response {
+/// Answers, knowing who asks.
+pub async fn identify<F: Future<Output = Response>>(
+    lookup: &Lookup,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     // The other routes are open: health, Swagger, the pages of problems. So is asking which methods there are.
     if !request.uri().path().starts_with(BASE) || request.method() == Method::OPTIONS {
-        return next.run(request).await;
+        return next(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let known = lookup.run(&parts).await;
+    // Boxed: otherwise every layer around moves its kilobyte, also for requests that nobody has to be known for.
+    let known = Box::pin(lookup.run(&parts)).await;
     if let Some(entry) = parts.extensions.get::<Entry>() {
         entry.note(|facts| {
             facts.address = Some(known.address);
@@ -78,15 +67,32 @@ async fn identify(State(lookup): State<Arc<Lookup>>, request: Request, next: Nex
         });
     }
     parts.extensions.insert(known);
-    next.run(Request::from_parts(parts, body)).await
+    next(Request::from_parts(parts, body)).await
 }
 
 impl Lookup {
+    /// The look-up of a server.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn new(ctx: &AppContext) -> Result<Self> {
+        let client_address = ClientAddress::new(ctx)?;
+        let ctx = Context::of(ctx)?;
+        Ok(Self {
+            client_address,
+            shared_quota: quota(&ctx.settings.rate_limit).filter(|_| ctx.shared.is_shared()),
+            ctx,
+        })
+    }
+
     async fn run(&self, parts: &Parts) -> RequestContext {
         let shared = &self.ctx.shared;
         let address = self.client_address.of(parts);
         let claims = claims(&parts.headers, &self.ctx.verifier);
-        let recent = self.recent(&claims).await;
+        let recent = match &claims {
+            Ok(claims) if shared.is_shared() => self.recent(claims).await,
+            _ => None,
+        };
         let tags = self.tags(&claims, recent.as_ref(), parts);
         let quota = self
             .shared_quota
@@ -129,10 +135,8 @@ impl Lookup {
 
     /// The account that a token names, where nodes share what they know, if it has called lately and the
     /// token was good then; and its version at that time.
-    async fn recent(&self, claims: &Result<Claims, Problem>) -> Option<(Version, Arc<Model>)> {
-        let shared = &self.ctx.shared;
-        let claims = claims.as_ref().ok().filter(|_| shared.is_shared())?;
-        let recent = self.ctx.accounts.peek(&claims.pid).await;
+    async fn recent(&self, claims: &Claims) -> Option<(Version, Arc<Model>)> {
+        let recent = Box::pin(self.ctx.accounts.peek(&claims.pid)).await;
         recent.filter(|(_, account)| account.token_version == claims.version)
     }
 

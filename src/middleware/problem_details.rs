@@ -1,17 +1,11 @@
 //! Renders every error as problem+json (RFC 9457): those that handlers return, and those of the
 //! layers inside, which know no problems: the router's 404, a panic, the timeout.
 
-use async_trait::async_trait;
 use axum::{
-    Json, Router,
+    Json,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, Version, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
-};
-use loco_rs::{
-    Result,
-    app::{AppContext, Initializer},
 };
 
 use crate::views::problem::{Kind, Problem, ProblemBody};
@@ -20,27 +14,16 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 
 const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
 
-/// The outermost layer.
-#[derive(Clone, Copy, Debug)]
-pub struct ProblemDetails;
-
-#[async_trait]
-impl Initializer for ProblemDetails {
-    fn name(&self) -> String {
-        "problem_details".to_owned()
-    }
-
-    async fn after_routes(&self, router: Router, _: &AppContext) -> Result<Router> {
-        Ok(router.layer(middleware::from_fn(problem_details)))
-    }
-}
-
-/// What is not to be stored: what a change answers, what went wrong, and what does not say otherwise.
-async fn problem_details(request: Request, next: Next) -> Response {
+/// Answers, with every error as a problem. Not to be stored is what a change answers, what went wrong, and what does
+/// not say otherwise.
+pub async fn problem_details<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let uri = request.uri().clone();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = match check_host(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next(request).await,
         Err(problem) => problem.into_response(),
     };
     if !reads || !response.headers().contains_key(header::CACHE_CONTROL) {
@@ -57,7 +40,7 @@ async fn problem_details(request: Request, next: Next) -> Response {
 }
 
 /// Refuses a request that does not say in one `Host` header which server it means (RFC 9112, section 3.2).
-fn check_host(request: &Request) -> std::result::Result<(), Problem> {
+fn check_host(request: &Request) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
     let is_one = hosts.next().is_none();

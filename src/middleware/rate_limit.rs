@@ -17,10 +17,8 @@ use std::{
 };
 
 use axum::{
-    Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{self, Extensions, HeaderName, HeaderValue, Method, StatusCode},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use governor::{clock::Clock, middleware::StateInformationMiddleware};
@@ -52,33 +50,6 @@ const MAX_BUDGETS: usize = 100_000;
 /// After how many requests the budgets are looked through for those that are full again.
 const SWEEP_AFTER: u32 = 10_000;
 
-/// Puts the layer on, inside of the one that identifies.
-///
-/// # Errors
-/// When a setting is wrong.
-pub fn put_on(ctx: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
-    let in_development = ctx.environment == Environment::Development;
-    let ctx = Context::of(ctx)?;
-    let settings = &ctx.settings.rate_limit;
-    let budgets = quota(settings).map(|quota| {
-        let (requests, period) = (settings.requests, settings.period_seconds);
-        let policy = format!("\"default\";q={requests};w={period}");
-        Ok::<_, Error>(Budgets {
-            quota,
-            policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
-            accounts: AccountQuotas::new(quota)?,
-            addresses: LocalQuotas::default(),
-        })
-    });
-    let limiter = Arc::new(Limiter {
-        budgets: budgets.transpose()?,
-        login_policy: login_policy(&ctx.settings.security)?,
-        in_development,
-        ctx,
-    });
-    Ok(app.layer(middleware::from_fn_with_state(limiter, limit)))
-}
-
 /// How large each budget is; `None` when there is no limit.
 #[must_use]
 pub fn quota(settings: &RateLimit) -> Option<Quota> {
@@ -100,7 +71,7 @@ pub fn budget_key(client: &str, method: &Method, extensions: &Extensions) -> Str
 }
 
 /// What decides whether a request is answered.
-struct Limiter {
+pub struct Limiter {
     ctx: Context,
     /// `None` when there is no limit.
     budgets: Option<Budgets>,
@@ -130,21 +101,57 @@ type Governed = GovernorConfig<ByRoute, StateInformationMiddleware>;
 #[derive(Clone, Copy, Debug)]
 struct ByRoute;
 
-async fn limit(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
+/// Answers, if the client's budget allows it. Who is calling has to be known.
+pub async fn limit<F: Future<Output = Response>>(
+    limiter: &Limiter,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     match ByRoute.extract(&request) {
         Ok(key) if is_login(request.method(), request.extensions()) => {
             limiter.answer_login(&key, request, next).await
         }
         Ok(key) => limiter.answer(&key, request, next).await,
         // Who sends it was not asked: its route is open, and not limited.
-        Err(_) => next.run(request).await,
+        Err(_) => next(request).await,
     }
 }
 
 impl Limiter {
-    async fn answer(&self, key: &Arc<str>, request: Request, next: Next) -> Response {
+    /// The limits of a server.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn new(ctx: &AppContext) -> Result<Self> {
+        let in_development = ctx.environment == Environment::Development;
+        let ctx = Context::of(ctx)?;
+        let settings = &ctx.settings.rate_limit;
+        let budgets = quota(settings).map(|quota| {
+            let (requests, period) = (settings.requests, settings.period_seconds);
+            let policy = format!("\"default\";q={requests};w={period}");
+            Ok::<_, Error>(Budgets {
+                quota,
+                policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
+                accounts: AccountQuotas::new(quota)?,
+                addresses: LocalQuotas::default(),
+            })
+        });
+        Ok(Self {
+            budgets: budgets.transpose()?,
+            login_policy: login_policy(&ctx.settings.security)?,
+            in_development,
+            ctx,
+        })
+    }
+
+    async fn answer<F: Future<Output = Response>>(
+        &self,
+        key: &Arc<str>,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Response {
         let Some(budgets) = &self.budgets else {
-            return next.run(request).await;
+            return next(request).await;
         };
         let known = request.extensions().get::<RequestContext>();
         let decision = known.and_then(|known| match &known.caller {
@@ -160,7 +167,7 @@ impl Limiter {
             None if self.ctx.settings.rate_limit.on_error == OnError::Deny => {
                 Problem::new(Kind::UNAVAILABLE).into_response()
             }
-            _ => next.run(request).await,
+            _ => next(request).await,
         };
         budgets.describe(decision, &mut response);
         response
@@ -168,8 +175,13 @@ impl Limiter {
 
     /// A login costs the address nothing when it succeeds, and a budget of its own when it fails. Anything
     /// else that is sent there costs the route's.
-    async fn answer_login(&self, key: &Arc<str>, request: Request, next: Next) -> Response {
-        let mut response = next.run(request).await;
+    async fn answer_login<F: Future<Output = Response>>(
+        &self,
+        key: &Arc<str>,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let mut response = next(request).await;
         let is_free = match response.status() {
             StatusCode::UNAUTHORIZED => self.login_policy.is_some(),
             status => !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS,

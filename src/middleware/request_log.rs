@@ -6,14 +6,12 @@
 //! look like another field or line.
 
 use axum::{
-    Router,
     extract::{MatchedPath, Request},
-    http::{HeaderValue, Method, StatusCode, header},
-    middleware::{self, Next},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
-use loco_rs::{Result, app::AppContext, controller::middleware::request_id::LocoRequestId};
 use tracing::{Instrument, Span};
+use uuid::Uuid;
 
 use super::is_login;
 use crate::controllers::{
@@ -21,51 +19,61 @@ use crate::controllers::{
     extract::{Entry, entry::Facts},
 };
 
-/// Puts the layer on, in the place of Loco's logger, whose lines hold the query.
-///
-/// # Errors
-/// None.
-pub fn put_on(_: &AppContext, app: Router<AppContext>) -> Result<Router<AppContext>> {
-    Ok(app.layer(middleware::from_fn(follow)))
-}
+/// The header that names a request, which a client may choose.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-async fn follow(mut request: Request, next: Next) -> Response {
-    let span = span(&request);
-    if !request.uri().path().starts_with(BASE) || request.method() == Method::OPTIONS {
-        return next.run(request).instrument(span).await;
-    }
-    let line = Line {
-        method: request.method().clone(),
-        route: request.extensions().get::<MatchedPath>().cloned(),
-        is_login: is_login(request.method(), request.extensions()),
-        entry: Entry::default(),
-        status: None,
-        location: None,
-    };
-    request.extensions_mut().insert(line.entry.clone());
-    async move {
+/// How long an id may be that a client gives.
+const LONGEST_ID: usize = 255;
+
+/// Answers, and names the request in its answer and in every line about it.
+pub async fn follow<F: Future<Output = Response>>(
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let id = id(&request);
+    let span = span(&request, &id);
+    let line = (request.uri().path().starts_with(BASE) && request.method() != Method::OPTIONS)
+        .then(|| Line::of(&mut request));
+    let mut response = async move {
         // The whole of it: of single fields only copies would move in here.
         let mut line = line;
-        let response = next.run(request).await;
-        line.status = Some(response.status());
-        line.location = response.headers().get(header::LOCATION).cloned();
+        let response = next(request).await;
+        if let Some(line) = &mut line {
+            line.status = Some(response.status());
+            line.location = response.headers().get(header::LOCATION).cloned();
+        }
         response
     }
     .instrument(span)
-    .await
+    .await;
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
+}
+
+/// The client's own id, of which letters, digits and `_-@` are left; or another that nobody has.
+fn id(request: &Request) -> String {
+    let given = request.headers().get(X_REQUEST_ID);
+    let given = given.and_then(|id| id.to_str().ok()).map(|id| {
+        let kept = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
+        id.chars().filter(kept).take(LONGEST_ID).collect::<String>()
+    });
+    given
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| Uuid::new_v4().to_string())
 }
 
 /// What stands on every line of the request. A client may give its request an id, and the same to several:
 /// then they have one of their own beside it.
-fn span(request: &Request) -> Span {
-    let id = request.extensions().get::<LocoRequestId>();
+fn span(request: &Request, id: &str) -> Span {
     let own_id = request
         .headers()
-        .contains_key("x-request-id")
-        .then(|| uuid::Uuid::new_v4().to_string());
+        .contains_key(X_REQUEST_ID)
+        .then(|| Uuid::new_v4().to_string());
     tracing::error_span!(
         "request",
-        request_id = id.map(LocoRequestId::get),
+        request_id = id,
         own_id,
         method = request.method().as_str(),
         path = request.uri().path(),
@@ -84,6 +92,20 @@ struct Line {
 }
 
 impl Line {
+    /// The line of a request, and what it will say.
+    fn of(request: &mut Request) -> Self {
+        let entry = Entry::default();
+        request.extensions_mut().insert(entry.clone());
+        Self {
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            is_login: is_login(request.method(), request.extensions()),
+            entry,
+            status: None,
+            location: None,
+        }
+    }
+
     fn outcome(&self) -> &'static str {
         let Some(status) = self.status else {
             return "the client hung up";

@@ -72,7 +72,7 @@ impl<T: Clone + Send + Sync + 'static> VersionedCache<T> {
     {
         let Some(version) = version else {
             self.metrics.misses.inc();
-            return make().await;
+            return Box::pin(make()).await;
         };
         if let Some(entry) = self.entries.get(key).await {
             if entry.version == version {
@@ -82,6 +82,20 @@ impl<T: Clone + Send + Sync + 'static> VersionedCache<T> {
             self.entries.invalidate(key).await;
         }
         self.metrics.misses.inc();
+        // What is found is moved about without the future of what is not, which is some kilobytes.
+        Box::pin(self.make_once(key, version, make)).await
+    }
+
+    async fn make_once<E, F>(
+        &self,
+        key: &str,
+        version: Version,
+        make: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send,
+    {
         for _ in 0..WAITS {
             let made = self.entries.try_get_with_by_ref(key, async {
                 let value = make().await?;

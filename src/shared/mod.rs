@@ -73,7 +73,8 @@ impl SharedState {
     }
 
     /// What a request has to know before it begins: which versions are current, and, where budgets are
-    /// shared, whether its budget allows it. One round trip at most.
+    /// shared, whether its budget allows it. One round trip at most, whose future is too large to carry along without
+    /// a Redis.
     pub async fn fetch(
         &self,
         names: &[impl Name],
@@ -81,7 +82,7 @@ impl SharedState {
     ) -> (VersionSnapshot, Option<Decision>) {
         match &self.redis {
             None => (VersionSnapshot::local(Arc::clone(&self.versions)), None),
-            Some(redis) => match redis.fetch(names, charge).await {
+            Some(redis) => match Box::pin(redis.fetch(names, charge)).await {
                 Some((versions, decision)) => (versions, decision),
                 None => (VersionSnapshot::unknown(), None),
             },
@@ -97,7 +98,7 @@ impl SharedState {
     pub async fn bump(&self, names: &[impl Name], everything: bool) {
         self.versions.bump(names, everything);
         if let Some(redis) = &self.redis {
-            redis.bump(names, everything).await;
+            Box::pin(redis.bump(names, everything)).await;
         }
     }
 

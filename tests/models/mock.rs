@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 
 use axum::Router;
-use boxcar::{app::App, context::Context, middleware::problem_details::ProblemDetails};
+use boxcar::{app::App, context::Context, middleware::Outside};
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     environment::Environment,
@@ -132,7 +132,7 @@ pub async fn routes_on(db: &DatabaseConnection) -> (Router, String) {
     let router = App::routes(&ctx)
         .to_router::<App>(ctx.clone(), Router::new())
         .unwrap();
-    let router = ProblemDetails.after_routes(router, &ctx).await.unwrap();
+    let router = Outside.after_routes(router, &ctx).await.unwrap();
     let token = rows::account()
         .token(ctx.config.get_jwt_config().unwrap())
         .unwrap();

@@ -6,7 +6,7 @@ use axum::{
     http::{Method, Request, header},
     routing::get,
 };
-use boxcar::{app::App, middleware::problem_details::ProblemDetails};
+use boxcar::{app::App, middleware::Outside};
 use loco_rs::{
     app::Initializer,
     controller::{AppRoutes, Routes, middleware::timeout::TimeOut},
@@ -351,7 +351,7 @@ async fn misbehaving(shop: &Shop) -> Client {
         .add_route(routes)
         .to_router::<App>(ctx.clone(), Router::new())
         .unwrap();
-    let router = ProblemDetails.after_routes(router, &ctx).await.unwrap();
+    let router = Outside.after_routes(router, &ctx).await.unwrap();
     shop.stranger().at(router)
 }
 
