@@ -21,7 +21,7 @@ use migration::Migrator;
 
 use crate::{
     context::Context,
-    controllers, initializers,
+    controllers, initializers, log,
     middleware::{Inside, Outside, revalidate},
     models::connection,
     server, settings, tasks,
@@ -59,6 +59,10 @@ impl Hooks for App {
         ctx.db = connection::connect(&ctx.config.database).await?;
         Context::install(&ctx)?;
         Ok(ctx)
+    }
+
+    fn init_logger(ctx: &AppContext) -> Result<bool> {
+        log::start(&ctx.config.logger).map(|()| true)
     }
 
     async fn initializers(_: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {

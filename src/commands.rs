@@ -6,11 +6,10 @@ use loco_rs::{
     boot::{self, ServeParams, StartMode, create_context},
     doctor::{Check, Resource, run_all},
     environment::Environment,
-    logger,
 };
 use sea_orm::DbErr;
 
-use crate::{app::App, settings::address};
+use crate::{app::App, log, settings::address};
 
 /// `boxcar-cli start`: serves until a signal ends it. `binding` and `port` replace those of the configuration.
 ///
@@ -25,7 +24,7 @@ pub async fn start(
     port: Option<i32>,
 ) -> Result<()> {
     let config = App::load_config(environment).await?;
-    logger::init::<App>(&config.logger)?;
+    log::start(&config.logger)?;
     let at = ServeParams {
         binding: binding.unwrap_or_else(|| config.server.binding.clone()),
         port: port.unwrap_or(config.server.port),
@@ -50,7 +49,7 @@ pub async fn doctor(environment: &Environment) -> Result<()> {
     let ctx = create_context::<App>(environment, config)
         .await
         .map_err(|error| located(error, &database))?;
-    logger::init::<App>(&ctx.config.logger)?;
+    log::start(&ctx.config.logger)?;
     // In production Loco skips what is for developers alone.
     let mut checks = run_all::<App>(&ctx, true).await?;
     // `ConfigAudit` names the others.

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod context;
 pub mod controllers;
 pub mod initializers;
+pub mod log;
 pub mod middleware;
 pub mod models;
 pub mod server;

@@ -103,6 +103,28 @@ async fn who_did_what_is_logged_with_the_requests_id() {
 }
 
 #[tokio::test]
+async fn a_log_for_people_has_a_line_for_each_request_and_no_colours_where_it_is_no_terminal() {
+    let program = Program::new("development")
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", PASSWORD)
+        .env("SEED_DEMO", "false");
+    let server = Server::start(program).await;
+    log_in(&server, PASSWORD).await;
+    let log = server.printed();
+    assert!(!log.contains('\u{1b}'), "{log}");
+    let line = log.lines().find(|line| line.contains("login succeeded"));
+    let (time, line) = line.unwrap().split_once(' ').unwrap();
+    chrono::DateTime::parse_from_rfc3339(time).unwrap();
+    let start = " INFO request: boxcar::audit: login succeeded account_id=1 username=\"root\" role=\"admin\" ";
+    assert!(line.starts_with(start), "{line}");
+    let end = " method=\"POST\" path=\"/api/v1/auth/login\"";
+    assert!(
+        line.contains(" address=127.0.0.1 ") && line.ends_with(end),
+        "{line}"
+    );
+}
+
+#[tokio::test]
 async fn a_login_says_who_tried_it_and_what_came_of_it() {
     let server = production(&[("LOGIN_FAILURES", "2")]).await;
     for (username, password, status) in [

@@ -33,7 +33,7 @@ pub use self::{
     role::Role,
     stock_delta::StockDelta,
     text::{MultiLine, RawText, SingleLine},
-    timestamp::Timestamp,
+    timestamp::{Timestamp, rfc3339},
     username::Username,
 };
 

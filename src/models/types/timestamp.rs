@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use sea_orm::prelude::DateTimeWithTimeZone;
 use utoipa::openapi::{
     Schema,
@@ -47,9 +47,70 @@ impl Scalar for Timestamp {
     }
 }
 
+/// A moment as RFC 3339 writes it, in UTC, with so many digits of its second's fraction.
+///
+/// Of a year after 9999 only the last four digits are there: no row and no clock has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339([u8; 27], usize);
+
+impl Rfc3339 {
+    /// The text, in ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        let Self(text, length) = self;
+        &text[..*length]
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+/// Writes a moment with `digits` digits of its second's fraction, which are 0, 3 or 6.
+///
+/// Several times as fast as chrono, in whose way stands what else a format may ask for: a list writes some hundred
+/// moments.
+pub fn rfc3339(moment: DateTime<Utc>, digits: usize) -> Rfc3339 {
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |at: usize, count: usize, mut number: u32| {
+        for digit in text[at..at + count].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    };
+    put(0, 4, moment.year().unsigned_abs());
+    put(5, 2, moment.month());
+    put(8, 2, moment.day());
+    put(11, 2, moment.hour());
+    put(14, 2, moment.minute());
+    put(17, 2, moment.second());
+    put(20, 6, moment.nanosecond() / 1_000);
+    let end = if digits == 0 { 19 } else { 20 + digits };
+    text[end] = b'Z';
+    Rfc3339(text, end + 1)
+}
+
 #[cfg(test)]
 mod tests {
+    use chrono::SecondsFormat;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn is_written_as_chrono_writes_it(micros in SUPPORTED_RANGE) {
+            let moment = Timestamp::from_micros(micros).unwrap().0.to_utc();
+            for (digits, format) in [
+                (0, SecondsFormat::Secs),
+                (3, SecondsFormat::Millis),
+                (6, SecondsFormat::Micros),
+            ] {
+                let text = rfc3339(moment, digits);
+                prop_assert_eq!(text.as_str(), moment.to_rfc3339_opts(format, true));
+            }
+        }
+    }
 
     #[test]
     fn reads_any_time_zone_as_utc() {
