@@ -19,6 +19,7 @@ use crate::{
         CacheTag,
         customer_accounts::{Model, Verifier},
         idempotency_keys::{Fingerprints, InFlight},
+        reader::Reader,
         transaction::Database,
         types::NewPassword,
     },
@@ -51,7 +52,7 @@ pub struct Context(Arc<ServerState>);
 /// What stands in a [`Context`].
 pub struct ServerState {
     /// The database.
-    pub db: DatabaseConnection,
+    pub db: Reader,
     /// How tokens are signed.
     pub jwt: JWT,
     /// The store's settings.
@@ -132,7 +133,7 @@ impl Context {
         });
         let max_bytes = settings.cache.max_bytes;
         ctx.shared_store.insert(Self(Arc::new(ServerState {
-            db: ctx.db.clone(),
+            db: Reader::of(ctx.db.clone()),
             answers: Answers::new(max_bytes, ttl, metrics.clone(), CachedBody::size),
             totals: Totals::new(TOTALS_BYTES.min(max_bytes), ttl, Metrics::default(), |_| {
                 size_of::<u64>()

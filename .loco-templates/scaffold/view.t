@@ -64,8 +64,10 @@ pub struct {{ pascal }} {
 {%- endif %}
 {%- endfor %}
     /// When it was added.
+    #[serde(serialize_with = "super::moment")]
     created_at: DateTime<Utc>,
     /// When it last changed.
+    #[serde(serialize_with = "super::moment")]
     updated_at: DateTime<Utc>,
 }
 

@@ -17,13 +17,12 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use sea_orm::DatabaseConnection;
 
 use crate::{
     context::Context,
     controllers::health::Readiness,
     middleware::observe::METRICS,
-    models::{connection::PoolSize, queue::hashing},
+    models::{connection::PoolSize, queue::hashing, reader::Reader},
     views::problem::{Kind, Problem},
 };
 
@@ -69,7 +68,7 @@ impl Initializer for Metrics {
 
 /// How busy the server is at the moment of reading.
 #[derive(Debug)]
-struct Load(DatabaseConnection);
+struct Load(Reader);
 
 impl Collector for Load {
     #[rustfmt::skip]

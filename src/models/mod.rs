@@ -24,6 +24,7 @@ pub mod error;
 pub mod input;
 pub mod listing;
 pub mod queue;
+pub mod reader;
 pub mod transaction;
 pub mod types;
 pub mod write_probe;

@@ -21,8 +21,10 @@ pub struct CustomerAccount {
     #[schema(required)]
     customer: Option<Contact>,
     /// When it was created.
+    #[serde(serialize_with = "super::moment")]
     created_at: DateTime<Utc>,
     /// When it last changed.
+    #[serde(serialize_with = "super::moment")]
     updated_at: DateTime<Utc>,
 }
 

@@ -12,8 +12,10 @@ pub struct Customer {
     #[serde(flatten)]
     contact: Contact,
     /// When they were added.
+    #[serde(serialize_with = "super::moment")]
     created_at: DateTime<Utc>,
     /// When something of them last changed.
+    #[serde(serialize_with = "super::moment")]
     updated_at: DateTime<Utc>,
 }
 

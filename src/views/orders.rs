@@ -22,6 +22,7 @@ pub struct Order {
     /// Who ordered.
     customer: OrderCustomer,
     /// When it was placed.
+    #[serde(serialize_with = "super::moment")]
     placed_at: DateTime<Utc>,
     /// The store's currency then (ISO 4217).
     currency: String,
@@ -39,6 +40,7 @@ pub struct Order {
     /// Every status it has had, oldest first.
     history: Vec<OrderEvent>,
     /// When it last changed.
+    #[serde(serialize_with = "super::moment")]
     updated_at: DateTime<Utc>,
 }
 
@@ -78,6 +80,7 @@ pub struct OrderEvent {
     #[schema(value_type = OrderStatus)]
     status: String,
     /// Since when.
+    #[serde(serialize_with = "super::moment")]
     at: DateTime<Utc>,
     /// By whom.
     by: String,

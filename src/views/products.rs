@@ -37,8 +37,10 @@ pub struct ProductSummary {
     /// Whether the product can be ordered now.
     available: bool,
     /// When the product was added.
+    #[serde(serialize_with = "super::moment")]
     created_at: DateTime<Utc>,
     /// When the product last changed.
+    #[serde(serialize_with = "super::moment")]
     updated_at: DateTime<Utc>,
 }
 

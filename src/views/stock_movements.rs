@@ -23,6 +23,7 @@ pub struct StockMovement {
     #[schema(required)]
     order_id: Option<i64>,
     /// When.
+    #[serde(serialize_with = "super::moment")]
     at: DateTime<Utc>,
     /// By whom.
     by: String,

@@ -1,0 +1,67 @@
+//! The pool, as finders ask it.
+
+use std::ops::Deref;
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, ExecResult,
+    QueryResult, Statement,
+};
+
+/// A pool whose statements cost less to ask than [`DatabaseConnection`]'s: the future of a statement there has room for
+/// the drivers of all databases, some 18 kB, and is moved twice before it begins.
+#[derive(Clone, Debug)]
+pub struct Reader(DatabaseConnection);
+
+impl Reader {
+    /// The same pool.
+    pub const fn of(pool: DatabaseConnection) -> Self {
+        Self(pool)
+    }
+}
+
+impl Deref for Reader {
+    type Target = DatabaseConnection;
+
+    fn deref(&self) -> &DatabaseConnection {
+        &self.0
+    }
+}
+
+/// Asks the driver of the database at hand, or else the pool itself.
+macro_rules! asked {
+    ($pool:expr, $ask:ident($statement:expr), $or:ident) => {{
+        use DatabaseConnectionType::{
+            SqlxMySqlPoolConnection, SqlxPostgresPoolConnection, SqlxSqlitePoolConnection,
+        };
+        match &$pool.inner {
+            SqlxSqlitePoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
+            SqlxMySqlPoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
+            SqlxPostgresPoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
+            _ => ConnectionTrait::$or(&$pool, $statement).await,
+        }
+    }};
+}
+
+#[async_trait]
+impl ConnectionTrait for Reader {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        asked!(self.0, query_one(statement), query_one_raw)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        asked!(self.0, query_all(statement), query_all_raw)
+    }
+}
