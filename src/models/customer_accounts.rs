@@ -24,6 +24,7 @@ use super::{
     queue::Turn,
     stock_movements,
     types::{NewPassword, Password, PasswordHash, Role, Scalar, Search, Username},
+    update,
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -345,7 +346,7 @@ impl Model {
             account.token_version = Set(version + 1);
         }
         account.updated_at = Set(now());
-        account.update(txn).await.map_err(username_taken())?;
+        update(txn, account).await.map_err(username_taken())?;
         Self::find(txn, id).await
     }
 

@@ -17,6 +17,7 @@ use super::{
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events, orders, stock_movements,
     types::{CustomerName, Email, Phone, Search, case_fold, search_text, sort_fold},
+    update,
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -143,7 +144,7 @@ impl Model {
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
         self.touch(txn);
         let customer = self.into_active_model().assign(changes);
-        customer.update(txn).await.map_err(email_taken())
+        update(txn, customer).await.map_err(email_taken())
     }
 
     /// Deletes the customer and their account. Where there are orders the customer is erased instead:
@@ -167,7 +168,7 @@ impl Model {
             > 0;
         if has_orders {
             orders::Model::anonymize_customer(txn, id).await?;
-            self.into_active_model().erase().update(txn).await?;
+            update(txn, self.into_active_model().erase()).await?;
         } else {
             Entity::delete_by_id(id).exec(txn).await?;
         }

@@ -29,7 +29,10 @@ pub mod transaction;
 pub mod types;
 pub mod write_probe;
 
-use sea_orm::{ConnectionTrait, EntityTrait, Select};
+use sea_orm::{
+    ActiveModelBehavior, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait, Select,
+    TryIntoModel,
+};
 
 pub use self::{
     actor::Actor,
@@ -53,6 +56,17 @@ pub const TABLES: &[&str] = &[
 /// The one row that `select` finds.
 async fn found<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>) -> Result<E::Model> {
     select.one(db).await?.ok_or(Error::NotFound)
+}
+
+/// Writes what is set in a row that is there. It is not read again: what it holds is known.
+async fn update<M, A>(txn: &Transaction, row: A) -> Result<M, DbErr>
+where
+    M: ModelTrait<Entity = A::Entity> + IntoActiveModel<A>,
+    A: ActiveModelBehavior + TryIntoModel<M> + Send,
+    A::Entity: EntityTrait<Model = M>,
+{
+    row.clone().update_without_returning(txn).await?;
+    row.try_into_model()
 }
 
 /// The present moment, to the microsecond: what every database keeps, so that a row reads back as it

@@ -231,9 +231,10 @@ impl Model {
         listing::count(db, scope.apply(Entity::find()), filter).await
     }
 
-    /// Places an order, all of its lines or none. The stock is taken product by product in the order of
-    /// their ids, so that no two orders wait for each other; and before the items are written, because
-    /// their foreign key makes MySQL share the products' locks, which two orders could not both raise.
+    /// Places an order, all of its lines or none. Where orders are placed at the same time the stock is taken
+    /// product by product in the order of their ids, so that no two orders wait for each other; and before the
+    /// items are written, because their foreign key makes MySQL share the products' locks, which two orders
+    /// could not both raise.
     ///
     /// # Errors
     /// [`Error::Invalid`] for every line whose product is not on sale, when the customer does not exist,
@@ -444,15 +445,15 @@ async fn take_stock(
 ) -> Result<()> {
     let stock = |line: &Merged| products.get(&line.product_id)?.stock;
     lines.retain(|line| stock(line).is_some());
-    lines.sort_by_key(|line| line.product_id);
-    let mut short = Vec::new();
-    for line in &lines {
-        if !products::Model::take(txn, line.product_id, line.quantity).await? {
-            short.push(*line);
-        }
+    if lines.is_empty() {
+        return Ok(());
     }
+    lines.sort_by_key(|line| line.product_id);
+    let wanted = lines.iter().map(|line| (line.product_id, line.quantity));
+    let short = products::Model::take(txn, &wanted.collect()).await?;
     if !short.is_empty() {
-        return Err(shortage(txn, short).await?);
+        lines.retain(|line| short.contains(&line.product_id));
+        return Err(shortage(txn, lines).await?);
     }
     let movements = lines.iter().map(|line| Movement {
         product_id: line.product_id,

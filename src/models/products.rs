@@ -2,11 +2,14 @@
 
 mod import;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, ExprTrait, IntoActiveModel, QuerySelect, Select,
-    entity::prelude::*, sea_query::Expr,
+    ActiveValue::Set,
+    Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, QuerySelect, QueryTrait,
+    Select,
+    entity::prelude::*,
+    sea_query::{CaseStatement, Expr, UpdateStatement},
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -24,6 +27,7 @@ use super::{
         Description, Money, MovementKind, ProductName, Reason, Search, Sku, Stock, StockDelta,
         case_fold, search_text, sort_fold,
     },
+    update,
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -162,7 +166,7 @@ impl Model {
         touch_assortment(txn, self.id);
         let stock = self.stock;
         let product = self.into_active_model().assign(changes);
-        let product = product.update(txn).await.map_err(sku_taken())?;
+        let product = update(txn, product).await.map_err(sku_taken())?;
         product.record_stock(txn, stock, actor).await?;
         Ok(product)
     }
@@ -193,7 +197,7 @@ impl Model {
         let mut product = self.into_active_model();
         product.stock = Set(Some(after));
         product.updated_at = Set(now());
-        let product = product.update(txn).await?;
+        let product = update(txn, product).await?;
         let movement = Movement {
             product_id: id,
             kind: MovementKind::Adjustment,
@@ -215,23 +219,35 @@ impl Model {
         product.archived = Set(true);
         (product.sku, product.sku_key) = (Set(None), Set(None));
         product.updated_at = Set(now());
-        product.update(txn).await?;
+        update(txn, product).await?;
         Ok(())
     }
 
-    /// Takes `quantity` pieces from a tracked stock, if there are that many: one conditional update,
-    /// which the database carries out whole or not at all. Answers whether it did.
-    pub async fn take(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
-        touch(txn, id);
-        let taken = Entity::update_many()
-            .col_expr(Column::Stock, Expr::col(Column::Stock).sub(quantity))
-            .col_expr(Column::UpdatedAt, Expr::value(now()))
-            .filter(Column::Id.eq(id))
-            .filter(Column::Archived.eq(false))
-            .filter(Column::Stock.gte(quantity))
-            .exec(txn)
-            .await?;
-        Ok(taken.rows_affected == 1)
+    /// Takes pieces from tracked stocks, from each as many as are wanted of it, if there are that many.
+    /// Answers of which products there are not.
+    ///
+    /// A conditional update, which the database carries out whole or not at all. It is one for all products
+    /// where a transaction has the database to itself. Elsewhere it is one for each, in the order of their
+    /// ids: in which order one statement locks its rows is for the database to choose.
+    pub async fn take(txn: &Transaction, wanted: &BTreeMap<i64, i64>) -> Result<BTreeSet<i64>> {
+        let mut short: BTreeSet<_> = wanted.keys().copied().collect();
+        for id in &short {
+            touch(txn, *id);
+        }
+        if txn.get_database_backend() == DbBackend::Sqlite {
+            let taken = taking(wanted).returning_col(Column::Id).to_owned();
+            for row in txn.query_all(&taken).await? {
+                short.remove(&row.try_get_by_index(0)?);
+            }
+            return Ok(short);
+        }
+        for (id, quantity) in wanted {
+            let one = BTreeMap::from([(*id, *quantity)]);
+            if txn.execute(&taking(&one)).await?.rows_affected() == 1 {
+                short.remove(id);
+            }
+        }
+        Ok(short)
     }
 
     /// Puts `quantity` pieces back, if the stock is tracked. Answers whether it is.
@@ -337,6 +353,22 @@ impl ActiveModel {
         self.updated_at = Set(now());
         self
     }
+}
+
+/// The update that takes what is wanted of those products that have it.
+fn taking(wanted: &BTreeMap<i64, i64>) -> UpdateStatement {
+    let mut enough = Condition::any();
+    let mut pieces = CaseStatement::new();
+    for (id, quantity) in wanted {
+        enough = enough.add(Column::Id.eq(*id).and(Column::Stock.gte(*quantity)));
+        pieces = pieces.case(Column::Id.eq(*id), *quantity);
+    }
+    Entity::update_many()
+        .col_expr(Column::Stock, Expr::col(Column::Stock).sub(pieces))
+        .col_expr(Column::UpdatedAt, Expr::value(now()))
+        .filter(Column::Archived.eq(false))
+        .filter(enough)
+        .into_query()
 }
 
 fn by_id(products: Vec<Model>) -> BTreeMap<i64, Model> {
