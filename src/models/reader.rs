@@ -1,11 +1,15 @@
-//! The pool, as finders ask it.
+//! The pool, as finders ask it, and as transactions begin in it.
 
 use std::ops::Deref;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement,
+    ConnectionTrait, DatabaseConnection,
+    DatabaseConnectionType::{
+        SqlxMySqlPoolConnection, SqlxPostgresPoolConnection, SqlxSqlitePoolConnection,
+    },
+    DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode,
+    Statement, TransactionTrait,
 };
 
 /// A pool whose statements cost less to ask than [`DatabaseConnection`]'s: the future of a statement there has room for
@@ -30,17 +34,28 @@ impl Deref for Reader {
 
 /// Asks the driver of the database at hand, or else the pool itself.
 macro_rules! asked {
-    ($pool:expr, $ask:ident($statement:expr), $or:ident) => {{
-        use DatabaseConnectionType::{
-            SqlxMySqlPoolConnection, SqlxPostgresPoolConnection, SqlxSqlitePoolConnection,
-        };
+    ($pool:expr, $ask:ident($statement:expr), $or:ident) => {
         match &$pool.inner {
             SqlxSqlitePoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
             SqlxMySqlPoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
             SqlxPostgresPoolConnection(driver) => Box::pin(driver.$ask($statement)).await,
-            _ => ConnectionTrait::$or(&$pool, $statement).await,
+            _ => $pool.$or($statement).await,
         }
-    }};
+    };
+}
+
+/// Begins a transaction that writes, which on SQLite takes the file at once: one that reads first and writes later
+/// would fail at its first write.
+pub(super) async fn begin(pool: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    match &pool.inner {
+        SqlxSqlitePoolConnection(driver) => {
+            let mode = Some(SqliteTransactionMode::Immediate);
+            Box::pin(driver.begin(None, None, mode)).await
+        }
+        SqlxMySqlPoolConnection(driver) => Box::pin(driver.begin(None, None)).await,
+        SqlxPostgresPoolConnection(driver) => Box::pin(driver.begin(None, None)).await,
+        _ => pool.begin().await,
+    }
 }
 
 #[async_trait]

@@ -17,7 +17,7 @@ use std::{
 use rand::Rng;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    QueryResult, Statement,
 };
 use tokio::{
     runtime::Handle,
@@ -29,6 +29,7 @@ use super::{
     cache_tag::CacheTag,
     deadline::Deadline,
     error::{Error, Result, is_transient, surely_not_committed},
+    reader,
 };
 
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
@@ -212,13 +213,8 @@ impl<'a, D: Database> Attempts<'a, D> {
         self.made += 1;
         let db = self.database.db();
         let turn = turn_to_write(db).await;
-        let options = TransactionOptions {
-            // A transaction that reads first and writes later would fail at its first write.
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
         let db = db.clone();
-        let begin = ToItsEnd::new(async move { db.begin_with_options(options).await });
+        let begin = ToItsEnd::new(async move { reader::begin(&db).await });
         let transaction = Transaction {
             inner: begin.await?,
             changed: SyncMutex::default(),
