@@ -3,7 +3,7 @@
 //! An account has a budget of its own; requests without a valid token share that of their address. A node
 //! alone counts accounts with `tower_governor`, and addresses, of which one client can have more than fit
 //! into memory, where those are forgotten first that ask least. Where nodes share a Redis the budget has been
-//! asked already, when the caller was [identified](super::identify).
+//! asked already, when the caller was [identified](mod@super::identify).
 //!
 //! A login that fails has budgets of its own, where passwords are checked, and one that succeeds costs
 //! nothing. Otherwise one client who fails could keep all others behind its address out for the day.
