@@ -198,6 +198,7 @@ impl Fields {
         if name.starts_with("log.") {
             return false;
         }
+        let name = name.strip_prefix("r#").unwrap_or(name);
         let text = &mut self.text;
         if self.json {
             text.extend_from_slice(if text.is_empty() { b"\"" } else { b",\"" });
@@ -209,13 +210,13 @@ impl Fields {
             text.push(b' ');
         }
         if name != "message" {
-            text.extend_from_slice(name.strip_prefix("r#").unwrap_or(name).as_bytes());
+            text.extend_from_slice(name.as_bytes());
             text.push(b'=');
         }
         true
     }
 
-    /// A number or a truth.
+    /// A number, a truth or nothing.
     fn plain(&mut self, field: &Field, value: impl std::fmt::Display) {
         if self.begin(field) {
             let _ = write!(self.text, "{value}");
@@ -275,6 +276,15 @@ impl Visit for Fields {
         self.plain(field, value);
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if self.json && !value.is_finite() {
+            // JSON has no number for it.
+            self.plain(field, "null");
+        } else {
+            self.plain(field, format_args!("{value:?}"));
+        }
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.plain(field, value);
     }
@@ -330,7 +340,10 @@ mod tests {
             let _inner = tracing::info_span!("write").entered();
             let (none, broken) = (None::<&str>, "one\ntwo");
             let yes = true;
-            tracing::warn!(none, yes, less = -1, said = "\"no\"\n", shown = %broken, "it is {}", "late\u{1b}");
+            tracing::warn!(
+                none, yes, less = -1, part = 0.5, never = f64::NAN, r#type = 1, said = "\"no\"\n", shown = %broken,
+                "it is {}", "late\u{1b}"
+            );
         });
         Arc::into_inner(text).unwrap().into_inner().unwrap()
     }
@@ -338,8 +351,8 @@ mod tests {
     #[test]
     fn a_line_for_people_is_one_line_whatever_stands_in_it() {
         let line = written(false);
-        let expected = "  WARN request:write: boxcar::log::tests: it is late\\u{1b} yes=true less=-1 \
-                        said=\"\\\"no\\\"\\n\" shown=one\\ntwo id=\"a-7\" late=9\n";
+        let expected = "  WARN request:write: boxcar::log::tests: it is late\\u{1b} yes=true less=-1 part=0.5 \
+                        never=NaN type=1 said=\"\\\"no\\\"\\n\" shown=one\\ntwo id=\"a-7\" late=9\n";
         assert_eq!(line.split_once('Z').unwrap().1, expected);
     }
 
@@ -352,7 +365,8 @@ mod tests {
         let expected = json!({
             "timestamp": null, "level": "WARN", "target": "boxcar::log::tests",
             "fields": {
-                "message": "it is late\u{1b}", "yes": true, "less": -1, "said": "\"no\"\n", "shown": "one\ntwo",
+                "message": "it is late\u{1b}", "yes": true, "less": -1, "part": 0.5,
+                "never": null, "type": 1, "said": "\"no\"\n", "shown": "one\ntwo",
             },
             "span": { "name": "write" }, "spans": [request, { "name": "write" }],
         });
