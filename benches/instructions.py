@@ -14,8 +14,7 @@ of several runs.
 What takes them: `callgrind_annotate target/instructions/CASE`, of a build with CARGO_PROFILE_RELEASE_STRIP=false and
 CARGO_PROFILE_RELEASE_DEBUG=line-tables-only.
 
-Time depends on what else the machine does, and instructions hardly do: two runs differ by less than 1 %, or by 3 %
-where one row is read from SQLite.
+Time depends on what else the machine does, and instructions hardly do: two runs differ by less than 2 %.
 """
 
 import base64

@@ -1,7 +1,7 @@
 //! The log: lines of text for people, or of JSON for programs, on the standard output.
 //!
-//! On a terminal it is Loco's, with colours. Anywhere else each line is put together here, as `tracing-subscriber`
-//! would write it: that takes 28,000 instructions for a request's line, and reads the JSON of its spans once more.
+//! On a terminal Loco's own format is used, with colours. Anywhere else each line is built here, in the same format:
+//! `tracing-subscriber` takes 28,000 instructions for a request's line, and parses the JSON of its spans again.
 
 use std::{
     fmt::{Debug, Write as _},
@@ -30,11 +30,11 @@ use crate::{app::App, models::types::rfc3339};
 /// Starts the log as the configuration says.
 ///
 /// # Errors
-/// When there is no place for a log that is to be written to files.
+/// When the configuration asks for log files, and they cannot be opened.
 pub fn start(settings: &config::Logger) -> Result<()> {
     let files = settings.file_appender.as_ref();
     if !settings.enable || files.is_some_and(|files| files.enable) {
-        // Loco's own: none, or one that is written to files too.
+        // Loco does this: no log at all, or one that also goes to files.
         return logger::init::<App>(settings);
     }
     let terminal = io::stdout().is_terminal();
@@ -85,7 +85,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         let mut fields = self.fields();
         event.record(&mut fields);
         let line = self.line(event, &fields, ctx.event_scope(event));
-        // Where nobody reads, nobody can be told.
+        // If standard output is closed, there is no other place to report it.
         let _ = io::stdout().lock().write_all(&line);
     }
 }
@@ -187,12 +187,12 @@ fn json_span<'a, 's, S: LookupSpan<'s>>(
 struct Fields {
     text: Vec<u8>,
     json: bool,
-    /// Where an event comes from that was made by the `log` crate.
+    /// The target of an event from the `log` crate, which is a field there.
     target: Option<String>,
 }
 
 impl Fields {
-    /// Writes the name, unless the field is none to show.
+    /// Writes the name, unless the field is not shown.
     fn begin(&mut self, field: &Field) -> bool {
         let name = field.name();
         if name.starts_with("log.") {

@@ -58,7 +58,7 @@ pub async fn identify<F: Future<Output = Response>>(
         return next(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    // Boxed: otherwise every layer around moves its kilobyte, also for requests that nobody has to be known for.
+    // Boxed, because it is a kilobyte that every outer layer would copy, also for requests without a caller.
     let known = Box::pin(lookup.run(&parts)).await;
     if let Some(entry) = parts.extensions.get::<Entry>() {
         entry.note(|facts| {

@@ -4,8 +4,8 @@
 //! * between them, what Loco has and the configuration turns on: CORS, the largest body;
 //! * [`Inside`]: the end of the request's time, who is calling, and how often they may.
 //!
-//! Each is one layer, of functions that call each other: axum copies and boxes a layer's whole inside for every
-//! request, which of ten layers takes as long as all that they do.
+//! Each is one layer, whose functions call each other. For every request axum copies and boxes all that is inside a
+//! layer: with ten layers that took as long as their work.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 

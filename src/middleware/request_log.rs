@@ -52,7 +52,7 @@ pub async fn follow<F: Future<Output = Response>>(
     response
 }
 
-/// The client's own id, of which letters, digits and `_-@` are left; or another that nobody has.
+/// The id that the client sent, without all but letters, digits and `_-@`. If nothing is left, a new one.
 fn id(request: &Request) -> String {
     let given = request.headers().get(X_REQUEST_ID);
     let given = given.and_then(|id| id.to_str().ok()).map(|id| {

@@ -82,7 +82,7 @@ impl<T: Clone + Send + Sync + 'static> VersionedCache<T> {
             self.entries.invalidate(key).await;
         }
         self.metrics.misses.inc();
-        // What is found is moved about without the future of what is not, which is some kilobytes.
+        // Boxed: this future is some kilobytes, which would be copied also when the answer is found.
         Box::pin(self.make_once(key, version, make)).await
     }
 

@@ -73,8 +73,8 @@ impl SharedState {
     }
 
     /// What a request has to know before it begins: which versions are current, and, where budgets are
-    /// shared, whether its budget allows it. One round trip at most, whose future is too large to carry along without
-    /// a Redis.
+    /// shared, whether its budget allows it. One round trip at most. Its future is boxed, because
+    /// it is large and not needed without Redis.
     pub async fn fetch(
         &self,
         names: &[impl Name],
