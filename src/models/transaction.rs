@@ -1,13 +1,14 @@
 //! The write path: every change to the store happens in a [`Transaction`] that is opened here, by
 //! [`transaction!`](crate::transaction). When it is over, the caches are told what has changed.
 
+mod turn;
+
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     future::ready,
-    path::PathBuf,
     pin::Pin,
     sync::{
-        Arc, LazyLock, Mutex as SyncMutex, PoisonError,
+        Arc, Mutex as SyncMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -19,12 +20,10 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, Statement,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{Mutex, OwnedMutexGuard},
-    time::sleep,
-};
+use tokio::{runtime::Handle, time::sleep};
 
+pub(super) use self::turn::turn_to_write;
+use self::turn::{NotCommitted, Outcome, Turn, commit, roll_back};
 use super::{
     cache_tag::CacheTag,
     deadline::Deadline,
@@ -34,10 +33,6 @@ use super::{
 
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
 const ATTEMPTS: u32 = 6;
-
-/// The queue of writers of each SQLite file.
-static QUEUES: LazyLock<SyncMutex<HashMap<PathBuf, Arc<Mutex<()>>>>> =
-    LazyLock::new(SyncMutex::default);
 
 /// Does something to the store in one transaction: all of it happens, or nothing.
 ///
@@ -136,7 +131,7 @@ impl Database for DatabaseConnection {
 /// by itself, so that the next one would be a transaction of its own.
 #[derive(Debug)]
 pub struct Transaction {
-    inner: DatabaseTransaction,
+    inner: Arc<DatabaseTransaction>,
     changed: SyncMutex<BTreeSet<CacheTag>>,
     failed: AtomicBool,
 }
@@ -198,8 +193,9 @@ pub struct Attempts<'a, D> {
 /// A transaction that has begun, and its turn to write.
 #[derive(Debug)]
 pub struct Open {
+    // Dropped first: whoever has the turn next has the transaction to themselves.
     transaction: Transaction,
-    turn: Option<OwnedMutexGuard<()>>,
+    turn: Option<Turn>,
 }
 
 impl<'a, D: Database> Attempts<'a, D> {
@@ -212,11 +208,17 @@ impl<'a, D: Database> Attempts<'a, D> {
     pub async fn begin(&mut self) -> Result<Open> {
         self.made += 1;
         let db = self.database.db();
-        let turn = turn_to_write(db).await;
+        let turn = Turn::of(db).await;
         let db = db.clone();
-        let begin = ToItsEnd::new(async move { reader::begin(&db).await });
+        let begin = ToItsEnd::new(async move {
+            match turn {
+                Some(mut turn) => Ok((turn.begin(&db).await?, Some(turn))),
+                None => Ok((Arc::new(reader::begin(&db).await?), None)),
+            }
+        });
+        let (inner, turn) = begin.await.map_err(|error: DbErr| Error::Db(error))?;
         let transaction = Transaction {
-            inner: begin.await?,
+            inner,
             changed: SyncMutex::default(),
             failed: AtomicBool::new(false),
         };
@@ -227,6 +229,7 @@ impl<'a, D: Database> Attempts<'a, D> {
     ///
     /// # Errors
     /// The outcome's own; [`Error::OutOfTime`] when the request's time is over;
+    /// [`Error::WriteConflict`] when the transaction was shared, and is lost;
     /// [`Error::OutcomeUnknown`] when the database went away while it committed; and the database's own
     /// when it refused to commit.
     pub async fn end<T>(&self, open: Open, outcome: Result<T>) -> Result<T> {
@@ -237,32 +240,24 @@ impl<'a, D: Database> Attempts<'a, D> {
             failed,
         } = transaction;
         let outcome = outcome.and_then(|value| self.may_commit(&failed).map(|()| value));
+        let ended = ToItsEnd::new(end(inner, turn, outcome.is_ok())).await;
         if outcome.is_err() {
-            // A rollback that fails leaves a connection that the pool will not take back.
-            if let Err(error) = inner.rollback().await {
-                tracing::debug!(%error, "no rollback: the connection is closed, which ends the transaction");
-            }
-            return outcome;
+            // What it was refused for is not there.
+            return ended.map_or(Err(Error::WriteConflict), |()| outcome);
         }
-        let committed = inner.commit().await;
-        drop(turn);
         // Also when the commit has failed: the connection may have broken after the database had done it.
         let changed = changed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !changed.is_empty() {
             self.database.changed(changed).await;
         }
-        match committed {
-            Ok(()) => outcome,
-            Err(error) if surely_not_committed(&error) => {
-                let in_time = self.database.deadline().is_none_or(Deadline::reopen);
-                Err(if in_time {
-                    error.into()
-                } else {
-                    Error::OutOfTime
-                })
-            }
-            Err(error) => Err(Error::OutcomeUnknown(error)),
-        }
+        let refusal = match ended {
+            Ok(()) => return outcome,
+            Err(NotCommitted::Lost) => Error::WriteConflict,
+            Err(NotCommitted::Failed(error)) if surely_not_committed(&error) => error.into(),
+            Err(NotCommitted::Failed(error)) => return Err(Error::OutcomeUnknown(error)),
+        };
+        let in_time = self.database.deadline().is_none_or(Deadline::reopen);
+        Err(if in_time { refusal } else { Error::OutOfTime })
     }
 
     fn may_commit(&self, failed: &AtomicBool) -> Result<()> {
@@ -290,23 +285,16 @@ impl<'a, D: Database> Attempts<'a, D> {
     }
 }
 
-/// Waits for the turn to write where a database has one writer at a time: SQLite makes the others poll. In
-/// here they queue instead, first come first served, and the next one's turn comes the moment that one is done.
-pub(super) async fn turn_to_write(db: &DatabaseConnection) -> Option<OwnedMutexGuard<()>> {
-    if db.get_database_backend() != DbBackend::Sqlite {
-        return None;
-    }
-    let options = db.get_sqlite_connection_pool().connect_options();
-    let queue = {
-        let mut queues = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = options.get_filename();
-        // Looked for first, so that a write does not copy the path.
-        match queues.get(file) {
-            Some(queue) => Arc::clone(queue),
-            None => Arc::clone(queues.entry(file.to_owned()).or_default()),
+/// Commits a transaction, or rolls it back.
+async fn end(inner: Arc<DatabaseTransaction>, turn: Option<Turn>, keep: bool) -> Outcome {
+    match turn {
+        Some(turn) => turn.end(inner, keep).await,
+        None if keep => commit(inner).await,
+        None => {
+            roll_back(inner).await;
+            Ok(())
         }
-    };
-    Some(queue.lock_owned().await)
+    }
 }
 
 fn is_worth_another(error: &Error) -> bool {

@@ -18,17 +18,17 @@ use boxcar::{
         products::{self, Changes, Model},
         stock_movements,
         transaction::Attempts,
-        types::Stock,
+        types::{ProductName, Scalar, Stock},
     },
     transaction,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{Barrier, Notify},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 
@@ -360,6 +360,172 @@ async fn thirty_two_writers_of_one_row_all_have_their_turn() {
         (stock(db, id).await, pieces_in_the_ledger(db).await),
         (32, 32)
     );
+}
+
+#[tokio::test]
+async fn a_writer_for_whom_others_wait_is_answered_when_the_last_of_them_has_committed() {
+    let (shop, [first, second]) = group_of_two().await;
+    let Some(db) = shares_commits(&shop) else {
+        return;
+    };
+    first.writes.notify_one();
+    second.works.notified().await;
+    assert!(!first.is_answered(), "it was answered before its commit");
+    assert_eq!(products_seen_from_outside(&shop).await, 0);
+    second.writes.notify_one();
+    first.outcome().await.unwrap();
+    second.outcome().await.unwrap();
+    assert_eq!(products(db).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn a_writer_whose_work_fails_takes_back_no_one_elses() {
+    let (shop, [first, second]) = group_of_two().await;
+    let Some(db) = shares_commits(&shop) else {
+        return;
+    };
+    first.writes.notify_one();
+    second.works.notified().await;
+    second.fails.notify_one();
+    first.outcome().await.unwrap();
+    let refusal = second.outcome().await;
+    assert!(matches!(refusal, Err(Error::NotFound)), "{refusal:?}");
+    assert_eq!(products(db).await, ["first"]);
+}
+
+#[tokio::test]
+async fn a_writer_who_leaves_half_way_takes_back_no_one_elses() {
+    let (shop, [first, second]) = group_of_two().await;
+    let Some(db) = shares_commits(&shop) else {
+        return;
+    };
+    first.writes.notify_one();
+    second.works.notified().await;
+    second.task.abort();
+    first.outcome().await.unwrap();
+    assert_eq!(products(db).await, ["first"]);
+}
+
+#[tokio::test]
+async fn a_writer_who_leaves_the_queue_leaves_no_one_waiting() {
+    let (shop, [first, second]) = group_of_two().await;
+    let Some(db) = shares_commits(&shop) else {
+        return;
+    };
+    // Both happen before either task runs again.
+    first.writes.notify_one();
+    second.task.abort();
+    first.outcome().await.unwrap();
+    assert_eq!(products(db).await, ["first"]);
+}
+
+#[tokio::test]
+async fn writers_whose_transaction_was_rolled_back_by_the_database_try_again() {
+    let (shop, [first, second]) = group_of_two().await;
+    let Some(db) = shares_commits(&shop) else {
+        return;
+    };
+    first.writes.notify_one();
+    second.works.notified().await;
+    second.loses.notify_one();
+    // Their second attempts.
+    first.writes.notify_one();
+    second.works.notified().await;
+    second.writes.notify_one();
+    first.outcome().await.unwrap();
+    second.outcome().await.unwrap();
+    assert_eq!(products(db).await, ["first", "second"]);
+}
+
+/// A writer that works when it is told to, and what has become of it.
+struct Writer {
+    /// It works.
+    works: Arc<Notify>,
+    /// Tells it to write, and to succeed.
+    writes: Arc<Notify>,
+    /// Tells it to write, and to fail.
+    fails: Arc<Notify>,
+    /// Tells it to write, and to lose its transaction, as on a full disk.
+    loses: Arc<Notify>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Writer {
+    fn begin(db: &DatabaseConnection, name: &'static str) -> Self {
+        let [works, writes, fails, loses] = [(); 4].map(|()| Arc::<Notify>::default());
+        let told = [&works, &writes, &fails, &loses].map(Arc::clone);
+        let db = db.clone();
+        let task = tokio::spawn(async move {
+            let [works, writes, fails, loses] = told;
+            transaction!(&db, |txn| {
+                works.notify_one();
+                let succeeds = tokio::select! {
+                    () = writes.notified() => true,
+                    () = fails.notified() => false,
+                    () = loses.notified() => {
+                        txn.execute_unprepared("ROLLBACK").await?;
+                        return Err(Error::WriteConflict);
+                    }
+                };
+                Model::create(txn, &named(name), &Actor::system()).await?;
+                if succeeds {
+                    Ok(())
+                } else {
+                    Err(Error::NotFound)
+                }
+            })
+        });
+        Self {
+            works,
+            writes,
+            fails,
+            loses,
+            task,
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    async fn outcome(self) -> Result<(), Error> {
+        let soon = timeout(Duration::from_secs(20), self.task).await;
+        soon.expect("no answer").unwrap()
+    }
+}
+
+/// A writer that works, and one that waits for its turn.
+async fn group_of_two() -> (Shop, [Writer; 2]) {
+    let shop = Shop::open().await;
+    let first = Writer::begin(&shop.ctx.db, "first");
+    first.works.notified().await;
+    let second = Writer::begin(&shop.ctx.db, "second");
+    // It runs until it waits.
+    tokio::task::yield_now().await;
+    (shop, [first, second])
+}
+
+/// The database, if its writers share commits.
+fn shares_commits(shop: &Shop) -> Option<&DatabaseConnection> {
+    let db = &shop.ctx.db;
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return Some(db);
+    }
+    println!("only SQLite has one writer at a time");
+    None
+}
+
+fn named(name: &str) -> products::Details {
+    products::Details {
+        name: ProductName::parse(name).unwrap(),
+        ..kettle(None, None)
+    }
+}
+
+async fn products(db: &DatabaseConnection) -> Vec<String> {
+    let products = products::Entity::find().order_by_asc(products::Column::Name);
+    let products = products.all(db).await.unwrap().into_iter();
+    products.map(|product| product.name).collect()
 }
 
 async fn find_in_a_transaction(db: &DatabaseConnection) -> Result<Model, Error> {
