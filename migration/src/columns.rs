@@ -122,6 +122,13 @@ pub fn references(
         .take()
 }
 
+/// The rule that a column has one of those words. Not `IN`: SQLite makes a table of such a list for each
+/// statement that writes a row.
+pub fn one_of(name: &'static str, column: &str, words: &[&str]) -> Check {
+    let words = words.iter().map(|word| format!("{column} = '{word}'"));
+    Check::named(name, Expr::cust(words.collect::<Vec<_>>().join(" OR ")))
+}
+
 /// A named rule that every row has to obey.
 pub fn check(name: &'static str, rule: &'static str) -> Check {
     Check::named(name, Expr::cust(rule))

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::{
-    columns::{Columns, check, references},
+    columns::{Columns, check, one_of, references},
     steps,
 };
 
@@ -28,9 +28,10 @@ impl MigrationTrait for Migration {
                 .col(c.number("token_version").default(0))
                 .col(c.time("created_at"))
                 .col(c.time("updated_at"))
-                .check(check(
+                .check(one_of(
                     "ck_customer_accounts_role",
-                    "role IN ('admin', 'customer')",
+                    "role",
+                    &["admin", "customer"],
                 ))
                 .check(check(
                     "ck_customer_accounts_customer",

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::{
-    columns::{Columns, check, references},
+    columns::{Columns, check, one_of, references},
     steps,
 };
 
@@ -26,9 +26,10 @@ impl MigrationTrait for Migration {
                 .col(c.text("note").null())
                 .col(c.time("placed_at"))
                 .col(c.time("updated_at"))
-                .check(check(
+                .check(one_of(
                     "ck_orders_status",
-                    "status IN ('placed', 'paid', 'shipped', 'delivered', 'cancelled')",
+                    "status",
+                    &["placed", "paid", "shipped", "delivered", "cancelled"],
                 ))
                 .check(check("ck_orders_total", "total_minor >= 0"))
                 .foreign_key(&mut references(

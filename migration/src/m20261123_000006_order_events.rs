@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::{
-    columns::{Columns, check, references},
+    columns::{Columns, one_of, references},
     steps,
 };
 
@@ -25,9 +25,10 @@ impl MigrationTrait for Migration {
                 .col(c.string("actor", 64))
                 .col(c.text("reason").null())
                 .col(c.time("created_at"))
-                .check(check(
+                .check(one_of(
                     "ck_order_events_status",
-                    "status IN ('placed', 'paid', 'shipped', 'delivered', 'cancelled')",
+                    "status",
+                    &["placed", "paid", "shipped", "delivered", "cancelled"],
                 ))
                 .foreign_key(&mut references(
                     "fk_order_events_order",

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::{
-    columns::{Columns, check, references},
+    columns::{Columns, one_of, references},
     steps,
 };
 
@@ -27,9 +27,10 @@ impl MigrationTrait for Migration {
                 .col(c.number_or_null("account_id"))
                 .col(c.string("actor", 64))
                 .col(c.time("created_at"))
-                .check(check(
+                .check(one_of(
                     "ck_stock_movements_kind",
-                    "kind IN ('initial', 'order', 'cancellation', 'adjustment')",
+                    "kind",
+                    &["initial", "order", "cancellation", "adjustment"],
                 ))
                 .foreign_key(&mut references(
                     "fk_stock_movements_product",

@@ -95,6 +95,13 @@ impl Model {
         found(txn, active().filter(Column::Id.eq(id)).lock_exclusive()).await
     }
 
+    /// The name of the customer with that id, who is locked until the transaction ends.
+    pub async fn name_locked(txn: &Transaction, id: i64) -> Result<String> {
+        let name = active().select_only().column(Column::Name);
+        let name = name.filter(Column::Id.eq(id)).lock_exclusive();
+        name.into_tuple().one(txn).await?.ok_or(Error::NotFound)
+    }
+
     /// A page of customers.
     pub async fn list(
         db: &impl ConnectionTrait,

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
-    sea_query::Expr,
+    ActiveValue::Set,
+    ConnectionTrait, QueryOrder, QuerySelect, QueryTrait,
+    entity::prelude::*,
+    sea_query::{Expr, InsertStatement},
 };
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
@@ -49,15 +51,14 @@ impl Model {
         Ok(of_orders)
     }
 
-    /// Writes down that an order has a status now.
-    pub async fn record(
-        db: &impl ConnectionTrait,
+    /// That an order has a status now, and what writes it down.
+    pub fn record(
         order_id: i64,
         status: OrderStatus,
         reason: Option<String>,
         actor: &Actor,
         at: DateTimeWithTimeZone,
-    ) -> Result<Event> {
+    ) -> (Event, InsertStatement) {
         let event = Event {
             status: status.as_str().to_owned(),
             at,
@@ -73,8 +74,7 @@ impl Model {
             created_at: Set(at),
             ..Default::default()
         };
-        Entity::insert(row).exec_without_returning(db).await?;
-        Ok(event)
+        (event, Entity::insert(row).into_query())
     }
 
     /// Takes an account's name out of the histories; it is called `name` from now on.

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, ConnectionTrait, QueryOrder, QueryTrait, entity::prelude::*,
+    sea_query::InsertStatement,
+};
 
 pub use super::_entities::order_items::{ActiveModel, Column, Entity, Model};
-use super::{Result, Transaction, types::Money};
+use super::{Result, types::Money};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -51,8 +54,8 @@ impl Model {
         Ok(of_orders)
     }
 
-    /// Writes down what was ordered, in that order.
-    pub async fn record(txn: &Transaction, order_id: i64, items: &[Item]) -> Result<(), DbErr> {
+    /// What writes down what was ordered, in that order.
+    pub fn record(order_id: i64, items: &[Item]) -> InsertStatement {
         let rows = (1..).zip(items).map(|(line, item)| ActiveModel {
             order_id: Set(order_id),
             line: Set(line),
@@ -64,8 +67,7 @@ impl Model {
             line_total_minor: Set(item.line_total.minor()),
             ..Default::default()
         });
-        let rows = Entity::insert_many(rows);
-        rows.exec_without_returning(txn).await.map(drop)
+        Entity::insert_many(rows).into_query()
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     now,
     order_events::{self, Event},
     order_items::{self, Item},
-    products,
+    products::{self, Offer},
     stock_movements::{self, Movement},
     types::{
         Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress, Timestamp,
@@ -247,15 +247,15 @@ impl Model {
         actor: &Actor,
     ) -> Result<Order> {
         let lines = merge(&new.items)?;
-        let customer = customers::Model::find_locked(txn, customer_id).await;
-        let customer = customer.map_err(customers::unknown)?;
+        let customer_name = customers::Model::name_locked(txn, customer_id).await;
+        let customer_name = customer_name.map_err(customers::unknown)?;
         let ids = lines.iter().map(|line| line.product_id);
-        let products = products::Model::find_all(txn, ids).await?;
-        check_on_sale(&new.items, &products)?;
+        let offers = products::Model::offers(txn, ids).await?;
+        check_on_sale(&new.items, &offers)?;
         let placed_at = now();
-        let (items, total) = priced(&lines, &products)?;
+        let (items, total) = priced(&lines, &offers)?;
         let order = ActiveModel {
-            customer_id: Set(customer.id),
+            customer_id: Set(customer_id),
             status: Set(OrderStatus::Placed.as_str().to_owned()),
             currency: Set(currency.to_owned()),
             total_minor: Set(total.minor()),
@@ -267,12 +267,13 @@ impl Model {
         };
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
+        let taken = take_stock(txn, id, lines, &offers).await?;
+        txn.touch([CacheTag::Orders, CacheTag::OrdersOf(customer_id)]);
         let status = OrderStatus::Placed;
-        let event = order_events::Model::record(txn, id, status, None, actor, placed_at).await?;
-        take_stock(txn, id, lines, &products, actor).await?;
-        txn.touch([CacheTag::Orders, CacheTag::OrdersOf(customer.id)]);
-        let recorded = order_items::Model::record(txn, id, &items).await;
-        recorded.map_err(vanished)?;
+        let (event, history) = order_events::Model::record(id, status, None, actor, placed_at);
+        let mut records = vec![history, order_items::Model::record(id, &items)];
+        records.extend(stock_movements::Model::entries(txn, taken, actor));
+        txn.execute_all(&records).await.map_err(vanished)?;
         // Nothing is read again: what was written is known, and every statement is a round trip.
         let order = ActiveModel {
             id: Set(id),
@@ -280,7 +281,7 @@ impl Model {
         };
         Ok(Order {
             order: order.try_into_model()?,
-            customer_name: customer.name,
+            customer_name,
             items,
             events: vec![event],
         })
@@ -322,7 +323,9 @@ impl Model {
         if moved.rows_affected != 1 {
             return Err(refusal);
         }
-        order_events::Model::record(txn, id, next, reason.map(String::from), actor, at).await?;
+        let reason = reason.map(String::from);
+        let (_, history) = order_events::Model::record(id, next, reason, actor, at);
+        txn.execute(&history).await?;
         if next == OrderStatus::Cancelled {
             return_stock(txn, id, actor).await?;
         }
@@ -397,13 +400,13 @@ fn merge(lines: &[OrderLine]) -> Result<Vec<Merged>> {
     Ok(merged)
 }
 
-fn check_on_sale(lines: &[OrderLine], products: &BTreeMap<i64, products::Model>) -> Result<()> {
+fn check_on_sale(lines: &[OrderLine], offers: &BTreeMap<i64, Offer>) -> Result<()> {
     let refused = |(at, _)| {
         let pointer = format!("/items/{at}/product_id");
         FieldError::at(pointer, "reference", "must be a product on sale")
     };
     let lines = lines.iter().enumerate();
-    let unknown = lines.filter(|(_, line)| !products.contains_key(&line.product_id));
+    let unknown = lines.filter(|(_, line)| !offers.contains_key(&line.product_id));
     let unknown: Vec<_> = unknown.map(refused).collect();
     if unknown.is_empty() {
         Ok(())
@@ -413,21 +416,19 @@ fn check_on_sale(lines: &[OrderLine], products: &BTreeMap<i64, products::Model>)
 }
 
 /// The order's items at today's names and prices, and their total.
-fn priced(
-    lines: &[Merged],
-    products: &BTreeMap<i64, products::Model>,
-) -> Result<(Vec<Item>, Money)> {
+fn priced(lines: &[Merged], offers: &BTreeMap<i64, Offer>) -> Result<(Vec<Item>, Money)> {
     let mut total = Money::default();
     let mut items = Vec::with_capacity(lines.len());
     for line in lines {
-        let product = products.get(&line.product_id).ok_or(Error::NotFound)?;
-        let line_total = product.price().times(line.quantity).ok_or_else(too_much)?;
+        let offer = offers.get(&line.product_id).ok_or(Error::NotFound)?;
+        let unit_price = Money::from_minor(offer.price_minor);
+        let line_total = unit_price.times(line.quantity).ok_or_else(too_much)?;
         total = total.plus(line_total).ok_or_else(too_much)?;
         items.push(Item {
-            product_id: product.id,
-            sku: product.sku.clone(),
-            name: product.name.clone(),
-            unit_price: product.price(),
+            product_id: offer.id,
+            sku: offer.sku.clone(),
+            name: offer.name.clone(),
+            unit_price,
             quantity: line.quantity,
             line_total,
         });
@@ -435,34 +436,34 @@ fn priced(
     Ok((items, total))
 }
 
-/// Takes the pieces and writes the ledger; or names every line that is short, when one is.
+/// Takes the pieces whose stock is tracked, and answers what the ledger has to say of it; or names every line that is
+/// short, when one is.
 async fn take_stock(
     txn: &Transaction,
     order_id: i64,
     mut lines: Vec<Merged>,
-    products: &BTreeMap<i64, products::Model>,
-    actor: &Actor,
-) -> Result<()> {
-    let stock = |line: &Merged| products.get(&line.product_id)?.stock;
+    offers: &BTreeMap<i64, Offer>,
+) -> Result<Vec<Movement>> {
+    let stock = |line: &Merged| offers.get(&line.product_id)?.stock;
     lines.retain(|line| stock(line).is_some());
     if lines.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     lines.sort_by_key(|line| line.product_id);
     let wanted = lines.iter().map(|line| (line.product_id, line.quantity));
-    let short = products::Model::take(txn, &wanted.collect()).await?;
+    let short = products::Model::take(txn, &wanted.collect(), offers).await?;
     if !short.is_empty() {
         lines.retain(|line| short.contains(&line.product_id));
         return Err(shortage(txn, lines).await?);
     }
-    let movements = lines.iter().map(|line| Movement {
+    let taken = lines.iter().map(|line| Movement {
         product_id: line.product_id,
         kind: MovementKind::Order,
         delta: -line.quantity,
         reason: None,
         order_id: Some(order_id),
     });
-    stock_movements::Model::record(txn, movements, actor).await
+    Ok(taken.collect())
 }
 
 /// Gives back what the order took, product by product in the order of their ids, to those whose stock
@@ -487,15 +488,15 @@ async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result
 /// What to say of the lines whose pieces could not be taken.
 async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
     short.sort_by_key(|line| line.line);
-    let products = products::Model::find_all(txn, short.iter().map(|line| line.product_id)).await?;
-    if products.values().any(|product| product.stock.is_none()) {
+    let offers = products::Model::offers(txn, short.iter().map(|line| line.product_id)).await?;
+    if offers.values().any(|offer| offer.stock.is_none()) {
         // Tracked when the order began, and not any more: nothing is short.
         return Ok(Error::WriteConflict);
     }
     let shortages = short.into_iter().map(|line| {
         let id = line.product_id;
         // Archived since the order began: there is none for this one.
-        let available = products.get(&id).and_then(|product| product.stock);
+        let available = offers.get(&id).and_then(|offer| offer.stock);
         let pointer = format!("/items/{}", line.line);
         FieldError::shortage(&pointer, id, line.quantity, available.unwrap_or_default())
     });

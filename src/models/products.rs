@@ -9,7 +9,7 @@ use sea_orm::{
     Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, QuerySelect, QueryTrait,
     Select,
     entity::prelude::*,
-    sea_query::{CaseStatement, Expr, UpdateStatement},
+    sea_query::{Expr, UpdateStatement},
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -48,6 +48,22 @@ pub struct Details {
     /// missing, a new product's stock is not tracked, and that of another stays as it is.
     #[input(clearable)]
     pub stock: Option<Option<Stock>>,
+}
+
+/// A product on sale, as it is ordered.
+#[derive(Clone, Debug, DerivePartialModel)]
+#[sea_orm(entity = "Entity")]
+pub struct Offer {
+    /// The id.
+    pub id: i64,
+    /// The stock keeping unit.
+    pub sku: Option<String>,
+    /// The name.
+    pub name: String,
+    /// What one piece costs.
+    pub price_minor: i64,
+    /// How many pieces there are, if they are counted.
+    pub stock: Option<i64>,
 }
 
 /// A change of a product's stock.
@@ -125,12 +141,13 @@ impl Model {
     }
 
     /// The products with those ids, by id. Those that are not on sale are missing.
-    pub async fn find_all(
+    pub async fn offers(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
-    ) -> Result<BTreeMap<i64, Self>> {
-        let products = on_sale().filter(Column::Id.is_in(ids)).all(db).await?;
-        Ok(by_id(products))
+    ) -> Result<BTreeMap<i64, Offer>> {
+        let offers = on_sale().filter(Column::Id.is_in(ids));
+        let offers = offers.into_partial_model::<Offer>().all(db).await?;
+        Ok(offers.into_iter().map(|offer| (offer.id, offer)).collect())
     }
 
     /// A page of products.
@@ -226,24 +243,27 @@ impl Model {
     /// Takes pieces from tracked stocks, from each as many as are wanted of it, if there are that many.
     /// Answers of which products there are not.
     ///
-    /// A conditional update, which the database carries out whole or not at all. It is one for all products
-    /// where a transaction has the database to itself. Elsewhere it is one for each, in the order of their
-    /// ids: in which order one statement locks its rows is for the database to choose.
-    pub async fn take(txn: &Transaction, wanted: &BTreeMap<i64, i64>) -> Result<BTreeSet<i64>> {
-        let mut short: BTreeSet<_> = wanted.keys().copied().collect();
-        for id in &short {
+    /// Conditional updates, in the order of their ids: which rows one statement locks first is for the database to
+    /// choose. Where a transaction has the database to itself, what it has read of the products is still so.
+    pub async fn take(
+        txn: &Transaction,
+        wanted: &BTreeMap<i64, i64>,
+        read: &BTreeMap<i64, Offer>,
+    ) -> Result<BTreeSet<i64>> {
+        for id in wanted.keys() {
             touch(txn, *id);
         }
+        let updates = wanted.iter().map(|(id, quantity)| taking(*id, *quantity));
+        let updates: Vec<_> = updates.collect();
+        let mut short: BTreeSet<_> = wanted.keys().copied().collect();
         if txn.get_database_backend() == DbBackend::Sqlite {
-            let taken = taking(wanted).returning_col(Column::Id).to_owned();
-            for row in txn.query_all(&taken).await? {
-                short.remove(&row.try_get_by_index(0)?);
-            }
+            let all = txn.execute_all(&updates).await? == wanted.len() as u64;
+            let stock = |id: &i64| read.get(id).and_then(|offer| offer.stock);
+            short.retain(|id| !all && stock(id) < wanted.get(id).copied());
             return Ok(short);
         }
-        for (id, quantity) in wanted {
-            let one = BTreeMap::from([(*id, *quantity)]);
-            if txn.execute(&taking(&one)).await?.rows_affected() == 1 {
+        for (id, update) in wanted.keys().zip(&updates) {
+            if txn.execute(update).await?.rows_affected() == 1 {
                 short.remove(id);
             }
         }
@@ -355,19 +375,14 @@ impl ActiveModel {
     }
 }
 
-/// The update that takes what is wanted of those products that have it.
-fn taking(wanted: &BTreeMap<i64, i64>) -> UpdateStatement {
-    let mut enough = Condition::any();
-    let mut pieces = CaseStatement::new();
-    for (id, quantity) in wanted {
-        enough = enough.add(Column::Id.eq(*id).and(Column::Stock.gte(*quantity)));
-        pieces = pieces.case(Column::Id.eq(*id), *quantity);
-    }
+/// The update that takes so many pieces of a product, if there are that many.
+fn taking(id: i64, quantity: i64) -> UpdateStatement {
     Entity::update_many()
-        .col_expr(Column::Stock, Expr::col(Column::Stock).sub(pieces))
+        .col_expr(Column::Stock, Expr::col(Column::Stock).sub(quantity))
         .col_expr(Column::UpdatedAt, Expr::value(now()))
+        .filter(Column::Id.eq(id))
         .filter(Column::Archived.eq(false))
-        .filter(enough)
+        .filter(Column::Stock.gte(quantity))
         .into_query()
 }
 

@@ -1,6 +1,11 @@
 //! Stock movements: the ledger. A tracked product's stock is the sum of its movements.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, QueryOrder, QueryTrait,
+    entity::prelude::*,
+    sea_query::{Expr, InsertStatement},
+};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
@@ -91,6 +96,19 @@ impl Model {
         movements: impl IntoIterator<Item = Movement>,
         actor: &Actor,
     ) -> Result<()> {
+        let entries = Self::entries(txn, movements, actor);
+        if let Some(entries) = entries {
+            txn.execute(&entries).await?;
+        }
+        Ok(())
+    }
+
+    /// What writes movements into the ledger, if there are any.
+    pub fn entries(
+        txn: &Transaction,
+        movements: impl IntoIterator<Item = Movement>,
+        actor: &Actor,
+    ) -> Option<InsertStatement> {
         let created_at = now();
         let rows: Vec<_> = movements
             .into_iter()
@@ -107,11 +125,7 @@ impl Model {
                 ..Default::default()
             })
             .collect();
-        if !rows.is_empty() {
-            let rows = Entity::insert_many(rows);
-            rows.exec_without_returning(txn).await?;
-        }
-        Ok(())
+        (!rows.is_empty()).then(|| Entity::insert_many(rows).into_query())
     }
 
     /// What an order took, by product.

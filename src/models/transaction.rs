@@ -18,7 +18,7 @@ use std::{
 use rand::Rng;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement,
+    QueryResult, Statement, StatementBuilder,
 };
 use tokio::{runtime::Handle, time::sleep};
 
@@ -141,6 +141,25 @@ impl Transaction {
     pub fn touch(&self, tags: impl IntoIterator<Item = CacheTag>) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.extend(tags);
+    }
+
+    /// Carries out statements, one after the other, and answers how many rows they have changed. On SQLite that is one
+    /// trip to the thread of the connection, which costs more than a short statement.
+    ///
+    /// # Errors
+    /// Those of the first statement that fails.
+    pub async fn execute_all(&self, statements: &[impl StatementBuilder]) -> Result<u64, DbErr> {
+        let backend = self.get_database_backend();
+        let statements: Vec<_> = statements.iter().map(|one| backend.build(one)).collect();
+        if backend == DbBackend::Sqlite {
+            let all = one_after_another(statements);
+            return Ok(self.execute_raw(all).await?.rows_affected());
+        }
+        let mut changed = 0;
+        for statement in statements {
+            changed += self.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(changed)
     }
 
     async fn run<T>(
@@ -295,6 +314,17 @@ async fn end(inner: Arc<DatabaseTransaction>, turn: Option<Turn>, keep: bool) ->
             Ok(())
         }
     }
+}
+
+/// Several statements of SQLite as one text: each takes its values from where the one before has stopped.
+fn one_after_another(statements: Vec<Statement>) -> Statement {
+    let mut texts = Vec::new();
+    let mut values = Vec::new();
+    for statement in statements {
+        texts.push(statement.sql);
+        values.extend(statement.values.into_iter().flatten());
+    }
+    Statement::from_sql_and_values(DbBackend::Sqlite, texts.join("; "), values)
 }
 
 fn is_worth_another(error: &Error) -> bool {

@@ -181,7 +181,7 @@ async fn a_lost_connection_is_not_a_wrong_password() {
 #[tokio::test]
 async fn an_order_of_two_products_takes_eight_statements_and_its_stock_in_the_order_of_ids() {
     let db = postgres()
-        .append_query_results([[rows::customer()]])
+        .append_query_results([[BTreeMap::from([("name", Value::from("Ada"))])]])
         .append_query_results([[rows::product(), second_kettle()]])
         .append_query_results([[rows::order()]])
         .append_exec_results([1, 1, 1, 2, 2].map(changed))
