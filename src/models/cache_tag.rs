@@ -15,10 +15,14 @@ pub enum CacheTag {
     Stock(i64),
     /// The list of customers.
     Customers,
+    /// Which customers there are, whatever is known of them.
+    Clientele,
     /// One customer.
     Customer(i64),
     /// Every customer account, and the customers that accounts show.
     Accounts,
+    /// Which accounts there are, and what they may do.
+    Membership,
     /// Who an account is to the server that it sends a token to, by its `pid`.
     Login(String),
     /// The list of all orders.
@@ -41,8 +45,10 @@ impl fmt::Display for CacheTag {
             Self::Product(id) => write!(f, "product:{id}"),
             Self::Stock(id) => write!(f, "stock:{id}"),
             Self::Customers => f.write_str("customers"),
+            Self::Clientele => f.write_str("clientele"),
             Self::Customer(id) => write!(f, "customer:{id}"),
             Self::Accounts => f.write_str("accounts"),
+            Self::Membership => f.write_str("membership"),
             Self::Login(pid) => write!(f, "login:{pid}"),
             Self::Orders => f.write_str("orders"),
             Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),

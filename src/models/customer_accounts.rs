@@ -125,6 +125,10 @@ impl listing::Filter for Filter {
     fn search(&self) -> Option<&str> {
         self.q.as_ref().map(Search::as_str)
     }
+
+    fn counted_by(&self) -> Option<CacheTag> {
+        self.q.is_none().then_some(CacheTag::Membership)
+    }
 }
 
 /// What accounts are sorted by.
@@ -279,7 +283,7 @@ impl Model {
             }
             None => None,
         };
-        txn.touch([CacheTag::Accounts]);
+        txn.touch([CacheTag::Accounts, CacheTag::Membership]);
         let now = now();
         let account = ActiveModel {
             pid: Set(uuid::Uuid::new_v4().to_string()),
@@ -340,6 +344,7 @@ impl Model {
             account.password_hash = Set(hash.clone().into());
         }
         if let Some(role) = changes.role {
+            txn.touch([CacheTag::Membership]);
             account.role = Set(role.as_str().to_owned());
         }
         if ends_tokens {
@@ -356,6 +361,7 @@ impl Model {
     /// [`Error::LastAdministrator`].
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         self.touch(txn);
+        txn.touch([CacheTag::Membership]);
         if locked(txn, is_administrator()).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }

@@ -50,6 +50,10 @@ impl listing::Filter for Filter {
     fn search(&self) -> Option<&str> {
         self.q.as_ref().map(Search::as_str)
     }
+
+    fn counted_by(&self) -> Option<CacheTag> {
+        self.q.is_none().then_some(CacheTag::Clientele)
+    }
 }
 
 /// What customers are sorted by.
@@ -139,7 +143,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotUnique`] for the email.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        txn.touch([CacheTag::Customers]);
+        txn.touch([CacheTag::Customers, CacheTag::Clientele]);
         let customer = ActiveModel::new_customer(details).insert(txn).await;
         customer.map_err(email_taken())
     }
@@ -161,6 +165,7 @@ impl Model {
     /// [`Error::LastAdministrator`] when the account is that.
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         self.touch(txn);
+        txn.touch([CacheTag::Clientele]);
         let id = self.id;
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
             let account_id = account.id;

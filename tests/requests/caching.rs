@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode, header};
 use boxcar::{
     context::Context,
     controllers::{BASE, endpoints, extract::cached::tags},
-    models::{orders, products},
+    models::{customer_accounts, customers, orders, products},
     shared::metrics::Metrics,
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
@@ -119,6 +119,44 @@ async fn products_are_counted_again_when_there_may_be_others_and_not_with_every_
     let lamp = format!("/products/{}", scene.lamp);
     assert!(admin.delete(&lamp).await.status.is_success());
     assert_eq!(totals(admin).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn customers_and_accounts_are_counted_again_when_there_may_be_others_and_not_with_every_edit()
+{
+    let scene = Scene::open().await;
+    let Scene {
+        admin, ada, shop, ..
+    } = &scene;
+    let lists = ["/customers", "/customer-accounts"];
+    assert_eq!(total(admin, lists[0]).await, 3);
+    assert_eq!(total(admin, lists[1]).await, 3);
+    assert_eq!(total(admin, "/customer-accounts?role=admin").await, 1);
+    // The caches are not told: what is counted again shows it.
+    hide_guest_and_bobs_account(&scene).await;
+    let (customer, account) = (
+        format!("/customers/{}", ada.customer_id),
+        format!("/customer-accounts/{}", ada.account_id),
+    );
+    for (path, edit) in [
+        (&customer, json!({ "name": "Ada L." })),
+        (&account, json!({ "username": "lovelace" })),
+    ] {
+        assert_eq!(admin.patch(path, edit).await.status, 200);
+    }
+    assert_eq!(total(admin, lists[0]).await, 3);
+    assert_eq!(total(admin, lists[1]).await, 3);
+    assert_eq!(total(admin, "/customers?q=ada").await, 1, "a search is");
+    shop.customer("cleo").await;
+    assert_eq!(total(admin, lists[0]).await, 3);
+    assert_eq!(total(admin, lists[1]).await, 3);
+    let promoted = json!({ "role": "admin" });
+    assert_eq!(admin.patch(&account, promoted).await.status, 200);
+    assert_eq!(total(admin, "/customer-accounts?role=admin").await, 2);
+    assert!(admin.delete(&account).await.status.is_success());
+    assert_eq!(total(admin, lists[1]).await, 2);
+    assert!(admin.delete(&customer).await.status.is_success());
+    assert_eq!(total(admin, lists[0]).await, 2);
 }
 
 #[tokio::test]
@@ -461,14 +499,24 @@ type Write<'a> = (&'static str, &'a Client, Method, String, Option<Value>);
 
 /// How many products there are, and how many of them are available.
 async fn totals(who: &Client) -> [i64; 2] {
-    let mut totals = [0; 2];
-    for (total, path) in totals
-        .iter_mut()
-        .zip(["/products", "/products?available=true"])
-    {
-        *total = who.get(path).await.body["total_items"].as_i64().unwrap();
-    }
-    totals
+    [
+        total(who, "/products").await,
+        total(who, "/products?available=true").await,
+    ]
+}
+
+/// How many there are in a list, as it says itself.
+async fn total(who: &Client, path: &str) -> i64 {
+    who.get(path).await.body["total_items"].as_i64().unwrap()
+}
+
+/// Takes a customer and an account out of the database, of which the caches are not told.
+async fn hide_guest_and_bobs_account(scene: &Scene) {
+    let db = &scene.shop.ctx.db;
+    let guest = customers::Entity::delete_by_id(scene.guest).exec(db).await;
+    assert_eq!(guest.unwrap().rows_affected, 1);
+    let account = customer_accounts::Entity::delete_by_id(scene.bob.account_id);
+    assert_eq!(account.exec(db).await.unwrap().rows_affected, 1);
 }
 
 impl Scene {

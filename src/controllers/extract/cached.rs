@@ -65,11 +65,12 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
     // An id that is written in another way than as a number (`%31`) may be one to the handler.
     let id = id.map_or(Some(0), |(_, id)| id.parse().ok())?;
     Some(match route.strip_prefix(BASE)? {
-        "/auth/me" | "/customer-accounts" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
+        "/auth/me" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
+        "/customer-accounts" => vec![CacheTag::Accounts, CacheTag::Membership],
         "/products" => vec![CacheTag::Products, CacheTag::Assortment],
         "/products/{id}" => vec![CacheTag::Product(id)],
         "/products/{id}/stock" => vec![CacheTag::Stock(id), CacheTag::People],
-        "/customers" => vec![CacheTag::Customers],
+        "/customers" => vec![CacheTag::Customers, CacheTag::Clientele],
         "/customers/{id}" => vec![CacheTag::Customer(id)],
         "/orders" => match scope {
             Some(Scope::Customer(id)) => vec![CacheTag::OrdersOf(id), CacheTag::People],
