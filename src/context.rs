@@ -18,6 +18,7 @@ use crate::{
     models::{
         CacheTag,
         customer_accounts::{Model, Verifier},
+        growing::KeptBase,
         idempotency_keys::{Fingerprints, InFlight},
         reader::Reader,
         transaction::Database,
@@ -39,6 +40,9 @@ pub type Answers = VersionedCache<CachedBody>;
 
 /// How many rows lists have, as this node counted them.
 pub type Totals = VersionedCache<u64>;
+
+/// The beginnings of lists that only grow, as this node counted them.
+pub type Bases = VersionedCache<Arc<KeptBase>>;
 
 /// The accounts that have called lately, by their `pid`.
 pub type Accounts = VersionedCache<Arc<Model>>;
@@ -63,6 +67,8 @@ pub struct ServerState {
     pub answers: Answers,
     /// The sizes of lists that are kept.
     pub totals: Totals,
+    /// The beginnings of lists that are kept.
+    pub bases: Bases,
     /// The accounts that are kept.
     pub accounts: Accounts,
     /// What checks tokens.
@@ -138,6 +144,9 @@ impl Context {
             totals: Totals::new(TOTALS_BYTES.min(max_bytes), ttl, Metrics::default(), |_| {
                 size_of::<u64>()
             }),
+            bases: Bases::new(TOTALS_BYTES.min(max_bytes), ttl, Metrics::default(), |_| {
+                size_of::<KeptBase>()
+            }),
             accounts: Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512),
             verifier: Verifier::new(&jwt.secret, previous_secret)?,
             fingerprints: Fingerprints::keyed_with(&jwt.secret, previous_secret)?,
@@ -164,8 +173,10 @@ impl Context {
     /// Outdates what is kept of these, on every node.
     pub async fn invalidate(&self, tags: BTreeSet<CacheTag>) {
         let everything = tags.contains(&CacheTag::Everything);
-        let tags: Vec<_> = tags.into_iter().collect();
-        self.shared.bump(&tags, everything).await;
+        let added: Vec<_> = tags.iter().filter_map(CacheTag::joins).collect();
+        let mut tags: Vec<_> = tags.into_iter().collect();
+        tags.retain(|tag| tag.joins().is_none());
+        self.shared.bump(&tags, &added, everything).await;
     }
 }
 

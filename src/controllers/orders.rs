@@ -55,7 +55,10 @@ async fn list_orders(
         let page = orders::Model::list_for(&ctx.db, scope, &listing).await?;
         Ok(page.map(Order::from))
     };
-    let count = async |filter| orders::Model::count_for(&ctx.db, scope, &filter).await;
+    let count = async |filter| match orders::Model::growing(scope, &filter) {
+        Some(list) => cached.count(&list).await,
+        None => Ok(orders::Model::count_for(&ctx.db, scope, &filter).await?),
+    };
     cached.page(scope.into(), listing, fetch, count).await
 }
 

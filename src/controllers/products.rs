@@ -194,7 +194,7 @@ async fn list_stock_movements(
         let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
         Ok(page.map(StockMovement::from))
     };
-    let count = async |NoFilter {}| stock_movements::Model::count(&ctx.db, id).await;
+    let count = async |NoFilter {}| cached.count(&stock_movements::Model::growing(id)).await;
     cached
         .page(Audience::Administrators, listing, fetch, count)
         .await

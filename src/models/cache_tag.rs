@@ -27,6 +27,10 @@ pub enum CacheTag {
     Login(String),
     /// The list of all orders.
     Orders,
+    /// The orders that are counted already: another one among them.
+    PastOrders,
+    /// A new order of that id, which may stand among those that are counted already.
+    NewOrder(i64),
     /// The list of one customer's orders.
     OrdersOf(i64),
     /// One order.
@@ -35,6 +39,17 @@ pub enum CacheTag {
     People,
     /// All of the store.
     Everything,
+}
+
+impl CacheTag {
+    /// What a new row changes only if it stands among those that are counted already, and the row's id.
+    #[must_use]
+    pub const fn joins(&self) -> Option<(Self, i64)> {
+        match self {
+            Self::NewOrder(id) => Some((Self::PastOrders, *id)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for CacheTag {
@@ -51,6 +66,8 @@ impl fmt::Display for CacheTag {
             Self::Membership => f.write_str("membership"),
             Self::Login(pid) => write!(f, "login:{pid}"),
             Self::Orders => f.write_str("orders"),
+            Self::PastOrders => f.write_str("past_orders"),
+            Self::NewOrder(id) => write!(f, "new_order:{id}"),
             Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),
             Self::Order(id) => write!(f, "order:{id}"),
             Self::People => f.write_str("people"),

@@ -21,6 +21,7 @@ pub mod cache_tag;
 pub mod connection;
 pub mod deadline;
 pub mod error;
+pub mod growing;
 pub mod input;
 pub mod listing;
 pub mod queue;

@@ -13,6 +13,7 @@ use super::{
     Actor, CacheTag, Error, Result, Transaction, customer_accounts, customers,
     error::FieldError,
     found,
+    growing::Growing,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now,
@@ -164,11 +165,15 @@ impl Scope {
         }
     }
 
-    fn apply(self, select: Select<Entity>) -> Select<Entity> {
+    fn condition(self) -> Option<Expr> {
         match self {
-            Self::All => select,
-            Self::Customer(id) => select.filter(Column::CustomerId.eq(id)),
+            Self::All => None,
+            Self::Customer(id) => Some(Column::CustomerId.eq(id)),
         }
+    }
+
+    fn apply(self, select: Select<Entity>) -> Select<Entity> {
+        select.filter(Condition::all().add_option(self.condition()))
     }
 
     async fn lock(self, txn: &Transaction, id: i64) -> Result<Model> {
@@ -231,6 +236,21 @@ impl Model {
         listing::count(db, scope.apply(Entity::find()), filter).await
     }
 
+    /// The orders within the scope as a list that only grows, unless the filter is one that an order may cease to
+    /// pass. Orders are committed in another order than that of their ids.
+    pub fn growing(scope: Scope, filter: &Filter) -> Option<Growing<Entity>> {
+        if filter.status.is_some() {
+            return None;
+        }
+        let own = listing::Filter::condition(filter);
+        Some(Growing {
+            id: Column::Id,
+            among: Condition::all(),
+            own: own.add_option(scope.condition()),
+            past: Some(CacheTag::PastOrders),
+        })
+    }
+
     /// Places an order, all of its lines or none. Where orders are placed at the same time the stock is taken
     /// product by product in the order of their ids, so that no two orders wait for each other; and before the
     /// items are written, because their foreign key makes MySQL share the products' locks, which two orders
@@ -268,7 +288,11 @@ impl Model {
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
         let taken = take_stock(txn, id, lines, &offers).await?;
-        txn.touch([CacheTag::Orders, CacheTag::OrdersOf(customer_id)]);
+        txn.touch([
+            CacheTag::Orders,
+            CacheTag::OrdersOf(customer_id),
+            CacheTag::NewOrder(id),
+        ]);
         let status = OrderStatus::Placed;
         let (event, history) = order_events::Model::record(id, status, None, actor, placed_at);
         let mut records = vec![history, order_items::Model::record(id, &items)];

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, QueryOrder, QueryTrait,
+    Condition, ConnectionTrait, QueryOrder, QueryTrait,
     entity::prelude::*,
     sea_query::{Expr, InsertStatement},
 };
@@ -11,6 +11,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use super::_entities::stock_movements::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Result, Transaction,
+    growing::Growing,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now,
     types::MovementKind,
@@ -84,13 +85,18 @@ impl Model {
         listing::fetch(db, select, listing).await
     }
 
-    /// How many movements a product has.
-    pub async fn count(db: &impl ConnectionTrait, product_id: i64) -> Result<u64> {
-        let select = Entity::find().filter(Column::ProductId.eq(product_id));
-        Ok(select.count(db).await?)
+    /// A product's movements as a list that only grows. They are committed in the order of their ids: whoever
+    /// [records](Self::record) one has locked the product.
+    pub fn growing(product_id: i64) -> Growing<Entity> {
+        Growing {
+            id: Column::Id,
+            among: Condition::all().add(Column::ProductId.eq(product_id)),
+            own: Condition::all(),
+            past: None,
+        }
     }
 
-    /// Writes movements into the ledger.
+    /// Writes movements into the ledger. Their products have to be locked.
     pub async fn record(
         txn: &Transaction,
         movements: impl IntoIterator<Item = Movement>,

@@ -55,6 +55,12 @@ impl<T: Clone + Send + Sync + 'static> VersionedCache<T> {
         Some((entry.version, entry.value))
     }
 
+    /// What is kept under key and version.
+    pub async fn find(&self, key: &str, version: &Version) -> Option<T> {
+        let entry = self.entries.get(key).await?;
+        (entry.version == *version).then_some(entry.value)
+    }
+
     /// What is kept under key and version; otherwise what `make` makes, which is kept. However many ask
     /// for the same at once, it is made once. Without a version no value is kept, nor found.
     ///

@@ -94,11 +94,25 @@ impl SharedState {
         self.fetch(&[] as &[&str], Some(charge)).await.1
     }
 
-    /// Says that these have changed. No answer that was kept of them is found from now on, on any node.
-    pub async fn bump(&self, names: &[impl Name], everything: bool) {
+    /// Says that these have changed, and so have those to which a row was added whose id is not beyond what was
+    /// [announced](Self::announce) of them. No answer that was kept of them is found from now on, on any node.
+    pub async fn bump<N: Name>(&self, names: &[N], added: &[(N, i64)], everything: bool) {
         self.versions.bump(names, everything);
-        if let Some(redis) = &self.redis {
-            Box::pin(redis.bump(names, everything)).await;
+        match &self.redis {
+            None => self.versions.add(added),
+            Some(redis) => Box::pin(redis.bump(names, added, everything)).await,
+        }
+    }
+
+    /// Says that something is about to be kept that a row up to this id would change, on all nodes; and whether
+    /// they have heard. What is kept has to stand under a version that was read before.
+    pub async fn announce(&self, name: &impl Name, id: i64) -> bool {
+        match &self.redis {
+            None => {
+                self.versions.announce(name, id);
+                true
+            }
+            Some(redis) => Box::pin(redis.announce(name, id)).await,
         }
     }
 

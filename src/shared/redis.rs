@@ -114,6 +114,31 @@ end
 return answer
 ";
 
+/// Removes the versions in KEYS. Those at the end stand each behind the key of what was announced of it, as many as
+/// there are ARGV: the ids of rows that were added. Such a version stays when its row is beyond what was announced.
+const BUMP: &str = r"
+local certain = #KEYS - 2 * #ARGV
+for i = 1, certain do redis.call('DEL', KEYS[i]) end
+for i, id in ipairs(ARGV) do
+  local announced = tonumber(redis.call('GET', KEYS[certain + 2 * i - 1]))
+  if not announced or tonumber(id) <= announced then
+    redis.call('DEL', KEYS[certain + 2 * i])
+  end
+end
+return 0
+";
+
+/// Announces the id ARGV[1] under the first of KEYS, for `ARGV[2]` milliseconds, unless a higher one is there. When
+/// none is, one may have been lost: what was kept under it is outdated with the version, which is the second key.
+const ANNOUNCE: &str = r"
+local id = tonumber(ARGV[1])
+local announced = tonumber(redis.call('GET', KEYS[1]))
+if not announced then redis.call('DEL', KEYS[2]) end
+id = math.max(id, announced or id)
+redis.call('SET', KEYS[1], string.format('%.0f', id), 'PX', ARGV[2])
+return 0
+";
+
 /// Takes one from every budget in KEYS, or from none: the longest wait comes back.
 const TAKE: &str = r"
 return (take(KEYS, 0))
@@ -160,6 +185,8 @@ struct Heard {
 #[derive(Debug)]
 struct Scripts {
     fetch: Script,
+    bump: Script,
+    announce: Script,
     take: Script,
     give_back: Script,
 }
@@ -202,6 +229,8 @@ impl Redis {
             tries_begun: AtomicU64::new(0),
             scripts: Scripts {
                 fetch: Script::new(&[BUDGETS, FETCH].concat()),
+                bump: Script::new(BUMP),
+                announce: Script::new(ANNOUNCE),
                 take: Script::new(&[BUDGETS, TAKE].concat()),
                 give_back: Script::new(&[BUDGETS, GIVE_BACK].concat()),
             },
@@ -251,21 +280,43 @@ impl Redis {
         Some((versions, decision))
     }
 
-    /// Removes the versions of the names, and that of everything if that has changed. When the connection is
-    /// dead a new one is made at once, which declares everything outdated: Redis may be back, and other nodes
-    /// with it.
-    pub async fn bump(&self, names: &[impl Name], everything: bool) {
+    /// Removes the versions of the names, those to which rows were added that are not beyond what was announced,
+    /// and that of everything if that has changed. When the connection is dead a new one is made at once, which
+    /// declares everything outdated: Redis may be back, and other nodes with it.
+    pub async fn bump<N: Name>(&self, names: &[N], added: &[(N, i64)], everything: bool) {
         let Some((mut connection, link)) = self.connection(true).await else {
             return;
         };
-        let mut keys: Vec<_> = names.iter().map(|name| self.version(name)).collect();
-        keys.extend(everything.then(|| self.everything()));
-        let mut removal = redis::cmd("DEL");
-        removal.arg(keys);
-        let bumped = self.reply(link, removal.exec_async(&mut connection));
-        if bumped.await.is_none() {
+        let mut removal = self.scripts.bump.prepare_invoke();
+        for name in names {
+            removal.key(self.version(name));
+        }
+        if everything {
+            removal.key(self.everything());
+        }
+        for (name, id) in added {
+            removal.key(self.announced(name)).key(self.version(name));
+            removal.arg(*id);
+        }
+        let bumped = removal.invoke_async::<()>(&mut connection);
+        if self.reply(link, bumped).await.is_none() {
             self.connection(true).await;
         }
+    }
+
+    /// Announces an id of the name, and tells whether Redis knows it.
+    pub async fn announce(&self, name: &impl Name, id: i64) -> bool {
+        let Some((mut connection, link)) = self.connection(false).await else {
+            return false;
+        };
+        let mut announcement = self.scripts.announce.prepare_invoke();
+        announcement
+            .key(self.announced(name))
+            .key(self.version(name))
+            .arg(id)
+            .arg(millis(self.lifetime));
+        let announced = announcement.invoke_async::<()>(&mut connection);
+        self.reply(link, announced).await.is_some()
     }
 
     /// Takes one from each budget or from none; `None` when Redis does not answer.
@@ -329,6 +380,10 @@ impl Redis {
 
     fn version(&self, name: &impl Name) -> String {
         format!("{}:version:{name}", self.prefix)
+    }
+
+    fn announced(&self, name: &impl Name) -> String {
+        format!("{}:announced:{name}", self.prefix)
     }
 
     fn budget(&self, key: &str) -> String {

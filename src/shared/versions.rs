@@ -5,9 +5,10 @@
 //! numbers that are not asked for any more, however the two have raced.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -23,6 +24,8 @@ const SLOTS: usize = 1 << 16;
 pub struct Versions {
     slots: Box<[AtomicU64]>,
     everything: AtomicU64,
+    /// The highest id that was announced, by the hash of its name. There are few: one for each such list.
+    announced: Mutex<HashMap<u64, i64>>,
 }
 
 /// The numbers that an answer was made under.
@@ -51,6 +54,7 @@ impl Default for Versions {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             everything: AtomicU64::new(0),
+            announced: Mutex::default(),
         }
     }
 }
@@ -64,6 +68,29 @@ impl Versions {
         for name in names {
             self.slot(name).fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Says that something is about to be kept of the name that a row up to this id would change.
+    pub fn announce(&self, name: &impl Name, id: i64) {
+        let mut announced = self.announced();
+        let highest = announced.entry(hash(name)).or_insert(id);
+        *highest = id.max(*highest);
+    }
+
+    /// Outdates what was kept of a name if a row was added to it that is not beyond what was announced.
+    pub fn add<N: Name>(&self, rows: &[(N, i64)]) {
+        for (name, id) in rows {
+            let announced = self.announced().get(&hash(name)).copied();
+            if announced.is_some_and(|highest| *id <= highest) {
+                self.bump(std::slice::from_ref(name), false);
+            }
+        }
+    }
+
+    fn announced(&self) -> MutexGuard<'_, HashMap<u64, i64>> {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slot(&self, name: &impl Name) -> &AtomicU64 {
@@ -176,6 +203,22 @@ mod tests {
         let snapshot = VersionSnapshot::local(Arc::clone(&versions));
         let before = snapshot.version(&["tea"]);
         versions.bump(&[] as &[&str], true);
+        assert_ne!(snapshot.version(&["tea"]), before);
+    }
+
+    #[test]
+    fn a_row_outdates_its_name_unless_it_is_beyond_what_was_announced() {
+        let versions = Arc::<Versions>::default();
+        let snapshot = VersionSnapshot::local(Arc::clone(&versions));
+        let before = snapshot.version(&["tea"]);
+        versions.add(&[("tea", 1)]);
+        assert_eq!(snapshot.version(&["tea"]), before, "nothing was announced");
+        versions.announce(&"tea", 7);
+        versions.announce(&"tea", 5);
+        versions.announce(&"cake", 9);
+        versions.add(&[("tea", 8)]);
+        assert_eq!(snapshot.version(&["tea"]), before, "it is beyond");
+        versions.add(&[("tea", 7)]);
         assert_ne!(snapshot.version(&["tea"]), before);
     }
 

@@ -18,5 +18,6 @@ mod readme;
 mod revocation;
 mod shutdown;
 mod starts;
+mod totals;
 mod twins;
 mod two_nodes;

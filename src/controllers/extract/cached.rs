@@ -1,12 +1,13 @@
 //! Answers to GET: kept while they are current, and not sent again to clients that have them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath},
     http::{StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use sea_orm::EntityTrait;
 use serde::Serialize;
 
 use super::{
@@ -14,10 +15,11 @@ use super::{
     conditional::Tags,
 };
 use crate::{
-    context::Context,
+    context::{Context, ServerState},
     controllers::BASE,
     models::{
         self, CacheTag,
+        growing::{Base, Growing, KeptBase},
         listing::{self, Filter, Listing, Paging, SortKey},
         orders::Scope,
         queue::{Client, turn_to_search},
@@ -73,8 +75,14 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
         "/customers" => vec![CacheTag::Customers, CacheTag::Clientele],
         "/customers/{id}" => vec![CacheTag::Customer(id)],
         "/orders" => match scope {
-            Some(Scope::Customer(id)) => vec![CacheTag::OrdersOf(id), CacheTag::People],
-            _ => vec![CacheTag::Orders, CacheTag::People],
+            Some(Scope::Customer(id)) => {
+                vec![
+                    CacheTag::OrdersOf(id),
+                    CacheTag::People,
+                    CacheTag::PastOrders,
+                ]
+            }
+            _ => vec![CacheTag::Orders, CacheTag::People, CacheTag::PastOrders],
         },
         "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
         _ => return None,
@@ -125,7 +133,7 @@ impl Cached {
     ///
     /// # Errors
     /// Those of `fetch` and `count`.
-    pub async fn page<F: Filter, K: SortKey, T, P, C>(
+    pub async fn page<F: Filter, K: SortKey, T, P, C, E>(
         &self,
         audience: Audience,
         listing: Listing<F, K>,
@@ -134,7 +142,8 @@ impl Cached {
     ) -> Result<Response, Problem>
     where
         P: Future<Output = models::Result<listing::Page<T>>> + Send,
-        C: Future<Output = models::Result<u64>> + Send,
+        C: Future<Output = Result<u64, E>> + Send,
+        E: Into<Problem> + Send,
         T: Serialize + Send,
     {
         let page = || async {
@@ -149,6 +158,61 @@ impl Cached {
         self.answer(audience, page).await
     }
 
+    /// How many rows a list has that only grows. What was there before is not counted again.
+    ///
+    /// A short list is counted whole. Of a long one the beginning is counted, up to its *base*; that is kept,
+    /// and only what came after it is counted each time. Where rows are committed in another order than that of
+    /// their ids, one may come among those before the base later. So the base is announced before it is counted,
+    /// and whoever has committed a row compares. If the count has not seen a row before the base, its commit
+    /// came after the announcement, and outdates the base before it is answered.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count<E>(&self, list: &Growing<E>) -> Result<u64, Problem>
+    where
+        E: EntityTrait<Model: Send + Sync>,
+    {
+        let ServerState { db, bases, .. } = &*self.ctx;
+        let Some(version) = self.versions.version(list.past.as_slice()) else {
+            return Ok(list.count(db).await?);
+        };
+        let key = list.key(db);
+        let kept = match bases.find(&key, &version).await {
+            Some(kept) => kept,
+            None => {
+                if let Some(short) = list.count_short(db).await? {
+                    return Ok(short);
+                }
+                let first = || async {
+                    let newest = list.newest(db).await?;
+                    let base = self.advance(list, Base::default(), newest).await?;
+                    Ok::<_, Problem>(Arc::new(KeptBase::from(base)))
+                };
+                bases.get_or_insert_with(&key, Some(version), first).await?
+            }
+        };
+        let base = kept.get();
+        let (rows, newest) = list.count_since(db, base).await?;
+        if base.is_far_behind(newest) {
+            kept.set(self.advance(list, base, newest).await?);
+        }
+        Ok(base.rows + rows)
+    }
+
+    /// The base of a list of which that row is the newest, or the former one where none can be announced.
+    async fn advance<E>(&self, list: &Growing<E>, base: Base, newest: i64) -> Result<Base, Problem>
+    where
+        E: EntityTrait<Model: Send + Sync>,
+    {
+        let id = base.next(newest);
+        if let Some(past) = &list.past
+            && !self.ctx.shared.announce(past, id).await
+        {
+            return Ok(base);
+        }
+        Ok(list.count_up_to(&self.ctx.db, base, id).await?)
+    }
+
     fn tags(&self, audience: Audience) -> Option<Vec<CacheTag>> {
         let scope = match audience {
             Audience::Customer(id) => Scope::Customer(id),
@@ -158,21 +222,22 @@ impl Cached {
         tags(route, self.uri.path(), Some(scope))
     }
 
-    async fn total<F: Filter, C>(
+    async fn total<F: Filter, C, E>(
         &self,
         audience: Audience,
         filter: &F,
         count: impl Fn(F) -> C + Send + Sync,
     ) -> Result<u64, Problem>
     where
-        C: Future<Output = models::Result<u64>> + Send,
+        C: Future<Output = Result<u64, E>> + Send,
+        E: Into<Problem> + Send,
     {
         // Every field of a filter stands in its debug form, and no two filters have the same.
         let key = format!("{audience} {} {filter:?}", self.uri.path());
         let tags = filter.counted_by().map(|tag| vec![tag]);
         let tags = tags.or_else(|| self.tags(audience));
         let version = tags.and_then(|tags| self.versions.version(&tags));
-        let count = || async { Ok(count(filter.clone()).await?) };
+        let count = || async { count(filter.clone()).await.map_err(Into::into) };
         self.ctx
             .totals
             .get_or_insert_with(&key, version, count)
