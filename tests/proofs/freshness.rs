@@ -219,7 +219,11 @@ impl<'a> Race<'a> {
             actors.spawn(Arc::clone(stage).read(reader));
         }
         let deadline = Instant::now() + time;
-        while Instant::now() < deadline && actors.try_join_next().is_none() {
+        while Instant::now() < deadline {
+            // None ends before it is told to, unless it has failed.
+            if let Some(ended) = actors.try_join_next() {
+                ended.unwrap();
+            }
             sleep(Duration::from_millis(20)).await;
         }
         stage.over.store(true, Ordering::SeqCst);
