@@ -114,16 +114,17 @@ end
 return answer
 ";
 
-/// Removes the versions in KEYS. Those at the end stand each behind the key of what was announced of it, as many as
-/// there are ARGV: the ids of rows that were added. Such a version stays when its row is beyond what was announced.
+/// Removes the versions in KEYS. Behind `ARGV[1]`, for how many milliseconds an announcement is kept, stand the ids of
+/// rows that were added, and at the end of KEYS, for each of them, what was announced and the version: that stays when
+/// the row is beyond what was announced. When nothing is, that may have been lost, and the version goes.
 const BUMP: &str = r"
-local certain = #KEYS - 2 * #ARGV
+local certain = #KEYS - 2 * (#ARGV - 1)
 for i = 1, certain do redis.call('DEL', KEYS[i]) end
-for i, id in ipairs(ARGV) do
-  local announced = tonumber(redis.call('GET', KEYS[certain + 2 * i - 1]))
-  if not announced or tonumber(id) <= announced then
-    redis.call('DEL', KEYS[certain + 2 * i])
-  end
+for i = 2, #ARGV do
+  local key, version = KEYS[certain + 2 * i - 3], KEYS[certain + 2 * i - 2]
+  local announced = tonumber(redis.call('GETEX', key, 'PX', ARGV[1]))
+  if not announced then redis.call('SET', key, 0, 'PX', ARGV[1]) end
+  if not announced or tonumber(ARGV[i]) <= announced then redis.call('DEL', version) end
 end
 return 0
 ";
@@ -288,6 +289,7 @@ impl Redis {
             return;
         };
         let mut removal = self.scripts.bump.prepare_invoke();
+        removal.arg(millis(self.lifetime));
         for name in names {
             removal.key(self.version(name));
         }

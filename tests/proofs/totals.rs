@@ -160,6 +160,7 @@ async fn an_announcement_that_redis_has_lost_outdates_what_was_kept() {
     shared.bump(&nothing, &[("tea", 900)], false).await;
     let kept = version(&shared).await;
     assert_ne!(kept, again, "who adds a row does not know of what");
+    lose().await;
     assert!(shared.announce(&"tea", 5).await);
     assert_ne!(version(&shared).await, kept, "who announces does not know");
 }
@@ -272,36 +273,43 @@ async fn place(node: &Server, who: &Client, product: i64) -> Value {
 struct Stage {
     servers: Vec<Arc<Server>>,
     admin: String,
-    customers: Vec<Client>,
-    lamp: i64,
-    /// The orders that were there before.
-    past: u64,
-    begun: AtomicU64,
-    acknowledged: AtomicU64,
+    shoppers: Vec<Shopper>,
     over: AtomicBool,
 }
 
-/// Customers order one lamp after the other, each a movement too, while readers look how many there are: no fewer
-/// than were acknowledged before they asked, and no more than were begun when they were answered.
+/// A customer, who always orders the same.
+struct Shopper {
+    client: Client,
+    product: i64,
+    /// The orders that are begun, and those that were there before; each is a movement too.
+    begun: AtomicU64,
+    /// Those that are acknowledged.
+    acknowledged: AtomicU64,
+}
+
+/// Customers order, each a product of their own so that none waits for another, while readers look how many orders
+/// and movements there are: no fewer than were acknowledged before they asked, and no more than were begun when they
+/// were answered.
 async fn race(nodes: &Nodes) {
     let db = &nodes.shop.ctx.db;
-    let lamp = nodes.add_product().await;
-    let mut customers = Vec::new();
+    let mut shoppers = Vec::new();
     for number in 0..SHOPPERS {
-        customers.push(nodes.shop.customer(&format!("shopper{number}")).await);
+        let product = nodes.add_product().await;
+        let client = nodes.shop.customer(&format!("shopper{number}")).await;
+        add_orders(db, client.customer_id, MANY).await;
+        // Its stock at first is one, too.
+        add_movements(db, product, MANY - 1).await;
+        shoppers.push(Shopper {
+            client,
+            product,
+            begun: AtomicU64::new(MANY),
+            acknowledged: AtomicU64::new(MANY),
+        });
     }
-    for customer in &customers[..2] {
-        add_orders(db, customer.customer_id, MANY).await;
-    }
-    add_movements(db, lamp, 2 * MANY - 1).await;
     let stage = Arc::new(Stage {
         servers: nodes.servers.clone(),
         admin: nodes.admin.clone(),
-        customers,
-        lamp,
-        past: 2 * MANY,
-        begun: AtomicU64::new(0),
-        acknowledged: AtomicU64::new(0),
+        shoppers,
         over: AtomicBool::new(false),
     });
     let mut actors = JoinSet::new();
@@ -313,17 +321,21 @@ async fn race(nodes: &Nodes) {
     }
     actors.spawn(Arc::clone(&stage).forget());
     let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline && actors.try_join_next().is_none() {
+    while Instant::now() < deadline {
+        // None ends before it is told to, unless it has failed.
+        if let Some(ended) = actors.try_join_next() {
+            ended.unwrap();
+        }
         sleep(Duration::from_millis(20)).await;
     }
     stage.over.store(true, Ordering::SeqCst);
     actors.join_all().await;
-    let placed = stage.acknowledged.load(Ordering::SeqCst);
-    assert!(placed > 20, "{placed}");
+    let there = stage.acknowledged();
+    assert!(there[0] > 20 + MANY * SHOPPERS as u64, "{there:?}");
     for node in &nodes.servers {
-        for path in stage.lists() {
-            let total = total_at(node, &stage.admin, &path).await;
-            assert_eq!(total, stage.past + placed, "{path}");
+        for (path, there) in stage.lists().iter().zip(there) {
+            let total = total_at(node, &stage.admin, path).await;
+            assert_eq!(total, there, "{path}");
         }
     }
 }
@@ -333,8 +345,24 @@ impl Stage {
         [
             "/api/v1/orders".to_owned(),
             "/api/v1/orders?placed_from=2001-01-01T00:00:00Z".to_owned(),
-            format!("/api/v1/products/{}/stock", self.lamp),
+            format!("/api/v1/products/{}/stock", self.shoppers[0].product),
         ]
+    }
+
+    /// How many each of the lists has at least.
+    fn acknowledged(&self) -> [u64; 3] {
+        self.counted(|shopper| &shopper.acknowledged)
+    }
+
+    /// How many each of the lists has at most.
+    fn begun(&self) -> [u64; 3] {
+        self.counted(|shopper| &shopper.begun)
+    }
+
+    fn counted(&self, counter: impl Fn(&Shopper) -> &AtomicU64) -> [u64; 3] {
+        let of = |shopper| counter(shopper).load(Ordering::SeqCst);
+        let all = self.shoppers.iter().map(of).sum();
+        [all, all, of(&self.shoppers[0])]
     }
 
     fn is_on(&self) -> bool {
@@ -346,12 +374,13 @@ impl Stage {
     }
 
     async fn shop(self: Arc<Self>, number: usize) {
+        let shopper = &self.shoppers[number];
         let mut turn = number;
         while self.is_on() {
             turn += 1;
-            self.begun.fetch_add(1, Ordering::SeqCst);
-            place(self.any(turn), &self.customers[number], self.lamp).await;
-            self.acknowledged.fetch_add(1, Ordering::SeqCst);
+            shopper.begun.fetch_add(1, Ordering::SeqCst);
+            place(self.any(turn), &shopper.client, shopper.product).await;
+            shopper.acknowledged.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -360,10 +389,11 @@ impl Stage {
         let mut turn = number;
         while self.is_on() {
             turn += 1;
-            let path = &lists[turn % lists.len()];
-            let least = self.past + self.acknowledged.load(Ordering::SeqCst);
+            let list = turn % lists.len();
+            let path = &lists[list];
+            let least = self.acknowledged()[list];
             let total = total_at(self.any(turn / 2), &self.admin, path).await;
-            let most = self.past + self.begun.load(Ordering::SeqCst);
+            let most = self.begun()[list];
             assert!(
                 (least..=most).contains(&total),
                 "{path}: {total} is not from {least} to {most}"
@@ -373,19 +403,20 @@ impl Stage {
 
     /// Sends an order again and again under one key: whatever is replayed makes the nodes forget everything.
     async fn forget(self: Arc<Self>) {
-        let order = json!({ "items": order_lines(&[(self.lamp, 1)]) });
-        let token = self.customers[0].token.as_deref().unwrap();
-        self.begun.fetch_add(1, Ordering::SeqCst);
+        let shopper = &self.shoppers[0];
+        let order = json!({ "items": order_lines(&[(shopper.product, 1)]) });
+        let token = shopper.client.token.as_deref().unwrap();
+        shopper.begun.fetch_add(1, Ordering::SeqCst);
         let mut turn = 0;
         while self.is_on() {
             let node = self.any(turn);
             let placed = node.place(token, "again", &order).await.unwrap();
             assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.body);
             if turn == 0 {
-                self.acknowledged.fetch_add(1, Ordering::SeqCst);
+                shopper.acknowledged.fetch_add(1, Ordering::SeqCst);
             }
             turn += 1;
-            sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(500)).await;
         }
     }
 }

@@ -58,8 +58,9 @@ pub struct Cached {
 
 /// What an answer to GET shows: the tags whose change makes another answer of it.
 ///
-/// The caller's customer matters where each has a list of their own. An answer whose tags are not known is
-/// not kept.
+/// The caller's customer matters where each has a list of their own. What a list's size is kept under is among
+/// them: tags are outdated one after the other, and an answer with an old size must not outlast that. An answer
+/// whose tags are not known is not kept.
 #[must_use]
 pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTag>> {
     let mut segments = route.split('/').zip(path.split('/'));
