@@ -1,4 +1,5 @@
 //! `#[derive(Input)]`: a struct says what a body or a query has, and this reads it and documents it.
+//! [`#[derive(Columns)]`](Columns): a struct says which columns of a table are read.
 //!
 //! ```text
 //! /// What a product is created from.
@@ -44,6 +45,19 @@ pub fn input(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
         .into()
 }
 
+/// Reads some columns of a table: those that the fields are named after. Its `Entity`, `Column` and `Model`
+/// have to be in scope.
+///
+/// The columns are read by their places, which takes half as long as by their names. `select` says that they
+/// are what a query selects first. A whole row can be made into the struct, too.
+#[proc_macro_derive(Columns)]
+pub fn columns(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    read_columns(&item)
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
 /// What is said of the struct.
 #[derive(Default)]
 struct Options {
@@ -82,6 +96,54 @@ fn expand(item: &DeriveInput) -> Result<TokenStream> {
         Some((name, schema)) => patch(item, name, schema, fields.named.iter())?,
     };
     Ok(quote!(#whole #patch))
+}
+
+fn read_columns(item: &DeriveInput) -> Result<TokenStream> {
+    let Data::Struct(data) = &item.data else {
+        return Err(Error::new(item.span(), "only a struct can be read"));
+    };
+    let of = &item.ident;
+    let fields = data.fields.iter().map(named).collect::<Result<Vec<_>>>()?;
+    let columns = fields.iter().map(|field| variant(field));
+    let places = 0..fields.len();
+    Ok(quote! {
+        impl #of {
+            fn select(rows: ::sea_orm::Select<Entity>) -> ::sea_orm::Select<Entity> {
+                ::sea_orm::QuerySelect::columns(
+                    ::sea_orm::QuerySelect::select_only(rows),
+                    [#(Column::#columns),*],
+                )
+            }
+        }
+
+        impl ::sea_orm::FromQueryResult for #of {
+            fn from_query_result(
+                row: &::sea_orm::QueryResult,
+                _: &str,
+            ) -> ::core::result::Result<Self, ::sea_orm::DbErr> {
+                ::core::result::Result::Ok(Self {
+                    #(#fields: row.try_get_by_index(#places)?,)*
+                })
+            }
+        }
+
+        impl ::core::convert::From<Model> for #of {
+            fn from(row: Model) -> Self {
+                Self { #(#fields: row.#fields,)* }
+            }
+        }
+    })
+}
+
+/// `PriceMinor` of `price_minor`.
+fn variant(field: &Ident) -> Ident {
+    let mut name = String::new();
+    for word in field.to_string().split('_') {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    Ident::new(&name, field.span())
 }
 
 /// The struct whose fields may all be missing.

@@ -60,8 +60,8 @@ async fn list_products(
 ) -> Result<Response, Problem> {
     let currency = &ctx.settings.store.currency;
     let fetch = async |listing| {
-        let page = products::Model::list(&ctx.db, &listing).await?;
-        Ok(page.map(|product| ProductSummary::new(&product, currency)))
+        let page = products::Summary::list(&ctx.db, &listing).await?;
+        Ok(page.map(|product| ProductSummary::new(product, currency)))
     };
     let count = async |filter| products::Model::count(&ctx.db, &filter).await;
     cached

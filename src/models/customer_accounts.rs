@@ -251,7 +251,7 @@ impl Model {
         db: &impl ConnectionTrait,
         listing: &Listing<Filter, Key>,
     ) -> Result<Page<WithCustomer>> {
-        let page = listing::fetch(db, Entity::find(), listing).await?;
+        let page: Page<Self> = listing::fetch(db, Entity::find(), listing).await?;
         if page.items.is_empty() {
             return Ok(page.map(|account| (account, None)));
         }

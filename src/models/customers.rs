@@ -1,7 +1,5 @@
 //! Customers: the people who order.
 
-use std::collections::{BTreeSet, HashMap};
-
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
     Select, entity::prelude::*,
@@ -117,25 +115,6 @@ impl Model {
     /// How many customers a list has.
     pub async fn count(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
         listing::count(db, active(), filter).await
-    }
-
-    /// The names of those customers, erased ones too.
-    pub async fn names(
-        db: &impl ConnectionTrait,
-        ids: impl IntoIterator<Item = i64>,
-    ) -> Result<HashMap<i64, String>> {
-        let ids: BTreeSet<_> = ids.into_iter().collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let names = Entity::find()
-            .select_only()
-            .columns([Column::Id, Column::Name])
-            .filter(Column::Id.is_in(ids))
-            .into_tuple::<(i64, String)>()
-            .all(db)
-            .await?;
-        Ok(names.into_iter().collect())
     }
 
     /// Adds a customer.

@@ -3,10 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+pub use boxcar_derive::Columns;
 use sea_orm::{
     ColumnTrait, ColumnType, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait,
-    ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value,
-    sea_query::{Expr, LikeExpr, Order, ValueType},
+    FromQueryResult, IdenStatic, PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select, Value,
+    prelude::DateTimeWithTimeZone,
+    sea_query::{Expr, LikeExpr, Order},
 };
 use serde_json::{Value as Json, json};
 use strum::VariantNames;
@@ -101,7 +104,7 @@ pub trait SortKey:
     Copy + FromStr + Into<&'static str> + PartialEq + Send + Sync + VariantNames + 'static
 {
     /// The table.
-    type Entity: EntityTrait<Model: ModelTrait<Entity = Self::Entity> + Send + Sync>;
+    type Entity: EntityTrait<Model: Send + Sync>;
 
     /// The column of the id.
     const ID: Column<Self>;
@@ -223,11 +226,21 @@ impl<K: SortKey> Scalar for Sort<K> {
 }
 
 impl Position {
-    fn of<K: SortKey>(row: &Row<K>, key: K) -> Result<Self, DbErr> {
-        let id = row.get(K::ID);
+    fn of<K: SortKey>(row: &QueryResult, key: K) -> Result<Self, DbErr> {
+        let value = |column: Column<K>| {
+            let name = column.as_str();
+            Ok(match column.def().get_column_type() {
+                ColumnType::BigInteger => row.try_get::<i64>("", name)?.into(),
+                ColumnType::TimestampWithTimeZone => {
+                    row.try_get::<DateTimeWithTimeZone>("", name)?.into()
+                }
+                _ => row.try_get::<String>("", name)?.into(),
+            })
+        };
+        let value: Result<_, DbErr> = key.column().map(value).transpose();
         Ok(Self {
-            value: key.column().map(|column| row.get(column)),
-            id: ValueType::try_from(id).map_err(|_| DbErr::Type("an id is an i64".to_owned()))?,
+            value: value?,
+            id: row.try_get("", K::ID.as_str())?,
         })
     }
 
@@ -309,13 +322,15 @@ impl<T> Page<T> {
     }
 }
 
-/// Fetches one page of `select`. By number it takes two queries, one of which counts, unless how many rows
-/// there are is known; by cursor one, which costs the same however deep it goes.
-pub async fn fetch<K: SortKey, F: Filter>(
+/// Fetches one page of `select`, whose columns are those that `R` reads and the id.
+///
+/// By number it takes two queries, one of which counts, unless how many rows there are is known; by cursor one, which costs the
+/// same however deep it goes.
+pub async fn fetch<R: FromQueryResult, K: SortKey, F: Filter>(
     db: &impl ConnectionTrait,
     select: Select<K::Entity>,
     listing: &Listing<F, K>,
-) -> Result<Page<Row<K>>> {
+) -> Result<Page<R>> {
     let mut select = select.filter(listing.filter.condition());
     let (sort, page_size) = (listing.sort, listing.page_size);
     let order = if sort.descending {
@@ -336,7 +351,8 @@ pub async fn fetch<K: SortKey, F: Filter>(
             let before = (page - 1).saturating_mul(page_size);
             // Past the end there is nothing to ask for, and OFFSET is a signed number to the databases.
             let items = if before < total_items {
-                select.offset(before).limit(page_size).all(db).await?
+                let select = select.offset(before).limit(page_size);
+                select.into_model().all(db).await?
             } else {
                 Vec::new()
             };
@@ -348,12 +364,18 @@ pub async fn fetch<K: SortKey, F: Filter>(
                 let after = after_cursor(db.get_database_backend(), sort, position.clone());
                 select = select.filter(after);
             }
-            let mut items = select.limit(page_size + 1).all(db).await?;
-            let more = items.len() as u64 > page_size;
-            items.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
-            let last = items.last().filter(|_| more);
+            // Not every row shows what it is sorted by.
+            if let Some(column) = sort.key.column() {
+                select = select.column(column);
+            }
+            let select = select.limit(page_size + 1).into_query();
+            let mut rows = db.query_all(&select).await?;
+            let more = rows.len() as u64 > page_size;
+            rows.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
+            let last = rows.last().filter(|_| more);
             let next = last.map(|row| Position::of(row, sort.key)).transpose()?;
-            (items, PageInfo::Cursor { next })
+            let items = rows.iter().map(|row| R::from_query_result(row, ""));
+            (items.collect::<Result<_, _>>()?, PageInfo::Cursor { next })
         }
     };
     Ok(Page {
@@ -374,8 +396,6 @@ where
 {
     Ok(select.filter(filter.condition()).count(db).await?)
 }
-
-type Row<K> = <<K as SortKey>::Entity as EntityTrait>::Model;
 
 /// The rows that come after `position`, said so that each database seeks to it in its index: MySQL
 /// understands the long form, SQLite and PostgreSQL the comparison of pairs.

@@ -1,12 +1,10 @@
 //! Order events: every status an order has had, when, by whom and why.
 
-use std::collections::HashMap;
-
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, QueryOrder, QuerySelect, QueryTrait,
+    ConnectionTrait, QueryResult, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Expr, InsertStatement},
+    sea_query::{Expr, InsertStatement, Order, Query},
 };
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
@@ -28,27 +26,34 @@ pub struct Event {
 }
 
 impl Model {
-    /// The events of those orders, oldest first.
-    pub async fn of_orders(
-        db: &impl ConnectionTrait,
-        ids: &[i64],
-    ) -> Result<HashMap<i64, Vec<Event>>> {
+    /// The events of those orders, each after its order's id: by these, and then the oldest first.
+    pub async fn of_orders(db: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<(i64, Event)>> {
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Vec::new());
         }
-        let events = Entity::find()
-            .filter(Column::OrderId.is_in(ids.iter().copied()))
-            .order_by_asc(Column::Id)
-            .all(db)
-            .await?;
-        let mut of_orders = HashMap::<_, Vec<_>>::new();
-        for event in events {
-            of_orders
-                .entry(event.order_id)
-                .or_default()
-                .push(event.into());
-        }
-        Ok(of_orders)
+        let events = Query::select()
+            .from(Entity)
+            .columns([
+                Column::OrderId,
+                Column::Status,
+                Column::CreatedAt,
+                Column::Actor,
+                Column::Reason,
+            ])
+            .and_where(Column::OrderId.is_in(ids.iter().copied()))
+            .order_by(Column::OrderId, Order::Asc)
+            .order_by(Column::Id, Order::Asc)
+            .take();
+        let event = |row: &QueryResult| {
+            let event = Event {
+                status: row.try_get_by_index(1)?,
+                at: row.try_get_by_index(2)?,
+                by: row.try_get_by_index(3)?,
+                reason: row.try_get_by_index(4)?,
+            };
+            Ok((row.try_get_by_index(0)?, event))
+        };
+        db.query_all(&events).await?.iter().map(event).collect()
     }
 
     /// That an order has a status now, and what writes it down.
@@ -112,16 +117,5 @@ impl Model {
             .exec(txn)
             .await?;
         Ok(())
-    }
-}
-
-impl From<Model> for Event {
-    fn from(row: Model) -> Self {
-        Self {
-            status: row.status,
-            at: row.created_at,
-            by: row.actor,
-            reason: row.reason,
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! Order items: what was ordered, at the name and price of that moment.
 
-use std::collections::HashMap;
-
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, QueryOrder, QueryTrait, entity::prelude::*,
-    sea_query::InsertStatement,
+    ActiveValue::Set,
+    ConnectionTrait, QueryResult, QueryTrait,
+    entity::prelude::*,
+    sea_query::{InsertStatement, Order, Query},
 };
 
 pub use super::_entities::order_items::{ActiveModel, Column, Entity, Model};
@@ -30,28 +30,38 @@ pub struct Item {
 }
 
 impl Model {
-    /// The items of those orders, each order's in the order they were sent.
-    pub async fn of_orders(
-        db: &impl ConnectionTrait,
-        ids: &[i64],
-    ) -> Result<HashMap<i64, Vec<Item>>> {
+    /// The items of those orders, each after its order's id: by these, and then in the order they were sent.
+    pub async fn of_orders(db: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<(i64, Item)>> {
         if ids.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Vec::new());
         }
-        let items = Entity::find()
-            .filter(Column::OrderId.is_in(ids.iter().copied()))
-            .order_by_asc(Column::OrderId)
-            .order_by_asc(Column::Line)
-            .all(db)
-            .await?;
-        let mut of_orders = HashMap::<_, Vec<_>>::new();
-        for item in items {
-            of_orders
-                .entry(item.order_id)
-                .or_default()
-                .push(item.into());
-        }
-        Ok(of_orders)
+        let items = Query::select()
+            .from(Entity)
+            .columns([
+                Column::OrderId,
+                Column::ProductId,
+                Column::Sku,
+                Column::Name,
+                Column::UnitPriceMinor,
+                Column::Quantity,
+                Column::LineTotalMinor,
+            ])
+            .and_where(Column::OrderId.is_in(ids.iter().copied()))
+            .order_by(Column::OrderId, Order::Asc)
+            .order_by(Column::Line, Order::Asc)
+            .take();
+        let item = |row: &QueryResult| {
+            let item = Item {
+                product_id: row.try_get_by_index(1)?,
+                sku: row.try_get_by_index(2)?,
+                name: row.try_get_by_index(3)?,
+                unit_price: Money::from_minor(row.try_get_by_index(4)?),
+                quantity: row.try_get_by_index(5)?,
+                line_total: Money::from_minor(row.try_get_by_index(6)?),
+            };
+            Ok((row.try_get_by_index(0)?, item))
+        };
+        db.query_all(&items).await?.iter().map(item).collect()
     }
 
     /// What writes down what was ordered, in that order.
@@ -68,18 +78,5 @@ impl Model {
             ..Default::default()
         });
         Entity::insert_many(rows).into_query()
-    }
-}
-
-impl From<Model> for Item {
-    fn from(row: Model) -> Self {
-        Self {
-            product_id: row.product_id,
-            sku: row.sku,
-            name: row.name,
-            unit_price: Money::from_minor(row.unit_price_minor),
-            quantity: row.quantity,
-            line_total: Money::from_minor(row.line_total_minor),
-        }
     }
 }

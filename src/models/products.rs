@@ -20,7 +20,7 @@ use super::{
     error::{FieldError, taken},
     found,
     input::Input,
-    listing::{self, Listing, Page, Sort, SortKey},
+    listing::{self, Columns, Listing, Page, Sort, SortKey},
     now,
     stock_movements::{self, Movement},
     types::{
@@ -51,8 +51,7 @@ pub struct Details {
 }
 
 /// A product on sale, as it is ordered.
-#[derive(Clone, Debug, DerivePartialModel)]
-#[sea_orm(entity = "Entity")]
+#[derive(Clone, Debug, Columns)]
 pub struct Offer {
     /// The id.
     pub id: i64,
@@ -119,6 +118,25 @@ impl SortKey for Key {
     }
 }
 
+/// A product as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Columns)]
+pub struct Summary {
+    /// The id.
+    pub id: i64,
+    /// The stock keeping unit.
+    pub sku: Option<String>,
+    /// The name.
+    pub name: String,
+    /// What one piece costs, in minor units.
+    pub price_minor: i64,
+    /// How many pieces there are, if that is tracked.
+    pub stock: Option<i64>,
+    /// When it was added.
+    pub created_at: DateTimeWithTimeZone,
+    /// When it last changed.
+    pub updated_at: DateTimeWithTimeZone,
+}
+
 /// The products on sale: an archived one is not there any more.
 fn on_sale() -> Select<Entity> {
     Entity::find().filter(Column::Archived.eq(false))
@@ -145,8 +163,8 @@ impl Model {
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
     ) -> Result<BTreeMap<i64, Offer>> {
-        let offers = on_sale().filter(Column::Id.is_in(ids));
-        let offers = offers.into_partial_model::<Offer>().all(db).await?;
+        let offers = Offer::select(on_sale()).filter(Column::Id.is_in(ids));
+        let offers = offers.into_model::<Offer>().all(db).await?;
         Ok(offers.into_iter().map(|offer| (offer.id, offer)).collect())
     }
 
@@ -288,11 +306,6 @@ impl Model {
         Money::from_minor(self.price_minor)
     }
 
-    /// Whether it can be ordered now.
-    pub fn is_available(&self) -> bool {
-        self.stock.is_none_or(|stock| stock > 0)
-    }
-
     /// Writes what became of the stock into the ledger.
     async fn record_stock(
         &self,
@@ -302,6 +315,21 @@ impl Model {
     ) -> Result<()> {
         let movement = stock_movements::between(self.id, before, self.stock);
         stock_movements::Model::record(txn, movement, actor).await
+    }
+}
+
+impl Summary {
+    /// A page of products.
+    pub async fn list(
+        db: &impl ConnectionTrait,
+        listing: &Listing<Filter, Key>,
+    ) -> Result<Page<Self>> {
+        listing::fetch(db, Self::select(on_sale()), listing).await
+    }
+
+    /// Whether it can be ordered now.
+    pub fn is_available(&self) -> bool {
+        self.stock.is_none_or(|stock| stock > 0)
     }
 }
 

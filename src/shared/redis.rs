@@ -129,7 +129,7 @@ end
 return 0
 ";
 
-/// Announces the id ARGV[1] under the first of KEYS, for `ARGV[2]` milliseconds, unless a higher one is there. When
+/// Announces the id `ARGV[1]` under the first of KEYS, for `ARGV[2]` milliseconds, unless a higher one is there. When
 /// none is, one may have been lost: what was kept under it is outdated with the version, which is the second key.
 const ANNOUNCE: &str = r"
 local id = tonumber(ARGV[1])

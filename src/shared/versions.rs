@@ -72,9 +72,10 @@ impl Versions {
 
     /// Says that something is about to be kept of the name that a row up to this id would change.
     pub fn announce(&self, name: &impl Name, id: i64) {
-        let mut announced = self.announced();
-        let highest = announced.entry(hash(name)).or_insert(id);
-        *highest = id.max(*highest);
+        self.announced()
+            .entry(hash(name))
+            .and_modify(|highest| *highest = id.max(*highest))
+            .or_insert(id);
     }
 
     /// Outdates what was kept of a name if a row was added to it that is not beyond what was announced.

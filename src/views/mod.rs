@@ -16,7 +16,7 @@ pub mod problem_page;
 use chrono::{DateTime, Utc};
 use serde::Serializer;
 
-use crate::models::types::rfc3339;
+use crate::models::types::{Money, rfc3339};
 
 /// Writes a moment as chrono would, in a tenth of the time.
 fn moment<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
@@ -26,6 +26,15 @@ fn moment<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
         _ => 6,
     };
     to.serialize_str(rfc3339(*at, digits).as_str())
+}
+
+/// Writes an amount of money as a decimal, in a string.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out a reference to the field"
+)]
+fn amount<S: Serializer>(amount: &Money, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(amount)
 }
 
 #[cfg(test)]

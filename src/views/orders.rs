@@ -8,7 +8,7 @@ use crate::models::{
     order_events::Event,
     order_items::Item,
     orders,
-    types::{Amount, OrderStatus},
+    types::{Amount, Money, OrderStatus},
 };
 
 /// An order.
@@ -30,7 +30,8 @@ pub struct Order {
     items: Vec<OrderItem>,
     /// What all of it costs.
     #[schema(value_type = Amount)]
-    total: String,
+    #[serde(serialize_with = "super::amount")]
+    total: Money,
     /// Where to.
     #[schema(required)]
     shipping_address: Option<String>,
@@ -65,12 +66,14 @@ pub struct OrderItem {
     name: String,
     /// What one piece cost.
     #[schema(value_type = Amount)]
-    unit_price: String,
+    #[serde(serialize_with = "super::amount")]
+    unit_price: Money,
     /// How many.
     quantity: i64,
     /// What they cost together.
     #[schema(value_type = Amount)]
-    line_total: String,
+    #[serde(serialize_with = "super::amount")]
+    line_total: Money,
 }
 
 /// One status that an order has had.
@@ -100,7 +103,7 @@ impl From<orders::Order> for Order {
         } = order;
         Self {
             id: order.id,
-            total: order.total().to_string(),
+            total: order.total(),
             customer: OrderCustomer {
                 id: order.customer_id,
                 name: customer_name,
@@ -128,8 +131,8 @@ impl From<Item> for OrderItem {
     fn from(item: Item) -> Self {
         Self {
             product_id: item.product_id,
-            unit_price: item.unit_price.to_string(),
-            line_total: item.line_total.to_string(),
+            unit_price: item.unit_price,
+            line_total: item.line_total,
             sku: item.sku,
             name: item.name,
             quantity: item.quantity,

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::models::{products::Model, types::Amount};
+use crate::models::{
+    products::{Model, Summary},
+    types::{Amount, Money},
+};
 
 /// A product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +31,8 @@ pub struct ProductSummary {
     name: String,
     /// What one piece costs.
     #[schema(value_type = Amount)]
-    price: String,
+    #[serde(serialize_with = "super::amount")]
+    price: Money,
     /// The store's currency (ISO 4217).
     currency: String,
     /// How many pieces there are; `null` is not tracked, and always available.
@@ -46,15 +50,15 @@ pub struct ProductSummary {
 
 impl ProductSummary {
     /// The product in the store's currency.
-    pub fn new(product: &Model, currency: &str) -> Self {
+    pub fn new(product: Summary, currency: &str) -> Self {
         Self {
             id: product.id,
-            sku: product.sku.clone(),
-            name: product.name.clone(),
-            price: product.price().to_string(),
+            price: Money::from_minor(product.price_minor),
             currency: currency.to_owned(),
             stock: product.stock,
             available: product.is_available(),
+            sku: product.sku,
+            name: product.name,
             created_at: product.created_at.to_utc(),
             updated_at: product.updated_at.to_utc(),
         }
@@ -63,10 +67,10 @@ impl ProductSummary {
 
 impl Product {
     /// The product in the store's currency.
-    pub fn new(product: Model, currency: &str) -> Self {
+    pub fn new(mut product: Model, currency: &str) -> Self {
         Self {
-            summary: ProductSummary::new(&product, currency),
-            description: product.description,
+            description: product.description.take(),
+            summary: ProductSummary::new(product.into(), currency),
         }
     }
 }

@@ -44,6 +44,15 @@ pub const fn none() -> [MockRow; 0] {
     []
 }
 
+/// A row whose values are read by their places.
+pub fn by_place(values: impl IntoIterator<Item = Value>) -> BTreeMap<String, Value> {
+    // A mock has its columns in the order of their names.
+    let values = values.into_iter().enumerate();
+    values
+        .map(|(place, value)| (format!("{place:02}"), value))
+        .collect()
+}
+
 /// The row that a count answers.
 pub fn counted(rows: i64) -> [BTreeMap<&'static str, Value>; 1] {
     [BTreeMap::from([("num_items", rows.into())])]

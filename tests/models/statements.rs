@@ -12,22 +12,24 @@ use boxcar::{
     models::{
         Actor, Error, customer_accounts, customers,
         listing::{Listing, PageInfo, Paging, Sort},
+        order_events::Event,
+        order_items::Item,
         orders::{self, NewOrder, Order, OrderLine, Scope},
         products,
         queue::{Client, Queue},
-        types::{OrderStatus, Password, Quantity},
+        types::{Money, OrderStatus, Password, Quantity},
     },
     transaction,
 };
 use http_body_util::BodyExt;
-use sea_orm::{DatabaseConnection, DbErr, MockDatabase, RuntimeErr, Value};
+use sea_orm::{DatabaseConnection, DbErr, Iterable, MockDatabase, ModelTrait, RuntimeErr, Value};
 use serde_json::Value as Json;
 use tower::ServiceExt;
 
 use super::{
     mock::{
-        asked, changed, counted, knowing, knowing_nothing, lost, none, postgres, routes_on,
-        unreachable,
+        asked, by_place, changed, counted, knowing, knowing_nothing, lost, none, postgres,
+        routes_on, unreachable,
     },
     rows,
 };
@@ -58,7 +60,7 @@ async fn an_order_takes_three_statements() {
     let order = orders::Model::find_for(&db, Scope::All, 9).await.unwrap();
     assert_eq!(
         (order.customer_name.as_str(), order.items, order.events),
-        ("Ada", vec![rows::item().into()], vec![rows::event().into()])
+        ("Ada", vec![two_kettles()], vec![placed()])
     );
     assert_eq!(asked(db).len(), 3);
 }
@@ -84,7 +86,7 @@ async fn a_lost_connection_makes_nothing_absent() {
 #[tokio::test]
 async fn an_order_is_never_shown_without_the_items_that_could_not_be_read() {
     let db = postgres()
-        .append_query_results([[(rows::order(), rows::customer())]])
+        .append_query_results([[of_ada(&rows::order())]])
         .append_query_errors([lost()])
         .into_connection();
     let outcome = orders::Model::find_for(&db, Scope::All, 9).await;
@@ -98,10 +100,10 @@ async fn a_list_takes_as_many_statements_however_many_rows_it_has() {
             0 => postgres(),
             _ => postgres().append_query_results([counted(2)]),
         };
-        let db = start().append_query_results([[rows::product(), second_kettle()]]);
-        let db = db.into_connection();
+        let kettles = [rows::product(), second_kettle()].map(summary);
+        let db = start().append_query_results([kettles]).into_connection();
         let listing = listing(products::Key::Price, paging.clone());
-        let page = products::Model::list(&db, &listing).await.unwrap();
+        let page = products::Summary::list(&db, &listing).await.unwrap();
         assert_eq!((page.items.len(), asked(db).len()), (2, 1 + more));
 
         let db = start().append_query_results([[rows::customer()]]);
@@ -129,7 +131,7 @@ async fn a_list_takes_as_many_statements_however_many_rows_it_has() {
         let page = orders::Model::list_for(&db, Scope::All, &listing)
             .await
             .unwrap();
-        assert_eq!((page.items.len(), asked(db).len()), (2, 4 + more));
+        assert_eq!((page.items.len(), asked(db).len()), (2, 3 + more));
     }
 }
 
@@ -182,7 +184,7 @@ async fn a_lost_connection_is_not_a_wrong_password() {
 async fn an_order_of_two_products_takes_eight_statements_and_its_stock_in_the_order_of_ids() {
     let db = postgres()
         .append_query_results([[BTreeMap::from([("name", Value::from("Ada"))])]])
-        .append_query_results([[rows::product(), second_kettle()]])
+        .append_query_results([[rows::product(), second_kettle()].map(offer)])
         .append_query_results([[rows::order()]])
         .append_exec_results([1, 1, 1, 2, 2].map(changed))
         .into_connection();
@@ -344,24 +346,91 @@ fn second_kettle() -> products::Model {
     }
 }
 
-/// Goes on to answer with the order, its items and its events.
-fn knowing_the_order(db: MockDatabase) -> MockDatabase {
-    db.append_query_results([[(rows::order(), rows::customer())]])
-        .append_query_results([[rows::item()]])
-        .append_query_results([[rows::event()]])
+fn offer(product: products::Model) -> BTreeMap<String, Value> {
+    by_place([
+        product.id.into(),
+        product.sku.into(),
+        product.name.into(),
+        product.price_minor.into(),
+        product.stock.into(),
+    ])
 }
 
-/// Goes on to answer with two orders, their items, their events and their customer's name.
+fn summary(product: products::Model) -> BTreeMap<String, Value> {
+    by_place([
+        product.id.into(),
+        product.sku.into(),
+        product.name.into(),
+        product.price_minor.into(),
+        product.stock.into(),
+        product.created_at.into(),
+        product.updated_at.into(),
+    ])
+}
+
+/// Goes on to answer with the order, its items and its events.
+fn knowing_the_order(db: MockDatabase) -> MockDatabase {
+    knowing_items_and_events(db.append_query_results([[of_ada(&rows::order())]]))
+}
+
+/// Goes on to answer with two orders, their items and their events.
 fn knowing_two_orders(db: MockDatabase) -> MockDatabase {
     let earlier = orders::Model {
         id: 8,
         ..rows::order()
     };
-    let name = BTreeMap::from([("id", Value::from(5_i64)), ("name", "Ada".into())]);
-    db.append_query_results([[rows::order(), earlier]])
-        .append_query_results([[rows::item()]])
-        .append_query_results([[rows::event()]])
-        .append_query_results([[name]])
+    let orders = [rows::order(), earlier].map(|order| of_ada(&order));
+    knowing_items_and_events(db.append_query_results([orders]))
+}
+
+fn knowing_items_and_events(db: MockDatabase) -> MockDatabase {
+    let (item, event) = (two_kettles(), placed());
+    let item = by_place([
+        9_i64.into(),
+        item.product_id.into(),
+        item.sku.into(),
+        item.name.into(),
+        item.unit_price.minor().into(),
+        item.quantity.into(),
+        item.line_total.minor().into(),
+    ]);
+    let event = by_place([
+        9_i64.into(),
+        event.status.into(),
+        event.at.into(),
+        event.by.into(),
+        event.reason.into(),
+    ]);
+    db.append_query_results([[item]])
+        .append_query_results([[event]])
+}
+
+/// An order and the name of its customer.
+fn of_ada(order: &orders::Model) -> BTreeMap<String, Value> {
+    let columns = orders::Column::iter().map(|column| order.get(column));
+    by_place(columns.chain(["Ada".into()]))
+}
+
+/// The one item of the order.
+fn two_kettles() -> Item {
+    Item {
+        product_id: 7,
+        sku: Some("KET-1".to_owned()),
+        name: "Kettle".to_owned(),
+        unit_price: Money::from_minor(1_999),
+        quantity: 2,
+        line_total: Money::from_minor(3_998),
+    }
+}
+
+/// The one event of the order.
+fn placed() -> Event {
+    Event {
+        status: "placed".to_owned(),
+        at: rows::moment(),
+        by: "ada".to_owned(),
+        reason: None,
+    }
 }
 
 async fn advance(db: &DatabaseConnection, next: OrderStatus) -> Result<Order, Error> {

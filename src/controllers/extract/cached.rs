@@ -178,19 +178,18 @@ impl Cached {
             return Ok(list.count(db).await?);
         };
         let key = list.key(db);
-        let kept = match bases.find(&key, &version).await {
-            Some(kept) => kept,
-            None => {
-                if let Some(short) = list.count_short(db).await? {
-                    return Ok(short);
-                }
-                let first = || async {
-                    let newest = list.newest(db).await?;
-                    let base = self.advance(list, Base::default(), newest).await?;
-                    Ok::<_, Problem>(Arc::new(KeptBase::from(base)))
-                };
-                bases.get_or_insert_with(&key, Some(version), first).await?
+        let kept = if let Some(kept) = bases.find(&key, &version).await {
+            kept
+        } else {
+            if let Some(short) = list.count_short(db).await? {
+                return Ok(short);
             }
+            let first = || async {
+                let newest = list.newest(db).await?;
+                let base = self.advance(list, Base::default(), newest).await?;
+                Ok::<_, Problem>(Arc::new(KeptBase::from(base)))
+            };
+            bases.get_or_insert_with(&key, Some(version), first).await?
         };
         let base = kept.get();
         let (rows, newest) = list.count_since(db, base).await?;

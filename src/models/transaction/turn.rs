@@ -295,24 +295,24 @@ impl Queue {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
+    /// Commits what was handed on, unless the next in line does.
+    async fn commit_unless_taken(self: Arc<Self>) {
+        let mut turn = Arc::clone(&self.turn).lock_owned().await;
+        let group = turn.take_if(|_| !self.has_waiting());
+        if let Some(group) = group {
+            let (outcome, waiting) = group.commit().await;
+            tell(waiting, &outcome);
+        }
+        drop(turn);
+    }
+
     /// Commits what was handed on when nobody takes it.
     fn commit_later(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let queue = Arc::clone(self);
-        runtime.spawn(async move {
-            let group = Arc::clone(&queue.turn).lock_owned().await;
-            let mut turn = Turn {
-                group,
-                queue,
-                over: true,
-            };
-            if !turn.queue.has_waiting() {
-                // Those who wait for it are told.
-                let _ = turn.commit().await;
-            }
-        });
+        runtime.spawn(queue.commit_unless_taken());
     }
 }
 

@@ -78,6 +78,8 @@ pub fn rfc3339(moment: DateTime<Utc>, digits: usize) -> Rfc3339 {
             number /= 10;
         }
     };
+    // Every question to a moment in a time zone adds that zone's offset.
+    let moment = moment.naive_utc();
     put(0, 4, moment.year().unsigned_abs());
     put(5, 2, moment.month());
     put(8, 2, moment.day());
