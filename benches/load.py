@@ -1,10 +1,10 @@
 """What the store bears: requests a second and processor time, against a floor where there is one.
 
-    python3 benches/load.py DATABASE [ROWS[,ROWS...]] [CASE...]
+    python3 benches/load.py DATABASE [ROWS] [CASE...]
 
 DATABASE is `sqlite`, or the address of an empty MySQL or MariaDB database. Needs wrk, and the client `mariadb` for
 such a database. Builds the store and the floor (`benches/floor`), and fills products, customers and orders with so
-many ROWS (1000,100000), each size in turn. The store is in the default configuration of production, with
+many ROWS (1000). The store is in the default configuration of production, with
 only the number of requests a day out of reach, and nobody asks for the same thing twice in a row. With CASEs, only
 those whose names contain one of them.
 
@@ -12,12 +12,14 @@ Each server is measured in turn, for three seconds, three times. Prints the medi
 the floor, round by round. Ends with the store's memory.
 """
 
+import statistics
 import sys
+import time
 
 import rows
 import servers
 
-SIZES = "1000,100000"
+ROWS = "1000"
 CONNECTIONS = 32
 API = "/api/v1"
 
@@ -76,7 +78,7 @@ def cases():
     for connections in (1, 32, 256):
         yield "product, cache off", "bare", f"{API}/products/", "/miss/", ONE, connections
     for connections in (1, 8, 32, 128, 256):
-        yield "order", "kept", f"{API}/orders", "/orders", ORDER, connections
+        yield "order of two lines", "kept", f"{API}/orders", "/orders", ORDER, connections
     for path in LISTS:
         yield f"first page of {path}, every tenth an order", "kept", API + path, None, LIST, CONNECTIONS
     yield "search", "kept", f"{API}/products?page_size=20&q=", None, ONE, 1
@@ -87,15 +89,24 @@ def cases():
 def main():
     arguments = sys.argv[1:]
     database = arguments.pop(0)
-    sizes = arguments.pop(0) if arguments and arguments[0][0].isdigit() else SIZES
+    size = int(arguments.pop(0) if arguments and arguments[0].isdigit() else ROWS)
     with servers.workplace(database) as (_, database):
         # Makes the tables, and the account.
         servers.store("store", database, SEED_DEMO="false").stop()
-        filled = 0
-        for size in map(int, sizes.split(",")):
-            rows.add(database, filled + 1, size)
-            filled = size
-            measure(database, size, arguments)
+        rows.add(database, size)
+        measure(database, size, arguments)
+
+
+def after_an_order(store, token, path):
+    """The median time, in ms, of a list's first page that nobody has asked for since the last order."""
+    order = {"customer_id": rows.CUSTOMER, "items": [{"product_id": rows.PRODUCT, "quantity": 1}]}
+    times = []
+    for _ in range(100):
+        store.ask("POST", f"{API}/orders", order, token)
+        begun = time.perf_counter()
+        store.ask("GET", API + path, token=token)
+        times.append((time.perf_counter() - begun) * 1e3)
+    return statistics.median(times)
 
 
 def measure(database, size, names):
@@ -114,6 +125,8 @@ def measure(database, size, names):
         script = LUA.replace("@ROWS@", str(size)).replace("@REQUEST@", request)
         servers.compare(targets, token, script, connections)
         print(f"{name + ', ' + str(connections) + ' connections':58}", servers.summary(targets), flush=True)
+    for path in LISTS if not names or "after an order" in names else []:
+        print(f"{'first page of ' + path + ' after an order':58} {after_an_order(stores['kept'], token, path):.2f} ms", flush=True)
     print(f"memory: {at_rest:,} kB at rest, {stores['kept'].memory():,} kB after these", flush=True)
     for server in [*stores.values(), floor]:
         server.stop()

@@ -21,12 +21,12 @@ TABLES = {
 }
 
 
-def add(database, first, last):
-    """Adds the rows of these numbers to each table. Half of the orders are one customer's, and of one product."""
+def add(database, count):
+    """Adds so many rows to each table. Half of the orders are one customer's, and of one product."""
     run, time_format = writer(database)
     for table, columns in TABLES.items():
-        for start in range(first, last + 1, CHUNK):
-            numbers = range(start, min(start + CHUNK, last + 1))
+        for start in range(1, count + 1, CHUNK):
+            numbers = range(start, min(start + CHUNK, count + 1))
             values = ", ".join(row(table, number, time_format) for number in numbers)
             run(f"INSERT INTO {table} ({columns}) VALUES {values};\n")
     run(None)

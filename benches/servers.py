@@ -96,7 +96,7 @@ class Server:
             sys.exit(f"{self.name}\n{printed}")
         requests = int(re.search(r"(\d+) requests in", printed)[1])
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1])
-        return rate, used / requests * 1e6
+        return rate, used / max(requests, 1) * 1e6
 
 
 def store(name, database, **environment):
