@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     models::{
-        CacheTag,
+        self, Actor, CacheTag, Transaction,
         customer_accounts::{Model, Verifier},
+        events::{self, Cause, Feed},
         growing::KeptBase,
         idempotency_keys::{Fingerprints, InFlight},
         reader::Reader,
@@ -26,7 +27,7 @@ use crate::{
     },
     settings::Settings,
     shared::{SharedState, cache::VersionedCache, digest::Digest, metrics::Metrics, redis::Redis},
-    views::answer::CachedBody,
+    views::{answer::CachedBody, events::EventData},
 };
 
 /// How many bytes of accounts are kept: some ten thousand of them.
@@ -71,6 +72,8 @@ pub struct ServerState {
     pub bases: Bases,
     /// The accounts that are kept.
     pub accounts: Accounts,
+    /// What is known of the feed of events.
+    pub feed: Feed,
     /// What checks tokens.
     pub verifier: Verifier,
     /// What makes fingerprints of requests.
@@ -148,6 +151,7 @@ impl Context {
                 size_of::<KeptBase>()
             }),
             accounts: Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512),
+            feed: Feed::default(),
             verifier: Verifier::new(&jwt.secret, previous_secret)?,
             fingerprints: Fingerprints::keyed_with(&jwt.secret, previous_secret)?,
             in_flight: Arc::default(),
@@ -168,6 +172,27 @@ impl Context {
         ctx.shared_store
             .get()
             .ok_or_else(|| Error::string("the context was not installed"))
+    }
+
+    /// The store, to be changed for that cause.
+    #[must_use]
+    pub fn caused_by(&self, cause: impl Into<Cause>) -> CausedBy {
+        CausedBy {
+            ctx: self.clone(),
+            cause: cause.into(),
+        }
+    }
+
+    /// Writes down what has happened in a transaction, as part of it.
+    ///
+    /// # Errors
+    /// When the database refuses, or a subject cannot be shown.
+    pub async fn record(&self, txn: &Transaction, cause: &Cause) -> models::Result<()> {
+        let currency = &self.settings.store.currency;
+        events::Model::record(txn, cause, |happened, subject| {
+            EventData::new(happened, subject, currency).json()
+        })
+        .await
     }
 
     /// Outdates what is kept of these, on every node.
@@ -201,7 +226,7 @@ impl Draining {
     }
 }
 
-/// The store, as commands and the server itself change it.
+/// The store, as the server changes it by itself.
 impl Database for AppContext {
     fn db(&self) -> &DatabaseConnection {
         &self.db
@@ -211,5 +236,31 @@ impl Database for AppContext {
         if let Ok(ctx) = Context::of(self) {
             ctx.invalidate(tags).await;
         }
+    }
+
+    async fn record(&self, txn: &Transaction) -> models::Result<()> {
+        let cause = Actor::system().into();
+        Context::of(self)?.record(txn, &cause).await
+    }
+}
+
+/// The store, as the server or an operator's command changes it.
+#[derive(Clone)]
+pub struct CausedBy {
+    ctx: Context,
+    cause: Cause,
+}
+
+impl Database for CausedBy {
+    fn db(&self) -> &DatabaseConnection {
+        &self.ctx.db
+    }
+
+    async fn changed(&self, tags: BTreeSet<CacheTag>) {
+        self.ctx.invalidate(tags).await;
+    }
+
+    async fn record(&self, txn: &Transaction) -> models::Result<()> {
+        self.ctx.record(txn, &self.cause).await
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     context::Context,
     initializers::{banner, config_audit::check_interface},
     middleware::{client_address::network, detach_writes::response_timeout},
-    models::{connection::erased, idempotency_keys::Model},
+    models::{connection::erased, events, idempotency_keys},
     signals,
 };
 
@@ -43,7 +43,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Files and connections that the server needs beside those to its clients.
 const OTHER_FILES: usize = 256;
 
-/// How often answers that are kept for retries are looked through for those whose time is over.
+/// How often what is kept for a time is looked through for what is past it.
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 /// How long the last requests may take at most when the server ends.
@@ -98,7 +98,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     tokio::select! {
         served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
         () = end => {}
-        never = prune_hourly(ctx) => match never {},
+        never = prune_hourly(ctx, settings.events.keep_days) => match never {},
     }
     if handle.connection_count() > 0 {
         tracing::warn!("some clients have not sent or read to the end: they are cut off");
@@ -233,19 +233,27 @@ fn raise_fd_limit(connections: usize) {
     }
 }
 
-/// Deletes the answers that were kept for retries and are past their time, now and every hour. On several
-/// nodes each does: the first leaves none to the others.
-async fn prune_hourly(ctx: &AppContext) -> Infallible {
+/// Deletes what is past its time, now and every hour: the answers that were kept for retries, and old events. On
+/// several nodes each does: the first leaves none to the others.
+async fn prune_hourly(ctx: &AppContext, keep_days: u32) -> Infallible {
     let mut clock = interval(PRUNE_EVERY);
     // A laptop that has slept for a day has missed nothing.
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        match Model::prune(ctx).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "expired idempotency keys were deleted"),
-            Err(error) => {
-                tracing::warn!(%error, "expired idempotency keys could not be deleted: the next attempt is in an hour");
+        for (what, pruned) in [
+            (
+                "idempotency keys",
+                idempotency_keys::Model::prune(ctx).await,
+            ),
+            ("events", events::Model::prune(ctx, keep_days).await),
+        ] {
+            match pruned {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "expired {what} were deleted"),
+                Err(error) => {
+                    tracing::warn!(%error, "expired {what} could not be deleted: the next attempt is in an hour");
+                }
             }
         }
         erased(&ctx.db).await;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub first_admin: FirstAdmin,
     /// The demo catalogue.
     pub demo: Demo,
+    /// What has happened.
+    pub events: Events,
     /// What Prometheus can read of the server.
     pub metrics: Metrics,
     /// Whom the server listens to.
@@ -126,6 +128,14 @@ pub struct FirstAdmin {
 pub struct Demo {
     /// Whether an empty database is filled with it.
     pub seed: bool,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// For how many days it is kept; 0 is for ever.
+    pub keep_days: u32,
 }
 
 /// What Prometheus can read of the server.
@@ -223,7 +233,7 @@ impl Settings {
         let port = u64::try_from(config.server.port).unwrap_or_default();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         #[rustfmt::skip]
-        let numbers: [(&str, u64, RangeInclusive<u64>); 16] = [
+        let numbers: [(&str, u64, RangeInclusive<u64>); 17] = [
             ("server.port", port, 1..=65_535),
             ("server.middlewares.timeout_request.timeout", request_timeout, 1..=YEAR),
             ("database.connect_timeout", database.connect_timeout, 1..=YEAR),
@@ -235,6 +245,7 @@ impl Settings {
             ("settings.security.login_failures_period_seconds", security.login_failures_period_seconds, 1..=YEAR),
             ("settings.rate_limit.period_seconds", self.rate_limit.period_seconds, 1..=YEAR),
             ("settings.cache.ttl_seconds", self.cache.ttl_seconds, 1..=YEAR),
+            ("settings.events.keep_days", self.events.keep_days.into(), 0..=36_500),
             ("settings.connections.max", number(connections.max), 1..=1_000_000),
             ("settings.connections.max_per_address", number(connections.max_per_address), 0..=1_000_000),
             ("settings.connections.timeout_seconds", connections.timeout_seconds, 1..=YEAR),

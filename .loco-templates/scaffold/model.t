@@ -9,11 +9,35 @@ injections:
 - into: src/models/cache_tag.rs
   after: Self::Order\(id\) =>
   content: "            Self::{{ pascal_plural }} => f.write_str(\"{{ plural }}\"),\n            Self::{{ pascal }}(id) => write!(f, \"{{ name }}:{id}\"),"
+- into: src/models/types/event_type.rs
+  before: ^    /// A customer was added\.
+  content: "    /// {{ article | capitalize }} {{ words }} was added.\n    #[strum(serialize = \"{{ name }}.created\")]\n    {{ pascal }}Created,\n    /// {{ article | capitalize }} {{ words }} was changed.\n    #[strum(serialize = \"{{ name }}.updated\")]\n    {{ pascal }}Updated,\n    /// {{ article | capitalize }} {{ words }} was deleted.\n    #[strum(serialize = \"{{ name }}.deleted\")]\n    {{ pascal }}Deleted,"
+- into: src/models/types/event_type.rs
+  before: ^    /// A customer\.$
+  content: "    /// {{ article | capitalize }} {{ words }}.\n    {{ pascal }},"
+- into: src/models/events.rs
+  before: ^    /// A customer\.$
+  content: "    /// {{ article | capitalize }} {{ words }}.\n    {{ pascal }}(Box<super::{{ plural }}::Model>),"
+- into: src/models/events.rs
+  before: "^            \\(Subject::Customer\\(_\\), CustomerCreated\\)"
+  content: "            (Subject::{{ pascal }}(_), EventType::{{ pascal }}Created) => vec![CacheTag::{{ pascal_plural }}],\n            (Subject::{{ pascal }}(_), _) => vec![CacheTag::{{ pascal_plural }}, CacheTag::{{ pascal }}(id)],"
+- into: src/models/events.rs
+  before: "^            Self::Customer\\(_\\) => SubjectKind"
+  content: "            Self::{{ pascal }}(_) => SubjectKind::{{ pascal }},"
+- into: src/models/events.rs
+  before: "^            Self::Customer\\(customer\\) => customer\\.id"
+  content: "            Self::{{ pascal }}({{ name }}) => {{ name }}.id,"
+- into: src/models/events.rs
+  before: "^            Self::Customer\\(customer\\) => Some"
+  content: "            Self::{{ pascal }}(_) => None,"
+- into: src/models/events.rs
+  before: ^impl From<&customers::Model> for Subject
+  content: "impl From<&super::{{ plural }}::Model> for Subject {\n    fn from({{ name }}: &super::{{ plural }}::Model) -> Self {\n        Self::{{ pascal }}(Box::new({{ name }}.clone()))\n    }\n}\n"
 ---
 //! {{ title }}.
 
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*,
+    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, TryIntoModel, entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -21,7 +45,7 @@ pub use super::_entities::{{ plural }}::{ActiveModel, Column, Entity, Model};
 {%- set_global unique = false %}
 {%- for f in fields %}{% if f.unique %}{% set_global unique = f %}{% endif %}{% endfor %}
 use super::{
-    {% if unique %}Error, {% endif %}Result, CacheTag, Transaction,
+    {% if unique %}Error, {% endif %}Result, Transaction,
 {%- if unique %}
     error::taken,
 {%- endif %}
@@ -29,9 +53,7 @@ use super::{
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now,
-{%- if types | length > 0 %}
-    types::{ {{- types | join(sep=", ") -}} },
-{%- endif %}
+    types::{EventType{% for t in types %}, {{ t }}{% endfor %}},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -102,40 +124,41 @@ impl Model {
     /// [`Error::NotUnique`] for the {{ unique.words }}.
 {%- endif %}
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        txn.touch([CacheTag::{{ pascal_plural }}]);
-{%- if unique %}
         let {{ name }} = ActiveModel::new_{{ name }}(details).insert(txn).await;
-        {{ name }}.map_err({{ unique.name }}_taken())
+{%- if unique %}
+        let {{ name }} = {{ name }}.map_err({{ unique.name }}_taken())?;
 {%- else %}
-        Ok(ActiveModel::new_{{ name }}(details).insert(txn).await?)
+        let {{ name }} = {{ name }}?;
 {%- endif %}
+        txn.happened(EventType::{{ pascal }}Created, &{{ name }});
+        Ok({{ name }})
     }
 
-    /// Changes some of the {{ words }}, which has to be locked.
+    /// Changes some of the {{ words }}, which has to be locked. Where nothing differs it stays as it is.
 {%- if unique %}
     ///
     /// # Errors
     /// [`Error::NotUnique`] for the {{ unique.words }}.
 {%- endif %}
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
-        self.touch(txn);
-        let {{ name }} = self.into_active_model().assign(changes);
-{%- if unique %}
-        {{ name }}.update(txn).await.map_err({{ unique.name }}_taken())
-{%- else %}
-        Ok({{ name }}.update(txn).await?)
-{%- endif %}
+        let {{ name }} = self.clone().into_active_model().assign(changes);
+        let unchanged = Self {
+            updated_at: *{{ name }}.updated_at.as_ref(),
+            ..self.clone()
+        };
+        if {{ name }}.clone().try_into_model()? == unchanged {
+            return Ok(self);
+        }
+        let {{ name }} = {{ name }}.update(txn).await{% if unique %}.map_err({{ unique.name }}_taken()){% endif %}?;
+        txn.happened(EventType::{{ pascal }}Updated, &{{ name }});
+        Ok({{ name }})
     }
 
     /// Deletes the {{ words }}, which has to be locked.
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
-        self.touch(txn);
+        txn.happened(EventType::{{ pascal }}Deleted, &self);
         Entity::delete_by_id(self.id).exec(txn).await?;
         Ok(())
-    }
-
-    fn touch(&self, txn: &Transaction) {
-        txn.touch([CacheTag::{{ pascal_plural }}, CacheTag::{{ pascal }}(self.id)]);
     }
 }
 

@@ -5,6 +5,12 @@ injections:
 - into: src/views/mod.rs
   before: ^pub mod customers;
   content: pub mod {{ plural }};
+- into: src/views/events.rs
+  before: ^    /// A customer\.$
+  content: "    /// {{ article | capitalize }} {{ words }}.\n    {{ pascal }}(Box<super::{{ plural }}::{{ pascal }}>),"
+- into: src/views/events.rs
+  before: "^            Subject::Customer\\(customer\\)"
+  content: "            Subject::{{ pascal }}({{ name }}) => Self::{{ pascal }}(Box::new((*{{ name }}).into())),"
 - into: src/initializers/swagger/examples.yaml
   append: true
   content: |

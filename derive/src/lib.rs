@@ -33,7 +33,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{
     Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, GenericArgument, Lit, Meta,
-    Path, PathArguments, Result, Token, Type, parse_macro_input, spanned::Spanned,
+    Path, PathArguments, Result, Token, Type, ext::IdentExt, parse_macro_input, spanned::Spanned,
 };
 
 /// Reads and documents a struct with named fields. See the crate's own page.
@@ -283,7 +283,7 @@ fn implement(
 
 fn member(field: &Field) -> Result<Member<'_>> {
     let (name, kind) = (named(field)?, &field.ty);
-    let (text, docs) = (name.to_string(), docs(&field.attrs));
+    let (text, docs) = (name.unraw().to_string(), docs(&field.attrs));
     let about = description(&field.attrs);
     let mut read = quote!(<#kind as crate::models::input::Field>::read(__fields, #text));
     let mut properties = quote!([<#kind as crate::models::input::Field>::property(#text, #about)]);
@@ -345,7 +345,7 @@ fn changed(field: &Field) -> Result<Member<'_>> {
         ));
     }
     let name = named(field)?;
-    let (text, about) = (name.to_string(), description(&field.attrs));
+    let (text, about) = (name.unraw().to_string(), description(&field.attrs));
     let (method, kind) = match argument(&field.ty, "Option") {
         Some(inner) => (format_ident!("clearable"), inner),
         None => (format_ident!("change"), &field.ty),

@@ -18,6 +18,7 @@ mod m20261123_000008_idempotency_keys;
 mod m20261126_000009_idempotency_subjects;
 mod m20261126_000010_write_probes;
 mod m20261126_000011_search_keys;
+mod m20261127_000012_events;
 mod steps;
 mod turn;
 
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000009_idempotency_subjects::Migration),
             Box::new(m20261126_000010_write_probes::Migration),
             Box::new(m20261126_000011_search_keys::Migration),
+            Box::new(m20261127_000012_events::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
+use tracing::Instrument;
 use utoipa_axum::routes;
 
 use super::{
@@ -12,10 +13,12 @@ use super::{
 use crate::{
     context::Context,
     models::{
-        self, customer_accounts,
+        self, Actor, customer_accounts,
         customer_accounts::{Login, PasswordChange},
+        events::Cause,
         input::NoBody,
         listing::NoFilter,
+        now,
         queue::{Client, hashing},
         types::{RawText, case_fold},
     },
@@ -75,7 +78,7 @@ async fn login(
         facts.username_digest = Some(digest);
     });
     let turn = hashing().turn(Client::at(address.0)).await?;
-    let attempt = LoginAttempt::begin(&ctx, &username, address).await?;
+    let attempt = LoginAttempt::begin(&ctx, &username, address, &entry).await?;
     let account = customer_accounts::Model::authenticate(&ctx.db, &username, password, &turn).await;
     match &account {
         Ok(Some(_)) => attempt.succeed().await,
@@ -146,7 +149,7 @@ async fn change_password(
     let id = account.0.id;
     let turn = hashing().turn(Client::Account(id)).await?;
     // Whoever has found a token must not find out the password with it.
-    let attempt = LoginAttempt::begin(&ctx, &account.0.username, address).await?;
+    let attempt = LoginAttempt::begin(&ctx, &account.0.username, address, &entry).await?;
     let changes = change.hashed(&ctx.db, &account.0, &turn).await;
     if !matches!(changes, Err(models::Error::WrongPassword)) {
         attempt.forget().await;
@@ -165,6 +168,44 @@ async fn change_password(
 fn as_counted(username: &str) -> String {
     let username: String = username.chars().take(64).collect();
     case_fold(&username)
+}
+
+/// Writes down, beside the answer, that no more logins under a username are tried, if that is so: its own budgets are
+/// used up, not only those of the address. The answer says and takes the same whether there is such an account.
+fn tell_of_lockout(
+    ctx: &Context,
+    username: String,
+    mut budgets: Vec<(String, Quota)>,
+    period: Duration,
+    entry: &Entry,
+) {
+    let ending = format!("as {username}");
+    budgets.retain(|(key, _)| key.ends_with(&ending));
+    let once = (format!("lockout of {username}"), Quota::per(1, period));
+    let store = ctx.caused_by(Cause {
+        actor: Actor::system(),
+        request_id: Some(entry.facts().request_id.as_ref().to_owned()),
+    });
+    let context = ctx.clone();
+    let work = async move {
+        let shared = &context.shared;
+        if shared.take(&budgets).await.is_ok() {
+            shared.give_back(&budgets).await;
+            return;
+        }
+        // Whoever goes on trying shall not make the database work.
+        if shared.take(&[once]).await.is_err() {
+            return;
+        }
+        let since = now() - period;
+        let told = transaction!(&store, |txn| {
+            customer_accounts::Model::lock_out(txn, &username, since).await
+        });
+        if let Err(error) = told {
+            tracing::warn!(%error, "that an account is locked out could not be written down");
+        }
+    };
+    ctx.draining.writes.spawn(work.in_current_span());
 }
 
 /// An attempt to show who one is by a password.
@@ -187,6 +228,7 @@ impl<'a> LoginAttempt<'a> {
         ctx: &'a Context,
         username: &str,
         Address(address): Address,
+        entry: &Entry,
     ) -> Result<Self, Problem> {
         let security = &ctx.settings.security;
         let failures = security.login_failures;
@@ -214,7 +256,10 @@ impl<'a> LoginAttempt<'a> {
                 budgets,
                 client,
             }),
-            Err(wait) => Err(Problem::rate_limited(wait)),
+            Err(wait) => {
+                tell_of_lockout(ctx, username, budgets, period, entry);
+                Err(Problem::rate_limited(wait))
+            }
         }
     }
 

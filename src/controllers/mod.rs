@@ -19,6 +19,7 @@ use crate::{
 pub mod auth;
 pub mod customer_accounts;
 pub mod customers;
+pub mod events;
 pub mod extract;
 pub mod health;
 pub mod orders;
@@ -50,6 +51,10 @@ impl Database for OnBehalf<'_> {
         self.ctx.invalidate(tags).await;
     }
 
+    async fn record(&self, txn: &Transaction) -> models::Result<()> {
+        self.ctx.record(txn, &self.account.cause()).await
+    }
+
     async fn admit(&self, txn: &Transaction) -> models::Result<()> {
         self.account.admit(txn).await
     }
@@ -70,6 +75,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         orders::endpoints(),
         customers::endpoints(),
         customer_accounts::endpoints(),
+        events::endpoints(),
     ]
     .concat()
 }

@@ -33,7 +33,7 @@ pub async fn follow<F: Future<Output = Response>>(
     let id = id(&request);
     let span = span(&request, &id);
     let line = (request.uri().path().starts_with(BASE) && request.method() != Method::OPTIONS)
-        .then(|| Line::of(&mut request));
+        .then(|| Line::of(&mut request, &id));
     let mut response = async move {
         // The whole of it: of single fields only copies would move in here.
         let mut line = line;
@@ -93,8 +93,9 @@ struct Line {
 
 impl Line {
     /// The line of a request, and what it will say.
-    fn of(request: &mut Request) -> Self {
+    fn of(request: &mut Request, id: &str) -> Self {
         let entry = Entry::default();
+        entry.note(|facts| facts.request_id = id.into());
         request.extensions_mut().insert(entry.clone());
         Self {
             method: request.method().clone(),
@@ -129,6 +130,8 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let Facts {
+            // It stands on every line of the request already.
+            request_id: _,
             address,
             account,
             username_digest,

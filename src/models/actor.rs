@@ -1,8 +1,12 @@
 //! Who does something to the store.
 
-/// Who does something: an account, or the system itself.
+use super::types::ActorKind;
+
+/// Who does something: an account, a command, or the system itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
+    /// What they are.
+    pub kind: ActorKind,
     /// The account, when there is one.
     pub account_id: Option<i64>,
     /// The name that history shows, even when the account is gone.
@@ -10,11 +14,21 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The system: a task, the demo data.
+    /// The system: the demo data, whatever the server does by itself.
     pub fn system() -> Self {
         Self {
+            kind: ActorKind::System,
             account_id: None,
             name: "system".to_owned(),
+        }
+    }
+
+    /// An operator's command of that name.
+    pub fn task(name: &str) -> Self {
+        Self {
+            kind: ActorKind::Task,
+            account_id: None,
+            name: name.to_owned(),
         }
     }
 

@@ -17,13 +17,15 @@ pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model
 use super::{
     Actor, CacheTag, Error, Result, Transaction, customers,
     error::{FieldError, taken},
-    found, idempotency_keys,
+    events, found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events,
     queue::Turn,
     stock_movements,
-    types::{NewPassword, Password, PasswordHash, Role, Scalar, Search, Username},
+    types::{
+        ActorKind, EventType, NewPassword, Password, PasswordHash, Role, Scalar, Search, Username,
+    },
     update,
 };
 
@@ -283,7 +285,6 @@ impl Model {
             }
             None => None,
         };
-        txn.touch([CacheTag::Accounts, CacheTag::Membership]);
         let now = now();
         let account = ActiveModel {
             pid: Set(uuid::Uuid::new_v4().to_string()),
@@ -298,12 +299,16 @@ impl Model {
         };
         match account.insert(txn).await.map_err(customer_taken()) {
             Err(Error::Db(error)) => Err(username_taken()(error)),
-            account => Ok((account?, customer)),
+            account => {
+                let account = (account?, customer);
+                txn.happened(EventType::CustomerAccountCreated, &account);
+                Ok(account)
+            }
         }
     }
 
     /// Changes some of the account, which has to be locked. A new password or role ends the tokens that
-    /// are out.
+    /// are out. Where nothing differs it stays as it is.
     ///
     /// # Errors
     /// [`Error::Revoked`] when the password that was verified has been replaced,
@@ -332,13 +337,17 @@ impl Model {
                 return Err(FieldError::at("/role", "choice", message).into());
             }
         }
-        account.touch(txn);
-        let ends_tokens =
-            password_hash.is_some() || changes.role.is_some_and(|role| role != account.role());
+        let new_role = changes.role.is_some_and(|role| role != account.role());
+        let username = changes.username.as_ref().map(Username::as_str);
+        let new_name = username.is_some_and(|name| name != account.username);
+        if !new_role && !new_name && password_hash.is_none() {
+            return Self::find(txn, id).await;
+        }
+        let ends_tokens = password_hash.is_some() || new_role;
         let version = account.token_version;
         let mut account = account.into_active_model();
-        if let Some(username) = &changes.username {
-            account.username = Set(username.as_str().to_owned());
+        if let Some(username) = username {
+            account.username = Set(username.to_owned());
         }
         if let Some(hash) = password_hash {
             account.password_hash = Set(hash.clone().into());
@@ -352,7 +361,14 @@ impl Model {
         }
         account.updated_at = Set(now());
         update(txn, account).await.map_err(username_taken())?;
-        Self::find(txn, id).await
+        let account = Self::find(txn, id).await?;
+        if new_name || new_role {
+            txn.happened(EventType::CustomerAccountUpdated, &account);
+        }
+        if password_hash.is_some() {
+            txn.happened(EventType::CustomerAccountPasswordChanged, &account);
+        }
+        Ok(account)
     }
 
     /// Deletes the account, and with it the tokens that are out.
@@ -360,8 +376,7 @@ impl Model {
     /// # Errors
     /// [`Error::LastAdministrator`].
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
-        self.touch(txn);
-        txn.touch([CacheTag::Membership]);
+        txn.happened(EventType::CustomerAccountDeleted, &self);
         if locked(txn, is_administrator()).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }
@@ -370,6 +385,7 @@ impl Model {
             // names there: they acted for the store.
             let name = format!("customer {customer_id}");
             order_events::Model::anonymize_actor(txn, self.id, &name).await?;
+            events::Model::anonymize_actor(txn, self.id, &name).await?;
             stock_movements::Model::anonymize_actor(txn, self.id, &name).await?;
             idempotency_keys::Model::delete_of_account(txn, self.id, customer_id).await?;
         }
@@ -379,19 +395,34 @@ impl Model {
         }
     }
 
+    /// Says that too many logins to the account with that username have failed, if there is one and it was not said
+    /// since a moment.
+    pub async fn lock_out(
+        txn: &Transaction,
+        username: &str,
+        since: DateTimeWithTimeZone,
+    ) -> Result<()> {
+        let Some(known) = Self::find_by_username(txn, username).await? else {
+            return Ok(());
+        };
+        // Once, however many nodes say it at the same time.
+        locked(txn, Column::Id.eq(known.id)).await?;
+        let happened = EventType::CustomerAccountLockedOut;
+        if !events::Model::has_happened(txn, happened, known.id, since).await? {
+            txn.happened(happened, &Self::find(txn, known.id).await?);
+        }
+        Ok(())
+    }
+
     /// Ends the tokens that are out.
     pub async fn log_out(self, txn: &Transaction) -> Result<()> {
-        self.touch(txn);
+        txn.touch([CacheTag::Accounts, CacheTag::Login(self.pid)]);
         Entity::update_many()
             .col_expr(Column::TokenVersion, Expr::col(Column::TokenVersion).add(1))
             .filter(Column::Id.eq(self.id))
             .exec(txn)
             .await?;
         Ok(())
-    }
-
-    fn touch(&self, txn: &Transaction) {
-        txn.touch([CacheTag::Accounts, CacheTag::Login(self.pid.clone())]);
     }
 
     /// The same, without what should not lie about in memory.
@@ -423,6 +454,7 @@ impl Model {
     /// The account, as it stands in history.
     pub fn actor(&self) -> Actor {
         Actor {
+            kind: ActorKind::Account,
             account_id: Some(self.id),
             name: self.username.clone(),
         }

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
-    Select, entity::prelude::*,
+    Select, TryIntoModel, entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -10,11 +10,11 @@ pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Error, Result, Transaction, customer_accounts,
     error::{FieldError, taken},
-    found, idempotency_keys,
+    events, found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events, orders, stock_movements,
-    types::{CustomerName, Email, Phone, Search, case_fold, search_text, sort_fold},
+    types::{CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
     update,
 };
 
@@ -122,19 +122,28 @@ impl Model {
     /// # Errors
     /// [`Error::NotUnique`] for the email.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        txn.touch([CacheTag::Customers, CacheTag::Clientele]);
         let customer = ActiveModel::new_customer(details).insert(txn).await;
-        customer.map_err(email_taken())
+        let customer = customer.map_err(email_taken())?;
+        txn.happened(EventType::CustomerCreated, &customer);
+        Ok(customer)
     }
 
-    /// Changes some of the customer, who has to be locked.
+    /// Changes some of the customer, who has to be locked. Where nothing differs they stay as they are.
     ///
     /// # Errors
     /// [`Error::NotUnique`] for the email.
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
-        self.touch(txn);
-        let customer = self.into_active_model().assign(changes);
-        update(txn, customer).await.map_err(email_taken())
+        let customer = self.clone().into_active_model().assign(changes);
+        let unchanged = Self {
+            updated_at: *customer.updated_at.as_ref(),
+            ..self.clone()
+        };
+        if customer.clone().try_into_model()? == unchanged {
+            return Ok(self);
+        }
+        let customer = update(txn, customer).await.map_err(email_taken())?;
+        txn.happened(EventType::CustomerUpdated, &customer);
+        Ok(customer)
     }
 
     /// Deletes the customer and their account. Where there are orders the customer is erased instead:
@@ -143,15 +152,15 @@ impl Model {
     /// # Errors
     /// [`Error::LastAdministrator`] when the account is that.
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
-        self.touch(txn);
-        txn.touch([CacheTag::Clientele]);
         let id = self.id;
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
             order_events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
+            events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             stock_movements::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
         }
+        txn.happened(EventType::CustomerDeleted, &self);
         let has_orders = orders::Entity::find()
             .filter(orders::Column::CustomerId.eq(id))
             .count(txn)
@@ -163,17 +172,8 @@ impl Model {
         } else {
             Entity::delete_by_id(id).exec(txn).await?;
         }
+        events::Model::anonymize_customer(txn, id).await?;
         idempotency_keys::Model::delete_of_customer(txn, id).await
-    }
-
-    /// Accounts show their customers, orders the names of theirs.
-    fn touch(&self, txn: &Transaction) {
-        txn.touch([
-            CacheTag::Customers,
-            CacheTag::Customer(self.id),
-            CacheTag::Accounts,
-            CacheTag::People,
-        ]);
     }
 }
 
@@ -211,9 +211,9 @@ impl ActiveModel {
         self
     }
 
-    /// Overwrites the personal data. The email stays unique, and can be no one's address (RFC 2606).
+    /// Overwrites the personal data.
     fn erase(self) -> Self {
-        let email = format!("erased-{}@erased.invalid", self.id.as_ref());
+        let email = erased_email(*self.id.as_ref());
         Self {
             name: Set(Actor::ERASED.to_owned()),
             name_key: Set(String::new()),
@@ -226,6 +226,11 @@ impl ActiveModel {
             ..self
         }
     }
+}
+
+/// What the email of an erased customer is: it stays unique, and can be no one's address (RFC 2606).
+pub(super) fn erased_email(id: i64) -> String {
+    format!("erased-{id}@erased.invalid")
 }
 
 /// A customer who is not found where an input names one.

@@ -47,6 +47,10 @@ pub struct Listing<F, K> {
     pub total_items: Option<u64>,
 }
 
+/// A listing that goes on by cursor only. Without one it begins at the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByCursor<F, K>(pub Listing<F, K>);
+
 /// Which rows of a list are wanted.
 pub trait Filter: Input + fmt::Debug + Clone + PartialEq + Send + Sync {
     /// What has to be true of them.
@@ -151,9 +155,21 @@ impl<F: Filter, K: SortKey> Input for Listing<F, K> {
 
     fn properties() -> Vec<Property> {
         let cursor = "Where the list goes on: the last answer's `next_cursor`; empty to start. Excludes `page`.";
+        let page = Property::change::<PageNumber>("page", "The page, from 1. Excludes `cursor`.");
+        let others = Self::properties_but_page(cursor);
+        std::iter::once(page).chain(others).collect()
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let page = Option::<PageNumber>::read(fields, "page");
+        Self::read_but_page(fields, page)
+    }
+}
+
+impl<F: Filter, K: SortKey> Listing<F, K> {
+    fn properties_but_page(cursor: &'static str) -> Vec<Property> {
         let sort = "What to sort by; `-` before it reverses the order.";
         let own = [
-            Property::change::<PageNumber>("page", "The page, from 1. Excludes `cursor`."),
             Property::change::<PageSize>("page_size", "How many items a page has.")
                 .with_default(DEFAULT_PAGE_SIZE),
             Property::change::<RawText>("cursor", cursor),
@@ -162,9 +178,8 @@ impl<F: Filter, K: SortKey> Input for Listing<F, K> {
         own.into_iter().chain(F::properties()).collect()
     }
 
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+    fn read_but_page(fields: &mut Fields<'_>, page: Option<Option<PageNumber>>) -> Option<Self> {
         let by_cursor = fields.has("cursor");
-        let page = Option::<PageNumber>::read(fields, "page");
         let page_size = Option::<PageSize>::read(fields, "page_size");
         let cursor = Option::<RawText>::read(fields, "cursor");
         let sort = Option::<Sort<K>>::read(fields, "sort");
@@ -193,6 +208,30 @@ impl<F: Filter, K: SortKey> Input for Listing<F, K> {
 }
 
 impl<F: Filter, K: SortKey> IntoParams for Listing<F, K> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::<Self>()
+    }
+}
+
+impl<F: Filter, K: SortKey> Input for ByCursor<F, K> {
+    const NAME: &'static str = "ListingByCursor";
+    const DESCRIPTION: &'static str = "Where a list goes on, and in which order.";
+
+    fn properties() -> Vec<Property> {
+        let cursor = "Where the list goes on: the last answer's `next_cursor`; empty to start.";
+        Listing::<F, K>::properties_but_page(cursor)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let mut listing = Listing::read_but_page(fields, Some(None))?;
+        if let Paging::Number(_) = listing.paging {
+            listing.paging = Paging::After(None);
+        }
+        Some(Self(listing))
+    }
+}
+
+impl<F: Filter, K: SortKey> IntoParams for ByCursor<F, K> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         parameters::<Self>()
     }

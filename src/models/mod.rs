@@ -9,6 +9,7 @@ pub mod _entities;
 
 pub mod customer_accounts;
 pub mod customers;
+pub mod events;
 pub mod idempotency_keys;
 pub mod order_events;
 pub mod order_items;
@@ -51,6 +52,7 @@ pub const TABLES: &[&str] = &[
     "order_items",
     "order_events",
     "stock_movements",
+    "events",
     "idempotency_keys",
 ];
 

@@ -12,9 +12,9 @@ use super::{Actor, CacheTag, Result, Transaction, orders, types::OrderStatus};
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What happened to an order.
+/// A step in the history of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct Step {
     /// Its status from then on.
     pub status: String,
     /// When.
@@ -26,12 +26,12 @@ pub struct Event {
 }
 
 impl Model {
-    /// The events of those orders, each after its order's id: by these, and then the oldest first.
-    pub async fn of_orders(db: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<(i64, Event)>> {
+    /// The steps of those orders, each after its order's id: by these, and then the oldest first.
+    pub async fn of_orders(db: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<(i64, Step)>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let events = Query::select()
+        let steps = Query::select()
             .from(Entity)
             .columns([
                 Column::OrderId,
@@ -44,16 +44,16 @@ impl Model {
             .order_by(Column::OrderId, Order::Asc)
             .order_by(Column::Id, Order::Asc)
             .take();
-        let event = |row: &QueryResult| {
-            let event = Event {
+        let step = |row: &QueryResult| {
+            let step = Step {
                 status: row.try_get_by_index(1)?,
                 at: row.try_get_by_index(2)?,
                 by: row.try_get_by_index(3)?,
                 reason: row.try_get_by_index(4)?,
             };
-            Ok((row.try_get_by_index(0)?, event))
+            Ok((row.try_get_by_index(0)?, step))
         };
-        db.query_all(&events).await?.iter().map(event).collect()
+        db.query_all(&steps).await?.iter().map(step).collect()
     }
 
     /// That an order has a status now, and what writes it down.
@@ -63,8 +63,8 @@ impl Model {
         reason: Option<String>,
         actor: &Actor,
         at: DateTimeWithTimeZone,
-    ) -> (Event, InsertStatement) {
-        let event = Event {
+    ) -> (Step, InsertStatement) {
+        let step = Step {
             status: status.as_str().to_owned(),
             at,
             by: actor.name.clone(),
@@ -72,14 +72,14 @@ impl Model {
         };
         let row = ActiveModel {
             order_id: Set(order_id),
-            status: Set(event.status.clone()),
+            status: Set(step.status.clone()),
             account_id: Set(actor.account_id),
-            actor: Set(event.by.clone()),
-            reason: Set(event.reason.clone()),
+            actor: Set(step.by.clone()),
+            reason: Set(step.reason.clone()),
             created_at: Set(at),
             ..Default::default()
         };
-        (event, Entity::insert(row).into_query())
+        (step, Entity::insert(row).into_query())
     }
 
     /// Takes an account's name out of the histories; it is called `name` from now on.

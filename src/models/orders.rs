@@ -17,12 +17,13 @@ use super::{
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now,
-    order_events::{self, Event},
+    order_events::{self, Step},
     order_items::{self, Item},
     products::{self, Offer},
     stock_movements::{self, Movement},
     types::{
-        Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress, Timestamp,
+        EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress,
+        Timestamp,
     },
 };
 
@@ -38,7 +39,7 @@ pub struct Order {
     /// What was ordered.
     pub items: Vec<Item>,
     /// What happened to it, oldest first.
-    pub events: Vec<Event>,
+    pub history: Vec<Step>,
 }
 
 /// Whose orders an account may see.
@@ -189,10 +190,10 @@ impl Model {
         let order = order.into_model::<Row>().one(db).await?;
         let order = order.ok_or(Error::NotFound)?;
         let items = order_items::Model::of_orders(db, &[id]).await?;
-        let events = order_events::Model::of_orders(db, &[id]).await?;
+        let history = order_events::Model::of_orders(db, &[id]).await?;
         Ok(order.with(
             items.into_iter().map(|(_, item)| item).collect(),
-            events.into_iter().map(|(_, event)| event).collect(),
+            history.into_iter().map(|(_, step)| step).collect(),
         ))
     }
 
@@ -212,10 +213,10 @@ impl Model {
         let page: Page<Row> = listing::fetch(db, orders, listing).await?;
         let ids: Vec<_> = page.items.iter().map(|row| row.order.id).collect();
         let mut items = grouped(order_items::Model::of_orders(db, &ids).await?);
-        let mut events = grouped(order_events::Model::of_orders(db, &ids).await?);
+        let mut histories = grouped(order_events::Model::of_orders(db, &ids).await?);
         Ok(page.map(|row| {
             let id = row.order.id;
-            row.with(take(&mut items, id), take(&mut events, id))
+            row.with(take(&mut items, id), take(&mut histories, id))
         }))
     }
 
@@ -279,28 +280,25 @@ impl Model {
         };
         let inserted = Entity::insert(order.clone()).exec(txn).await;
         let id = inserted.map_err(vanished)?.last_insert_id;
-        let taken = take_stock(txn, id, lines, &offers).await?;
-        txn.touch([
-            CacheTag::Orders,
-            CacheTag::OrdersOf(customer_id),
-            CacheTag::NewOrder(id),
-        ]);
         let status = OrderStatus::Placed;
-        let (event, history) = order_events::Model::record(id, status, None, actor, placed_at);
-        let mut records = vec![history, order_items::Model::record(id, &items)];
-        records.extend(stock_movements::Model::entries(txn, taken, actor));
-        txn.execute_all(&records).await.map_err(vanished)?;
+        let (step, history) = order_events::Model::record(id, status, None, actor, placed_at);
         // Nothing is read again: what was written is known, and every statement is a round trip.
         let order = ActiveModel {
             id: Set(id),
             ..order
         };
-        Ok(Order {
+        let order = Order {
             order: order.try_into_model()?,
             customer_name,
             items,
-            events: vec![event],
-        })
+            history: vec![step],
+        };
+        txn.happened(EventType::OrderPlaced, &order);
+        let taken = take_stock(txn, id, lines, &offers).await?;
+        let mut records = vec![history, order_items::Model::record(id, &order.items)];
+        records.extend(stock_movements::Model::entries(txn, taken, actor));
+        txn.execute_all(&records).await.map_err(vanished)?;
+        Ok(order)
     }
 
     /// Gives an order within the scope its next status. Cancelling gives the stock back.
@@ -323,11 +321,6 @@ impl Model {
         if !order.status()?.can_become(next) {
             return Err(refusal);
         }
-        txn.touch([
-            CacheTag::Order(id),
-            CacheTag::Orders,
-            CacheTag::OrdersOf(order.customer_id),
-        ]);
         let at = now();
         let moved = Entity::update_many()
             .col_expr(Column::Status, Expr::value(next.as_str()))
@@ -342,10 +335,12 @@ impl Model {
         let reason = reason.map(String::from);
         let (_, history) = order_events::Model::record(id, next, reason, actor, at);
         txn.execute(&history).await?;
+        let order = Self::find_for(txn, scope, id).await?;
+        txn.happened(next.event_type(), &order);
         if next == OrderStatus::Cancelled {
             return_stock(txn, id, actor).await?;
         }
-        Self::find_for(txn, scope, id).await
+        Ok(order)
     }
 
     /// How far it has come.
@@ -390,12 +385,12 @@ struct Row {
 }
 
 impl Row {
-    fn with(self, items: Vec<Item>, events: Vec<Event>) -> Order {
+    fn with(self, items: Vec<Item>, history: Vec<Step>) -> Order {
         Order {
             order: self.order,
             customer_name: self.customer_name,
             items,
-            events,
+            history,
         }
     }
 }
@@ -529,9 +524,9 @@ async fn take_stock(
     }
     lines.sort_by_key(|line| line.product_id);
     let wanted = lines.iter().map(|line| (line.product_id, line.quantity));
-    let short = products::Model::take(txn, &wanted.collect(), offers).await?;
-    if !short.is_empty() {
-        lines.retain(|line| short.contains(&line.product_id));
+    let left = products::Model::take(txn, &wanted.collect(), offers).await?;
+    if left.len() < lines.len() {
+        lines.retain(|line| !left.contains_key(&line.product_id));
         return Err(shortage(txn, lines).await?);
     }
     let taken = lines.iter().map(|line| Movement {
@@ -547,19 +542,18 @@ async fn take_stock(
 /// Gives back what the order took, product by product in the order of their ids, to those whose stock
 /// is tracked still.
 async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result<()> {
-    let mut movements = Vec::new();
-    for taken in stock_movements::Model::of_order(txn, order_id).await? {
-        let delta = -taken.delta;
-        if products::Model::put_back(txn, taken.product_id, delta).await? {
-            movements.push(Movement {
-                product_id: taken.product_id,
-                kind: MovementKind::Cancellation,
-                delta,
-                reason: None,
-                order_id: Some(order_id),
-            });
-        }
-    }
+    let taken = stock_movements::Model::of_order(txn, order_id).await?;
+    let taken = taken.iter().map(|taken| (taken.product_id, -taken.delta));
+    let mut returned: BTreeMap<_, _> = taken.collect();
+    let tracked = products::Model::put_back(txn, &returned).await?;
+    returned.retain(|product_id, _| tracked.contains(product_id));
+    let movements = returned.into_iter().map(|(product_id, delta)| Movement {
+        product_id,
+        kind: MovementKind::Cancellation,
+        delta,
+        reason: None,
+        order_id: Some(order_id),
+    });
     stock_movements::Model::record(txn, movements, actor).await
 }
 

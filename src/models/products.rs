@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, QuerySelect, QueryTrait,
-    Select,
+    Select, TryIntoModel,
     entity::prelude::*,
-    sea_query::{Expr, UpdateStatement},
+    sea_query::{Expr, Func, IntoCondition, UpdateStatement},
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -24,8 +24,8 @@ use super::{
     now,
     stock_movements::{self, Movement},
     types::{
-        Description, Money, MovementKind, ProductName, Reason, Search, Sku, Stock, StockDelta,
-        case_fold, search_text, sort_fold,
+        Description, EventType, Money, MovementKind, ProductName, Reason, Search, Sku, Stock,
+        StockDelta, case_fold, search_text, sort_fold,
     },
     update,
 };
@@ -159,6 +159,15 @@ impl Model {
     }
 
     /// The products with those ids, by id. Those that are not on sale are missing.
+    async fn find_all(
+        db: &impl ConnectionTrait,
+        ids: BTreeSet<i64>,
+    ) -> Result<BTreeMap<i64, Self>> {
+        let products = on_sale().filter(Column::Id.is_in(ids)).all(db).await?;
+        Ok(by_id(products))
+    }
+
+    /// The same, as they are ordered.
     pub async fn offers(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
@@ -186,23 +195,25 @@ impl Model {
     /// # Errors
     /// [`Error::NotUnique`] for the SKU.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
-        txn.touch([CacheTag::Products, CacheTag::Assortment]);
         let product = ActiveModel::new_product(details).insert(txn).await;
         let product = product.map_err(sku_taken())?;
+        txn.happened(EventType::ProductCreated, &product);
         product.record_stock(txn, None, actor).await?;
         Ok(product)
     }
 
-    /// Changes some of the product, which has to be locked.
+    /// Changes some of the product, which has to be locked. Where nothing differs it stays as it is.
     ///
     /// # Errors
     /// [`Error::NotUnique`] for the SKU.
     pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
-        touch_assortment(txn, self.id);
-        let stock = self.stock;
-        let product = self.into_active_model().assign(changes);
+        let product = self.clone().into_active_model().assign(changes);
+        if self.is_like(&product.clone().try_into_model()?) {
+            return Ok(self);
+        }
         let product = update(txn, product).await.map_err(sku_taken())?;
-        product.record_stock(txn, stock, actor).await?;
+        product.has_changed(txn, &self);
+        product.record_stock(txn, self.stock, actor).await?;
         Ok(product)
     }
 
@@ -228,11 +239,11 @@ impl Model {
             let message = "makes more than can be counted";
             return Err(FieldError::at("/delta", "range", message).into());
         }
-        touch(txn, id);
-        let mut product = self.into_active_model();
+        let mut product = self.clone().into_active_model();
         product.stock = Set(Some(after));
         product.updated_at = Set(now());
         let product = update(txn, product).await?;
+        product.has_changed(txn, &self);
         let movement = Movement {
             product_id: id,
             kind: MovementKind::Adjustment,
@@ -247,9 +258,7 @@ impl Model {
     /// Takes the product off sale: it is not found any more and its SKU is free; past orders keep what
     /// they showed.
     pub async fn archive(self, txn: &Transaction) -> Result<()> {
-        touch_assortment(txn, self.id);
-        // Its ledger is not shown any more either.
-        txn.touch([CacheTag::Stock(self.id)]);
+        txn.happened(EventType::ProductDeleted, &self);
         let mut product = self.into_active_model();
         product.archived = Set(true);
         (product.sku, product.sku_key) = (Set(None), Set(None));
@@ -259,7 +268,7 @@ impl Model {
     }
 
     /// Takes pieces from tracked stocks, from each as many as are wanted of it, if there are that many.
-    /// Answers of which products there are not.
+    /// Answers how many are left of those products; the others are short.
     ///
     /// Conditional updates, in the order of their ids: which rows one statement locks first is for the database to
     /// choose. Where a transaction has the database to itself, what it has read of the products is still so.
@@ -267,43 +276,96 @@ impl Model {
         txn: &Transaction,
         wanted: &BTreeMap<i64, i64>,
         read: &BTreeMap<i64, Offer>,
-    ) -> Result<BTreeSet<i64>> {
+    ) -> Result<BTreeMap<i64, i64>> {
         for id in wanted.keys() {
             touch(txn, *id);
         }
-        let updates = wanted.iter().map(|(id, quantity)| taking(*id, *quantity));
-        let updates: Vec<_> = updates.collect();
-        let mut short: BTreeSet<_> = wanted.keys().copied().collect();
+        let mut left = BTreeMap::new();
         if txn.get_database_backend() == DbBackend::Sqlite {
-            let all = txn.execute_all(&updates).await? == wanted.len() as u64;
-            let stock = |id: &i64| read.get(id).and_then(|offer| offer.stock);
-            short.retain(|id| !all && stock(id) < wanted.get(id).copied());
-            return Ok(short);
-        }
-        for (id, update) in wanted.keys().zip(&updates) {
-            if txn.execute(update).await?.rows_affected() == 1 {
-                short.remove(id);
+            let enough = wanted.iter().filter_map(|(id, quantity)| {
+                let left = read.get(id)?.stock? - quantity;
+                (left >= 0).then_some((*id, left))
+            });
+            left.extend(enough);
+            let updates = wanted.iter().map(|(id, quantity)| taking(*id, *quantity));
+            let updates: Vec<_> = updates.collect();
+            if txn.execute_all(&updates).await? != left.len() as u64 {
+                return Err(Error::WriteConflict);
+            }
+        } else {
+            for (id, quantity) in wanted {
+                let pieces = Expr::col(Column::Stock).sub(*quantity);
+                let now = set_stock(txn, *id, has(*quantity), pieces).await?;
+                left.extend(now.map(|now| (*id, now)));
             }
         }
-        Ok(short)
+        let sold_out = left.iter().filter(|(_, left)| **left == 0);
+        let sold_out = sold_out.map(|(id, _)| *id).collect();
+        all_have(txn, EventType::ProductSoldOut, sold_out).await?;
+        Ok(left)
     }
 
-    /// Puts `quantity` pieces back, if the stock is tracked. Answers whether it is.
-    pub async fn put_back(txn: &Transaction, id: i64, quantity: i64) -> Result<bool> {
-        touch(txn, id);
-        let returned = Entity::update_many()
-            .col_expr(Column::Stock, Expr::col(Column::Stock).add(quantity))
-            .col_expr(Column::UpdatedAt, Expr::value(now()))
-            .filter(Column::Id.eq(id))
-            .filter(Column::Stock.is_not_null())
-            .exec(txn)
-            .await?;
-        Ok(returned.rows_affected == 1)
+    /// Puts pieces back, of each product as many as are said, where the stock is tracked. Answers of which
+    /// products it is.
+    pub async fn put_back(
+        txn: &Transaction,
+        returned: &BTreeMap<i64, i64>,
+    ) -> Result<BTreeSet<i64>> {
+        let (mut tracked, mut back_in_stock) = (BTreeSet::new(), BTreeSet::new());
+        for (id, quantity) in returned {
+            touch(txn, *id);
+            let is_tracked = Column::Stock.is_not_null().into_condition();
+            let more = Expr::col(Column::Stock).add(*quantity);
+            if let Some(stock) = set_stock(txn, *id, is_tracked, more).await? {
+                tracked.insert(*id);
+                if stock == *quantity {
+                    back_in_stock.insert(*id);
+                }
+            }
+        }
+        all_have(txn, EventType::ProductBackInStock, back_in_stock).await?;
+        Ok(tracked)
     }
 
     /// What one piece costs.
     pub const fn price(&self) -> Money {
         Money::from_minor(self.price_minor)
+    }
+
+    /// Whether it can be ordered now.
+    pub fn is_available(&self) -> bool {
+        self.stock.is_none_or(|stock| stock > 0)
+    }
+
+    /// Whether it differs from another state of it in no more than the time of its last change.
+    fn is_like(&self, other: &Self) -> bool {
+        let updated_at = other.updated_at;
+        let then = Self {
+            updated_at,
+            ..self.clone()
+        };
+        then == *other
+    }
+
+    /// Says what has happened to it since it was as `before`.
+    fn has_changed(&self, txn: &Transaction, before: &Self) {
+        let restocked = Self {
+            stock: self.stock,
+            ..before.clone()
+        };
+        txn.happened(
+            if restocked.is_like(self) {
+                EventType::ProductStockChanged
+            } else {
+                EventType::ProductUpdated
+            },
+            self,
+        );
+        match (before.is_available(), self.is_available()) {
+            (true, false) => txn.happened(EventType::ProductSoldOut, self),
+            (false, true) => txn.happened(EventType::ProductBackInStock, self),
+            _ => {}
+        }
     }
 
     /// Writes what became of the stock into the ledger.
@@ -403,15 +465,55 @@ impl ActiveModel {
     }
 }
 
+/// What is true of a product on sale of which there are so many pieces.
+fn has(quantity: i64) -> Condition {
+    Condition::all()
+        .add(Column::Archived.eq(false))
+        .add(Column::Stock.gte(quantity))
+}
+
 /// The update that takes so many pieces of a product, if there are that many.
 fn taking(id: i64, quantity: i64) -> UpdateStatement {
+    setting(id, has(quantity), Expr::col(Column::Stock).sub(quantity))
+}
+
+/// The update that sets the stock of a product if something is true of it.
+fn setting(id: i64, condition: Condition, stock: Expr) -> UpdateStatement {
     Entity::update_many()
-        .col_expr(Column::Stock, Expr::col(Column::Stock).sub(quantity))
+        .col_expr(Column::Stock, stock)
         .col_expr(Column::UpdatedAt, Expr::value(now()))
         .filter(Column::Id.eq(id))
-        .filter(Column::Archived.eq(false))
-        .filter(Column::Stock.gte(quantity))
+        .filter(condition)
         .into_query()
+}
+
+/// Sets the stock of a product if something is true of it, and answers what it is then.
+async fn set_stock(
+    txn: &Transaction,
+    id: i64,
+    condition: Condition,
+    stock: Expr,
+) -> Result<Option<i64>> {
+    if txn.get_database_backend() == DbBackend::MySql {
+        // What it is given, it answers with the statement.
+        let stock = Func::cust("LAST_INSERT_ID").arg(stock);
+        let outcome = txn.execute(&setting(id, condition, stock.into())).await?;
+        let stock = i64::try_from(outcome.last_insert_id()).ok();
+        return Ok(stock.filter(|_| outcome.rows_affected() == 1));
+    }
+    let mut update = setting(id, condition, stock);
+    let row = txn.query_one(update.returning_col(Column::Stock)).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+}
+
+/// Says the same of several products.
+async fn all_have(txn: &Transaction, happened: EventType, ids: BTreeSet<i64>) -> Result<()> {
+    if !ids.is_empty() {
+        for product in Model::find_all(txn, ids).await?.values() {
+            txn.happened(happened, product);
+        }
+    }
+    Ok(())
 }
 
 fn by_id(products: Vec<Model>) -> BTreeMap<i64, Model> {
@@ -422,12 +524,6 @@ fn by_id(products: Vec<Model>) -> BTreeMap<i64, Model> {
 /// The product has changed, and the list that shows it.
 fn touch(txn: &Transaction, id: i64) {
     txn.touch([CacheTag::Products, CacheTag::Product(id)]);
-}
-
-/// The same, and lists may have more products now, or fewer.
-fn touch_assortment(txn: &Transaction, id: i64) {
-    touch(txn, id);
-    txn.touch([CacheTag::Assortment]);
 }
 
 fn sku_taken() -> impl Fn(DbErr) -> Error {

@@ -28,7 +28,9 @@ use super::{
     cache_tag::CacheTag,
     deadline::Deadline,
     error::{Error, Result, is_transient, surely_not_committed},
+    events::{Event, Subject},
     reader,
+    types::EventType,
 };
 
 /// How often a transaction is tried before its deadlock becomes the caller's problem.
@@ -83,6 +85,10 @@ pub trait Database: Sync {
     /// Whatever was made of these before is out of date.
     fn changed(&self, tags: BTreeSet<CacheTag>) -> impl Future<Output = ()> + Send;
 
+    /// Writes down what has happened in a transaction, as part of it. Done last in every transaction, and earlier in
+    /// a long one, so that not all of it has to be remembered.
+    fn record(&self, txn: &Transaction) -> impl Future<Output = Result<()>> + Send;
+
     /// Refuses the work when the one who asks for it may not have it done any more. Asked first in every
     /// transaction, and true until its end: what takes a right away waits for those who use it.
     ///
@@ -107,6 +113,10 @@ impl<D: Database + Send> Database for Arc<D> {
         self.as_ref().changed(tags).await;
     }
 
+    async fn record(&self, txn: &Transaction) -> Result<()> {
+        self.as_ref().record(txn).await
+    }
+
     async fn admit(&self, txn: &Transaction) -> Result<()> {
         self.as_ref().admit(txn).await
     }
@@ -116,13 +126,17 @@ impl<D: Database + Send> Database for Arc<D> {
     }
 }
 
-/// A database alone: no cache depends on it.
+/// A database alone: no cache depends on it, and nobody asks what has happened to it.
 impl Database for DatabaseConnection {
     fn db(&self) -> &DatabaseConnection {
         self
     }
 
     async fn changed(&self, _: BTreeSet<CacheTag>) {}
+
+    async fn record(&self, _: &Transaction) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A transaction in which verbs work. They say what they change.
@@ -133,11 +147,26 @@ impl Database for DatabaseConnection {
 pub struct Transaction {
     inner: Arc<DatabaseTransaction>,
     changed: SyncMutex<BTreeSet<CacheTag>>,
+    happened: SyncMutex<Vec<Event>>,
     failed: AtomicBool,
 }
 
 impl Transaction {
-    /// Says what has changed, for those who keep copies.
+    /// Says what has happened, to what, as that is now: for the events, and for those who keep copies.
+    pub fn happened(&self, event_type: EventType, to: impl Into<Subject>) {
+        let event = Event::new(event_type, to);
+        self.touch(event.touches());
+        let mut happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        happened.push(event);
+    }
+
+    /// What has happened and was not taken yet, in its order.
+    pub(super) fn take_events(&self) -> Vec<Event> {
+        let mut happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *happened)
+    }
+
+    /// Says what has changed beside what [`happened`](Self::happened), for those who keep copies.
     pub fn touch(&self, tags: impl IntoIterator<Item = CacheTag>) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.extend(tags);
@@ -239,6 +268,7 @@ impl<'a, D: Database> Attempts<'a, D> {
         let transaction = Transaction {
             inner,
             changed: SyncMutex::default(),
+            happened: SyncMutex::default(),
             failed: AtomicBool::new(false),
         };
         Ok(Open { transaction, turn })
@@ -252,11 +282,20 @@ impl<'a, D: Database> Attempts<'a, D> {
     /// [`Error::OutcomeUnknown`] when the database went away while it committed; and the database's own
     /// when it refused to commit.
     pub async fn end<T>(&self, open: Open, outcome: Result<T>) -> Result<T> {
+        let outcome = match outcome {
+            Ok(value) => self
+                .database
+                .record(open.transaction())
+                .await
+                .map(|()| value),
+            refusal => refusal,
+        };
         let Open { transaction, turn } = open;
         let Transaction {
             inner,
             changed,
             failed,
+            ..
         } = transaction;
         let outcome = outcome.and_then(|value| self.may_commit(&failed).map(|()| value));
         let ended = ToItsEnd::new(end(inner, turn, outcome.is_ok())).await;

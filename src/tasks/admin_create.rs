@@ -9,13 +9,17 @@ use loco_rs::{
 
 use super::{begin, read_secret};
 use crate::{
+    context::Context,
     models::{
+        Actor,
         customer_accounts::{Model, NewAccount},
         queue::Client,
         types::{NewPassword, Scalar, Username},
     },
     transaction,
 };
+
+const NAME: &str = "admin:create";
 
 /// Creates an administrator.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ pub struct AdminCreate;
 impl Task for AdminCreate {
     fn task(&self) -> TaskInfo {
         TaskInfo {
-            name: "admin:create".to_owned(),
+            name: NAME.to_owned(),
             detail: "Creates an administrator. username:NAME [password:PASSWORD | password:- to read it from \
                      standard input]. Without a password one is generated and printed once."
                 .to_owned(),
@@ -54,7 +58,8 @@ impl Task for AdminCreate {
         let account = NewAccount::administrator(username, password)
             .hashed(&ctx.db, Client::System)
             .await?;
-        transaction!(ctx, |txn| Model::create(txn, &account).await)?;
+        let store = Context::of(ctx)?.caused_by(Actor::task(NAME));
+        transaction!(&store, |txn| Model::create(txn, &account).await)?;
         println!("The administrator {name} can log in now.");
         if let Some(password) = generated {
             println!("The password, shown this once: {password}");

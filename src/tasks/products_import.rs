@@ -23,13 +23,17 @@ use tokio::{select, sync::mpsc, time::timeout};
 
 use super::{begin, counted};
 use crate::{
+    context::{CausedBy, Context},
     models::{
         self, Actor,
         products::{Imported, Model, Row},
+        transaction::Database,
     },
     signals, transaction,
     views::csv::{Rows, product_columns, records::RowError},
 };
+
+const NAME: &str = "products:import";
 
 /// How many rows go to the database at once: few statements, and no lock held for long.
 const BATCH: usize = 500;
@@ -45,7 +49,7 @@ pub struct ProductsImport;
 impl Task for ProductsImport {
     fn task(&self) -> TaskInfo {
         TaskInfo {
-            name: "products:import".to_owned(),
+            name: NAME.to_owned(),
             detail: format!(
                 "Adds products from a CSV file, and changes those whose SKU is known. file:PATH [atomic:true to \
                  import all rows or none]. Columns: {}. A new product needs a name and a price; of others, what has \
@@ -65,11 +69,12 @@ impl Task for ProductsImport {
             .parse()
             .map_err(|_| Error::Message(format!("atomic:{atomic} is neither true nor false")))?;
         let stop = pin!(signals::asked_to_end());
+        let store = Context::of(ctx)?.caused_by(Actor::task(NAME));
         let mut report = Report::default();
         let done = if atomic {
-            all_or_none(ctx, file, stop, &mut report).await
+            all_or_none(&store, file, stop, &mut report).await
         } else {
-            row_by_row(ctx, file, stop, &mut report).await
+            row_by_row(&store, file, stop, &mut report).await
         };
         if done.is_ok() || report.rows > 0 {
             println!("{report}");
@@ -80,7 +85,7 @@ impl Task for ProductsImport {
 
 /// Imports every row that is good. What is imported stays, whatever comes after it.
 async fn row_by_row(
-    ctx: &AppContext,
+    store: &CausedBy,
     file: &Path,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     report: &mut Report,
@@ -92,7 +97,7 @@ async fn row_by_row(
             if batch.rows.is_empty() {
                 return Ok::<_, Error>(());
             }
-            let imported = transaction!(ctx, |txn| {
+            let imported = transaction!(store, |txn| {
                 Model::import(txn, &batch.rows, &Actor::system()).await
             });
             if matches!(imported, Err(models::Error::OutcomeUnknown(_))) {
@@ -121,7 +126,7 @@ async fn row_by_row(
 
 /// Reads the whole file first, and imports it in one transaction when every row is good.
 async fn all_or_none(
-    ctx: &AppContext,
+    store: &CausedBy,
     file: &Path,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     report: &mut Report,
@@ -149,7 +154,7 @@ async fn all_or_none(
     };
     nothing_if(report.refused)?;
     let mut refused = Vec::new();
-    let imported = transaction!(ctx, |txn| {
+    let imported = transaction!(store, |txn| {
         refused.clear();
         let mut table = Table::read(file)?;
         let mut again = Report::default();
@@ -159,6 +164,7 @@ async fn all_or_none(
                 break;
             }
             let imported = Model::import(txn, &batch.rows, &Actor::system()).await?;
+            store.record(txn).await?;
             refused.extend(batch.refused(&imported));
             again.add(&imported);
         }

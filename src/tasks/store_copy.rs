@@ -24,8 +24,8 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
-            products, stock_movements,
+            customer_accounts, customers, events, idempotency_keys, order_events, order_items,
+            orders, products, stock_movements,
         },
         connection::connect,
         idempotency_keys::expiry,
@@ -48,6 +48,7 @@ static TABLES: &[&dyn Table] = &[
     &order_items::Entity,
     &order_events::Entity,
     &stock_movements::Entity,
+    &events::Entity,
     &idempotency_keys::Entity,
 ];
 

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod customer_accounts;
 pub mod customers;
+pub mod events;
 pub mod orders;
 pub mod products;
 pub mod stock_movements;

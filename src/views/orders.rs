@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::models::{
-    order_events::Event,
+    order_events::Step,
     order_items::Item,
     orders,
     types::{Amount, Money, OrderStatus},
@@ -99,7 +99,7 @@ impl From<orders::Order> for Order {
             order,
             customer_name,
             items,
-            events,
+            history,
         } = order;
         Self {
             id: order.id,
@@ -115,7 +115,7 @@ impl From<orders::Order> for Order {
             items: items.into_iter().map(OrderItem::from).collect(),
             shipping_address: order.shipping_address,
             note: order.note,
-            history: events.into_iter().map(OrderEvent::from).collect(),
+            history: history.into_iter().map(OrderEvent::from).collect(),
         }
     }
 }
@@ -140,13 +140,13 @@ impl From<Item> for OrderItem {
     }
 }
 
-impl From<Event> for OrderEvent {
-    fn from(event: Event) -> Self {
+impl From<Step> for OrderEvent {
+    fn from(step: Step) -> Self {
         Self {
-            status: event.status,
-            at: event.at.to_utc(),
-            by: event.by,
-            reason: event.reason,
+            status: step.status,
+            at: step.at.to_utc(),
+            by: step.by,
+            reason: step.reason,
         }
     }
 }

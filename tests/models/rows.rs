@@ -2,8 +2,8 @@
 
 use boxcar::{
     models::{
-        Actor, customer_accounts, customers, idempotency_keys, order_events, order_items, orders,
-        products, stock_movements,
+        Actor, customer_accounts, customers, events, idempotency_keys, order_events, order_items,
+        orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -106,8 +106,8 @@ pub fn item() -> order_items::Model {
     }
 }
 
-/// The one event of the order.
-pub fn event() -> order_events::Model {
+/// The one step in the order's history.
+pub fn step() -> order_events::Model {
     order_events::Model {
         id: 13,
         order_id: 9,
@@ -131,6 +131,23 @@ pub fn movement() -> stock_movements::Model {
         account_id: Some(3),
         actor: "ada".to_owned(),
         created_at: moment(),
+    }
+}
+
+/// That Ada has placed the order.
+pub fn event() -> events::Model {
+    events::Model {
+        id: 19,
+        r#type: "order.placed".to_owned(),
+        occurred_at: moment(),
+        subject_kind: "order".to_owned(),
+        subject_id: 9,
+        customer_id: Some(5),
+        actor_kind: "account".to_owned(),
+        actor_id: Some(3),
+        actor_name: "ada".to_owned(),
+        request_id: None,
+        data: "{}".to_owned(),
     }
 }
 

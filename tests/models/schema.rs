@@ -152,7 +152,7 @@ async fn a_row_that_breaks_a_rule_is_refused() {
         // Not its price times its quantity.
         ("ck_order_items_total", insert(db, order_items::Model { line_total_minor: 3_997, ..item.clone() }).await),
         ("ck_order_items_quantity", insert(db, order_items::Model { quantity: 0, line_total_minor: 0, ..item }).await),
-        ("ck_order_events_status", insert(db, order_events::Model { status: word(), ..rows::event() }).await),
+        ("ck_order_events_status", insert(db, order_events::Model { status: word(), ..rows::step() }).await),
         ("ck_stock_movements_kind", insert(db, stock_movements::Model { kind: word(), ..rows::movement() }).await),
     ] {
         let refusal = outcome.map_err(|error| error.to_string());
@@ -168,7 +168,7 @@ async fn rows_that_refer_to_nothing_are_refused() {
     assert_orphan(insert(db, rows::account()).await);
     assert_orphan(insert(db, rows::order()).await);
     assert_orphan(insert(db, rows::item()).await);
-    assert_orphan(insert(db, rows::event()).await);
+    assert_orphan(insert(db, rows::step()).await);
     assert_orphan(insert(db, rows::movement()).await);
     assert_orphan(insert(db, rows::idempotency_key()).await);
 }
@@ -313,8 +313,9 @@ async fn fill(db: &DatabaseConnection) {
     insert(db, rows::order()).await.unwrap();
     insert(db, rows::account()).await.unwrap();
     insert(db, rows::item()).await.unwrap();
-    insert(db, rows::event()).await.unwrap();
+    insert(db, rows::step()).await.unwrap();
     insert(db, rows::movement()).await.unwrap();
+    insert(db, rows::event()).await.unwrap();
     insert(db, rows::idempotency_key()).await.unwrap();
 }
 

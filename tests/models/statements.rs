@@ -12,7 +12,7 @@ use boxcar::{
     models::{
         Actor, Error, customer_accounts, customers,
         listing::{Listing, PageInfo, Paging, Sort},
-        order_events::Event,
+        order_events::Step,
         order_items::Item,
         orders::{self, NewOrder, Order, OrderLine, Scope},
         products,
@@ -59,7 +59,7 @@ async fn an_order_takes_three_statements() {
     let db = knowing_the_order(postgres()).into_connection();
     let order = orders::Model::find_for(&db, Scope::All, 9).await.unwrap();
     assert_eq!(
-        (order.customer_name.as_str(), order.items, order.events),
+        (order.customer_name.as_str(), order.items, order.history),
         ("Ada", vec![two_kettles()], vec![placed()])
     );
     assert_eq!(asked(db).len(), 3);
@@ -186,7 +186,8 @@ async fn an_order_of_two_products_takes_eight_statements_and_its_stock_in_the_or
         .append_query_results([[BTreeMap::from([("name", Value::from("Ada"))])]])
         .append_query_results([[rows::product(), second_kettle()].map(offer)])
         .append_query_results([[rows::order()]])
-        .append_exec_results([1, 1, 1, 2, 2].map(changed))
+        .append_query_results([[left()], [left()]])
+        .append_exec_results([1, 2, 2].map(changed))
         .into_connection();
     let order = place(&db, &[(8, 1), (7, 2)]).await.unwrap();
     let items: Vec<_> = order
@@ -239,8 +240,8 @@ async fn a_step_that_another_request_took_first_is_refused() {
 async fn an_account_that_another_request_deleted_is_not_found() {
     let db = postgres()
         .append_query_results([[rows::admin()]])
-        .append_query_results([none()])
-        .append_exec_results([0; 4].map(changed))
+        .append_query_results([none(), none(), none()])
+        .append_exec_results([0; 5].map(changed))
         .into_connection();
     let outcome = transaction!(&db, |txn| rows::account().delete(txn).await);
     assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
@@ -368,9 +369,14 @@ fn summary(product: products::Model) -> BTreeMap<String, Value> {
     ])
 }
 
+/// That there are pieces left of a product.
+fn left() -> BTreeMap<&'static str, Value> {
+    BTreeMap::from([("stock", 5_i64.into())])
+}
+
 /// Goes on to answer with the order, its items and its events.
 fn knowing_the_order(db: MockDatabase) -> MockDatabase {
-    knowing_items_and_events(db.append_query_results([[of_ada(&rows::order())]]))
+    knowing_items_and_history(db.append_query_results([[of_ada(&rows::order())]]))
 }
 
 /// Goes on to answer with two orders, their items and their events.
@@ -380,10 +386,10 @@ fn knowing_two_orders(db: MockDatabase) -> MockDatabase {
         ..rows::order()
     };
     let orders = [rows::order(), earlier].map(|order| of_ada(&order));
-    knowing_items_and_events(db.append_query_results([orders]))
+    knowing_items_and_history(db.append_query_results([orders]))
 }
 
-fn knowing_items_and_events(db: MockDatabase) -> MockDatabase {
+fn knowing_items_and_history(db: MockDatabase) -> MockDatabase {
     let (item, event) = (two_kettles(), placed());
     let item = by_place([
         9_i64.into(),
@@ -423,9 +429,9 @@ fn two_kettles() -> Item {
     }
 }
 
-/// The one event of the order.
-fn placed() -> Event {
-    Event {
+/// The one step in the history of the order.
+fn placed() -> Step {
+    Step {
         status: "placed".to_owned(),
         at: rows::moment(),
         by: "ada".to_owned(),

@@ -9,6 +9,7 @@ mod deadlines;
 mod deployment;
 mod disk;
 mod erasure;
+mod feed;
 mod freshness;
 mod histories;
 mod nodes;

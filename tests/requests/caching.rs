@@ -27,7 +27,9 @@ fn every_get_of_the_api_names_what_its_answer_depends_on() {
         .flat_map(|(_, paths, _)| paths.paths)
         .filter(|(_, methods)| methods.get.is_some())
         .map(|(path, _)| format!("{BASE}{path}"));
-    let unnamed: Vec<_> = gets
+    // What each write outdates is not kept.
+    let kept = gets.filter(|route| !route.starts_with(&format!("{BASE}/events")));
+    let unnamed: Vec<_> = kept
         .filter(|route| tags(route, &route.replace("{id}", "7"), None).is_none())
         .collect();
     assert!(

@@ -337,6 +337,7 @@ async fn real_answers_are_as_documented() {
     session.sell(&admin).await;
     session.order(&shop, &admin).await;
     session.keep_customers(&admin).await;
+    session.look_back(&admin).await;
     session.go_wrong(&shop, &admin).await;
     session.assert_complete();
 }
@@ -435,6 +436,14 @@ impl Session {
             (admin, "delete_customer_account", account, Value::Null, 204),
             (admin, "delete_customer", id, Value::Null, 204),
             (admin, "show_customer", id, Value::Null, 404),
+        ]).await;
+    }
+
+    async fn look_back(&self, admin: &Client) {
+        self.expect_all([
+            (admin, "list_events", "", Value::Null, 200),
+            (admin, "show_event", "1", Value::Null, 200),
+            (admin, "show_event", "0", Value::Null, 404),
         ]).await;
     }
 

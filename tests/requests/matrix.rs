@@ -56,6 +56,9 @@ pub(super) const TABLE: &[Row] = &[
     ("PATCH",  "/customer-accounts/:account",   "role",              [401, 403, 403, 200]),
     ("DELETE", "/customer-accounts/:account",   "",                  [401, 403, 403, 204]),
 
+    ("GET",    "/events",                       "",                  [401, 403, 403, 200]),
+    ("GET",    "/events/:event",                "",                  [401, 403, 403, 200]),
+
     ("POST",   "/auth/logout",                  "",                  [401, 204, 204, 204]),
 ];
 
@@ -93,6 +96,30 @@ async fn every_caller_is_answered_as_the_table_says() {
                 expected.as_str(),
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn every_write_is_an_event() {
+    let scene = Scene::open().await;
+    let mut mismatches = Mismatches::default();
+    for (method, path, body, statuses) in TABLE.iter().copied() {
+        // Logging in and out changes nothing that is kept, and the other password is wrong.
+        if method == "GET" || path.starts_with("/auth/") {
+            continue;
+        }
+        let who = if statuses[3] < 300 {
+            &scene.admin
+        } else {
+            &scene.owner
+        };
+        let (filled, body) = (scene.fill(path).await, scene.body(body).await);
+        let answer = who.send(method.parse().unwrap(), &filled, body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.body);
+        let newest = scene.admin.get("/events?page_size=1").await.body;
+        let request = newest["items"][0]["request_id"].as_str();
+        let is_said = request == answer.header("x-request-id");
+        mismatches.compare(format!("{method} {path} is an event"), is_said, true);
     }
 }
 
@@ -205,6 +232,10 @@ impl Scene {
         };
         let new = if name == ":order" {
             self.owner.order(&[(self.product().await, 1)]).await
+        } else if name == ":event" {
+            let events = self.admin.get("/events").await;
+            let last = events.body["items"][0]["id"].to_string();
+            return path.replace(name, &last);
         } else {
             // What its list makes of a body of that name.
             let (list, _) = path.split_once("/:").unwrap();
@@ -231,7 +262,9 @@ impl Scene {
             "wrong password" => {
                 json!({ "current_password": "not it at all", "new_password": PASSWORD })
             }
-            "product" => json!({ "name": "Lamp", "price": "5", "stock": 100 }),
+            "product" => {
+                json!({ "name": format!("Lamp {unique}"), "price": "5", "stock": 100 })
+            }
             "price" => json!({ "price": "6" }),
             "stock" => json!({ "delta": 1, "reason": "found" }),
             "order" => json!({ "items": [{ "product_id": self.product().await, "quantity": 1 }] }),

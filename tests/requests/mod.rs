@@ -7,6 +7,7 @@ mod customer_accounts;
 mod customers;
 mod document;
 mod errors;
+mod events;
 mod fuzzed;
 mod idempotency;
 mod lifecycle;

@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 11] = [
+const NEVER: [(&str, &str); 13] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -59,6 +59,17 @@ const NEVER: [(&str, &str); 11] = [
     (
         "an order without a customer",
         "SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.id IS NULL",
+    ),
+    (
+        "a step of an order that is not exactly one event",
+        "SELECT s.order_id AS id FROM order_events s LEFT JOIN events e ON e.subject_kind = 'order' \
+         AND e.subject_id = s.order_id AND e.type = CONCAT('order.', s.status) \
+         GROUP BY s.order_id, s.status HAVING COUNT(e.id) <> 1",
+    ),
+    (
+        "an event of an order that has not had that step",
+        "SELECT e.id FROM events e LEFT JOIN order_events s ON s.order_id = e.subject_id \
+         AND CONCAT('order.', s.status) = e.type WHERE e.subject_kind = 'order' AND s.id IS NULL",
     ),
 ];
 

@@ -464,7 +464,7 @@ impl Serialize for Answer {
 pub fn snapshot_settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
-    for time in ["created_at", "updated_at", "placed_at", "at"] {
+    for time in ["created_at", "updated_at", "placed_at", "occurred_at", "at"] {
         settings.add_dynamic_redaction(&format!(".**.{time}"), |value, path| {
             let text = value
                 .as_str()

@@ -49,6 +49,56 @@ async fn a_row_with_a_known_sku_changes_the_product() {
 }
 
 #[tokio::test]
+async fn each_product_that_is_added_or_changed_is_an_event_of_the_command() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let mut last = 1;
+    for (csv, atomic, expected) in [
+        (
+            "sku,name,price,stock\nA-1,Tea,4.50,7\nB-1,Cup,12.00,\n",
+            "false",
+            "product.created A-1, product.created B-1",
+        ),
+        ("sku,name,price,stock\nA-1,Tea,4.50,7\n", "true", ""),
+        (
+            "sku,name,price,stock\nA-1,Tea,4.50,0\nB-1,Mug,12.00,3\nC-1,Jar,2,\n",
+            "true",
+            "product.stock_changed A-1, product.sold_out A-1, product.updated B-1, product.created C-1",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.csv");
+        std::fs::write(&path, csv).unwrap();
+        let file = [("file", path.to_str().unwrap()), ("atomic", atomic)];
+        run(ProductsImport, &shop, &file).await.unwrap();
+        let newest = admin.get("/events?page_size=100").await.body;
+        let mut news = newest["items"].as_array().unwrap().clone();
+        news.retain(|event| event["id"].as_i64().unwrap() > last);
+        news.reverse();
+        let said = news.iter().map(|event| {
+            let product = format!("/products/{}", event["subject"]["id"]);
+            let (happened, sku) = (event["type"].as_str(), event["data"]["sku"].as_str());
+            (product, format!("{} {}", happened.unwrap(), sku.unwrap()))
+        });
+        let (paths, said): (Vec<_>, Vec<_>) = said.unzip();
+        let mut expected: Vec<_> = expected
+            .split(", ")
+            .filter(|word| !word.is_empty())
+            .collect();
+        let mut said: Vec<_> = said.iter().map(String::as_str).collect();
+        expected.sort_unstable();
+        said.sort_unstable();
+        assert_eq!(said, expected);
+        for (event, path) in news.iter().zip(paths) {
+            let by = json!({ "kind": "task", "id": null, "name": "products:import" });
+            assert_eq!((&event["actor"], &event["request_id"]), (&by, &json!(null)));
+            assert_eq!(event["data"], admin.get(&path).await.body);
+        }
+        last = newest["items"][0]["id"].as_i64().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_changed_product_is_found_by_its_new_name() {
     let shop = Shop::open().await;
     import(&shop, TWO).await.unwrap();

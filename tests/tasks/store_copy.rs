@@ -6,7 +6,7 @@ use axum::http::Method;
 use boxcar::{
     models::{
         _entities::prelude::{
-            CustomerAccounts, Customers, IdempotencyKeys, OrderEvents, OrderItems, Orders,
+            CustomerAccounts, Customers, Events, IdempotencyKeys, OrderEvents, OrderItems, Orders,
             Products, StockMovements,
         },
         TABLES, idempotency_keys, now, orders,
@@ -365,6 +365,7 @@ async fn contents(db: &DatabaseConnection) -> Vec<String> {
         rows(OrderItems, db).await,
         rows(OrderEvents, db).await,
         rows(StockMovements, db).await,
+        rows(Events, db).await,
         rows(IdempotencyKeys, db).await,
     ]
 }

@@ -20,7 +20,7 @@ use crate::{
     models::{
         self, CacheTag,
         growing::{Base, Growing, KeptBase},
-        listing::{self, Filter, Listing, Paging, SortKey},
+        listing::{self, ByCursor, Filter, Listing, Paging, SortKey},
         orders::Scope,
         queue::{Client, turn_to_search},
     },
@@ -86,6 +86,7 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
             _ => vec![CacheTag::Orders, CacheTag::People, CacheTag::PastOrders],
         },
         "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
+        // Also events, which each write would outdate.
         _ => return None,
     })
 }
@@ -211,6 +212,26 @@ impl Cached {
             return Ok(base);
         }
         Ok(list.count_up_to(&self.ctx.db, base, id).await?)
+    }
+
+    /// Answers with a page of a list that goes on by cursor only.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub async fn walk<F: Filter, K: SortKey, T, P>(
+        &self,
+        audience: Audience,
+        ByCursor(listing): ByCursor<F, K>,
+        fetch: impl Fn(ByCursor<F, K>) -> P + Send + Sync,
+    ) -> Result<Response, Problem>
+    where
+        P: Future<Output = models::Result<listing::Page<T>>> + Send,
+        T: Serialize + Send,
+    {
+        let fetch = |listing| fetch(ByCursor(listing));
+        // There is nothing to count where pages have no numbers.
+        self.page(audience, listing, fetch, async |_| Ok::<_, Problem>(0))
+            .await
     }
 
     fn tags(&self, audience: Audience) -> Option<Vec<CacheTag>> {

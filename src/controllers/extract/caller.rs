@@ -7,12 +7,14 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
+use super::entry::Entry;
 use crate::{
     context::Context,
     models::{
         Actor, CacheTag, Error, Transaction,
         customer_accounts::{Claims, Model, Verifier},
         deadline::Deadline,
+        events::Cause,
         now,
         orders::Scope,
         types::Role,
@@ -44,9 +46,10 @@ pub struct Address(pub IpAddr);
 #[derive(Clone, Debug)]
 pub struct Account(pub Arc<Model>, Request);
 
-/// When the caller's request has to be over.
+/// The caller's request, and when it has to be over.
 #[derive(Clone, Debug)]
 struct Request {
+    entry: Entry,
     expiry: i64,
     deadline: Arc<Deadline>,
 }
@@ -117,6 +120,15 @@ impl Account {
         self.0.actor()
     }
 
+    /// Who they are and which request is theirs, for events.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Cause {
+            actor: self.actor(),
+            request_id: Some(self.1.entry.facts().request_id.as_ref().to_owned()),
+        }
+    }
+
     /// Whether they run the store.
     #[must_use]
     pub fn is_admin(&self) -> bool {
@@ -175,6 +187,7 @@ impl<S: Sync> FromRequestParts<S> for Account {
         let known = RequestContext::of(parts)?;
         let deadline = parts.extensions.get::<Arc<Deadline>>();
         let request = Request {
+            entry: parts.extensions.get().cloned().unwrap_or_default(),
             expiry: known.expiry,
             deadline: deadline.cloned().ok_or_else(not_identified)?,
         };

@@ -18,6 +18,8 @@ pub struct Entry(Arc<Mutex<Facts>>);
 /// What is known of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Its id.
+    pub request_id: Arc<str>,
     /// Where it comes from.
     pub address: Option<IpAddr>,
     /// Who sent it: the account behind its token, or the one of the login that was tried.

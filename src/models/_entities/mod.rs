@@ -4,6 +4,7 @@ pub mod prelude;
 
 pub mod customer_accounts;
 pub mod customers;
+pub mod events;
 pub mod idempotency_keys;
 pub mod order_events;
 pub mod order_items;

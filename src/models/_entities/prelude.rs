@@ -2,6 +2,7 @@
 
 pub use super::customer_accounts::Entity as CustomerAccounts;
 pub use super::customers::Entity as Customers;
+pub use super::events::Entity as Events;
 pub use super::idempotency_keys::Entity as IdempotencyKeys;
 pub use super::order_events::Entity as OrderEvents;
 pub use super::order_items::Entity as OrderItems;

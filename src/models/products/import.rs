@@ -6,20 +6,17 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveValue::Set, IntoActiveModel, Iterable, QueryOrder, QuerySelect, entity::prelude::*,
-    sea_query::OnConflict,
+    ActiveValue::Set, IntoActiveModel, Iterable, QueryOrder, QuerySelect, TryIntoModel,
+    entity::prelude::*, sea_query::OnConflict,
 };
 
-use super::{
-    ActiveModel, Changes, Column, Details, Entity, Model, by_id, on_sale, sku_taken,
-    touch_assortment,
-};
+use super::{ActiveModel, Changes, Column, Details, Entity, Model, by_id, on_sale, sku_taken};
 use crate::models::{
-    Actor, CacheTag, Result, Transaction,
+    Actor, Result, Transaction,
     error::FieldError,
     input::{Fields, Input},
     stock_movements,
-    types::{Sku, Stock, case_fold},
+    types::{EventType, Sku, case_fold},
 };
 
 /// What a row of a table says of a product.
@@ -118,39 +115,41 @@ impl Model {
                 imported.unchanged += 1;
                 continue;
             }
-            touch_assortment(txn, product.id);
-            let stock = changes
-                .stock
-                .map_or(product.stock, |stock| stock.map(Stock::get));
-            movements.extend(stock_movements::between(product.id, product.stock, stock));
             // Every column is set, because the statement is an INSERT that turns into an UPDATE.
-            let product = product.clone().into_active_model().reset_all();
-            changed.push(product.assign(changes));
+            let after = product.clone().into_active_model().reset_all();
+            let after = after.assign(changes);
+            let is = after.clone().try_into_model()?;
+            is.has_changed(txn, product);
+            movements.extend(stock_movements::between(
+                product.id,
+                product.stock,
+                is.stock,
+            ));
+            changed.push(after);
         }
         imported.added = added.len() as u64;
         imported.changed = changed.len() as u64;
         if !added.is_empty() {
-            txn.touch([CacheTag::Products, CacheTag::Assortment]);
             let skus: Vec<_> = added
                 .iter()
                 .filter_map(|product| product.sku_key.as_ref().clone())
                 .collect();
             // Which ids many rows were given can be found out by their SKUs only.
-            let (alone, together): (Vec<_>, Vec<_>) = added.into_iter().partition(|product| {
-                product.sku.as_ref().is_none() && product.stock.as_ref().is_some()
-            });
-            let mut counted = Vec::new();
+            let without_sku = |product: &ActiveModel| product.sku.as_ref().is_none();
+            let (alone, together): (Vec<_>, Vec<_>) = added.into_iter().partition(without_sku);
+            let mut created = Vec::new();
             for product in alone {
-                counted.push(product.insert(txn).await?);
+                created.push(product.insert(txn).await?);
             }
             if !together.is_empty() {
                 let together = Entity::insert_many(together);
                 let outcome = together.exec_without_returning(txn).await;
                 outcome.map_err(sku_taken())?;
                 let with_sku = Entity::find().filter(Column::SkuKey.is_in(skus));
-                counted.extend(with_sku.all(txn).await?);
+                created.extend(with_sku.order_by_asc(Column::Id).all(txn).await?);
             }
-            for product in counted {
+            for product in created {
+                txn.happened(EventType::ProductCreated, &product);
                 movements.extend(stock_movements::between(product.id, None, product.stock));
             }
         }

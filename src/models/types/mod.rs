@@ -6,6 +6,7 @@
 
 mod bounded_int;
 mod email;
+mod event_type;
 mod id;
 mod money;
 mod movement_kind;
@@ -25,6 +26,7 @@ pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 pub use self::{
     bounded_int::BoundedInt,
     email::Email,
+    event_type::{ActorKind, EventType, EventTypes, SubjectKind},
     money::{Amount, Money},
     movement_kind::MovementKind,
     order_status::OrderStatus,

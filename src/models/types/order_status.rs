@@ -2,6 +2,8 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
+use super::EventType;
+
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -21,6 +23,17 @@ pub enum OrderStatus {
 super::choice!(OrderStatus, "OrderStatus");
 
 impl OrderStatus {
+    /// What has happened to an order that has this status now.
+    pub const fn event_type(self) -> EventType {
+        match self {
+            Self::Placed => EventType::OrderPlaced,
+            Self::Paid => EventType::OrderPaid,
+            Self::Shipped => EventType::OrderShipped,
+            Self::Delivered => EventType::OrderDelivered,
+            Self::Cancelled => EventType::OrderCancelled,
+        }
+    }
+
     /// Whether an order may go from here to there in one step.
     pub const fn can_become(self, next: Self) -> bool {
         matches!(

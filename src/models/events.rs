@@ -1,0 +1,408 @@
+//! Events: what has happened to the store, to what, when and by whom. Each is written in the transaction of its
+//! change: both are there, or neither is.
+
+mod erasure;
+mod feed;
+
+use chrono::TimeDelta;
+use sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect, entity::prelude::*};
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+pub use self::feed::Feed;
+pub use super::_entities::events::{ActiveModel, Column, Entity, Model};
+use super::{
+    Actor, CacheTag, Result, Transaction, customer_accounts, customers, found,
+    input::{Fields, Input},
+    listing::{self, ByCursor, Page, Sort, SortKey},
+    now, orders, products,
+    transaction::Database,
+    types::{ActorKind, EventType, EventTypes, SubjectKind, Timestamp},
+};
+use crate::transaction;
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// How many are written by one statement.
+const BATCH: usize = 500;
+
+/// Something that has happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What has happened.
+    pub event_type: EventType,
+    /// When.
+    pub occurred_at: DateTimeWithTimeZone,
+    /// To what, as it is now.
+    pub subject: Subject,
+}
+
+/// What something has happened to.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// An order.
+    Order(Box<orders::Order>),
+    /// A product.
+    Product(Box<products::Model>),
+    /// A customer.
+    Customer(Box<customers::Model>),
+    /// A customer account.
+    CustomerAccount(Box<customer_accounts::WithCustomer>),
+}
+
+/// Who has made something happen, and by which request.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Who.
+    pub actor: Actor,
+    /// The request's id, if there was a request.
+    pub request_id: Option<String>,
+}
+
+/// Which events are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
+#[input(check = ids_have_kinds)]
+pub struct Filter {
+    /// What has happened: one type, or all of one subject, such as `order.*`.
+    pub r#type: Option<EventTypes>,
+    /// To a thing of that kind.
+    pub subject_kind: Option<SubjectKind>,
+    /// To the one with that id, of the kind that `subject_kind` says.
+    pub subject_id: Option<i64>,
+    /// By one of that kind.
+    pub actor_kind: Option<ActorKind>,
+    /// By the one with that id, of the kind that `actor_kind` says.
+    pub actor_id: Option<i64>,
+    /// Happened then or later (RFC 3339).
+    pub occurred_from: Option<Timestamp>,
+    /// Happened before then (RFC 3339).
+    pub occurred_to: Option<Timestamp>,
+}
+
+fn ids_have_kinds(fields: &mut Fields<'_>) {
+    for (id, kind) in [("subject_id", "subject_kind"), ("actor_id", "actor_kind")] {
+        if fields.has(id) && !fields.has(kind) {
+            fields.refuse(kind, "required", format!("is required with {id}"));
+        }
+    }
+}
+
+impl listing::Filter for Filter {
+    fn condition(&self) -> Condition {
+        let happened = self.r#type.map(|types| match types {
+            EventTypes::One(only) => Column::Type.eq(only.as_str()),
+            EventTypes::AllOf(kind) => Column::SubjectKind.eq(kind.as_str()),
+        });
+        let (subject, actor) = (self.subject_kind, self.actor_kind);
+        Condition::all()
+            .add_option(happened)
+            .add_option(subject.map(|kind| Column::SubjectKind.eq(kind.as_str())))
+            .add_option(self.subject_id.map(|id| Column::SubjectId.eq(id)))
+            .add_option(actor.map(|kind| Column::ActorKind.eq(kind.as_str())))
+            .add_option(self.actor_id.map(|id| Column::ActorId.eq(id)))
+            .add_option(
+                self.occurred_from
+                    .map(|from| Column::OccurredAt.gte(from.0)),
+            )
+            .add_option(self.occurred_to.map(|to| Column::OccurredAt.lt(to.0)))
+    }
+}
+
+/// What events are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum Key {
+    /// The id.
+    Id,
+}
+
+impl SortKey for Key {
+    type Entity = Entity;
+
+    const ID: Column = Column::Id;
+    const DEFAULT: Sort<Self> = Sort::descending(Self::Id);
+
+    fn column(self) -> Option<Column> {
+        match self {
+            Self::Id => None,
+        }
+    }
+}
+
+impl Model {
+    /// The event with that id.
+    pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
+        found(db, Entity::find_by_id(id)).await
+    }
+
+    /// A page of events, whether or not there can be earlier ones still.
+    async fn list(
+        db: &impl ConnectionTrait,
+        ByCursor(listing): &ByCursor<Filter, Key>,
+    ) -> Result<Page<Self>> {
+        listing::fetch(db, Entity::find(), listing).await
+    }
+
+    /// Whether something has happened to one thing since then.
+    pub async fn has_happened(
+        db: &impl ConnectionTrait,
+        what: EventType,
+        subject_id: i64,
+        since: DateTimeWithTimeZone,
+    ) -> Result<bool> {
+        let (kind, _) = what.as_str().split_once('.').unwrap_or_default();
+        let last = Entity::find()
+            .filter(Column::SubjectKind.eq(kind))
+            .filter(Column::SubjectId.eq(subject_id))
+            .filter(Column::Type.eq(what.as_str()))
+            .filter(Column::OccurredAt.gte(since));
+        Ok(last.one(db).await?.is_some())
+    }
+
+    /// Writes down what has happened in a transaction and is not written yet. `data` shows a subject as a GET
+    /// would, were it asked now.
+    pub async fn record(
+        txn: &Transaction,
+        cause: &Cause,
+        data: impl Fn(EventType, Subject) -> Result<String> + Send + Sync,
+    ) -> Result<()> {
+        let events = txn.take_events();
+        if events.is_empty() {
+            return Ok(());
+        }
+        feed::enter_lane(txn).await?;
+        let leaves = events.iter().any(|event| event.ends(&cause.actor));
+        let actor_name = if leaves {
+            Actor::ERASED
+        } else {
+            &cause.actor.name
+        };
+        let mut rows = events.into_iter().map(|event| {
+            let Event {
+                event_type,
+                occurred_at,
+                subject,
+            } = event;
+            Ok(ActiveModel {
+                r#type: Set(event_type.as_str().to_owned()),
+                occurred_at: Set(occurred_at),
+                subject_kind: Set(subject.kind().as_str().to_owned()),
+                subject_id: Set(subject.id()),
+                customer_id: Set(subject.customer_id()),
+                actor_kind: Set(cause.actor.kind.as_str().to_owned()),
+                actor_id: Set(cause.actor.account_id),
+                actor_name: Set(actor_name.to_owned()),
+                request_id: Set(cause.request_id.clone()),
+                data: Set(data(event_type, subject)?),
+                ..Default::default()
+            })
+        });
+        loop {
+            let some: Vec<_> = rows.by_ref().take(BATCH).collect::<Result<_>>()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            Entity::insert_many(some)
+                .exec_without_returning(txn)
+                .await?;
+        }
+    }
+}
+
+/// How many are deleted in one transaction: few enough that no other request waits for it.
+const PRUNED_AT_ONCE: u64 = 500;
+
+impl Model {
+    /// Deletes the events of more than so many days ago, some at a time, and says how many there were; with 0 they
+    /// are kept for ever. Several nodes may do it at once.
+    pub async fn prune(database: &impl Database, keep_days: u32) -> Result<u64> {
+        if keep_days == 0 {
+            return Ok(0);
+        }
+        let expiry = now() - TimeDelta::days(keep_days.into());
+        let mut pruned = 0;
+        loop {
+            let batch = transaction!(database, |txn| Self::prune_some(txn, expiry).await)?;
+            pruned += batch;
+            if batch < PRUNED_AT_ONCE {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    /// How many there were, also when another node has just deleted them.
+    async fn prune_some(txn: &Transaction, expiry: DateTimeWithTimeZone) -> Result<u64> {
+        // Not one statement: MySQL deletes from no table that its condition reads.
+        let expired: Vec<i64> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::OccurredAt.lt(expiry))
+            .order_by_asc(Column::OccurredAt)
+            .limit(PRUNED_AT_ONCE)
+            .into_tuple()
+            .all(txn)
+            .await?;
+        let count = expired.len() as u64;
+        if count > 0 {
+            Entity::delete_many()
+                .filter(Column::Id.is_in(expired))
+                .exec(txn)
+                .await?;
+        }
+        Ok(count)
+    }
+}
+
+impl Event {
+    /// Has happened just now.
+    pub fn new(event_type: EventType, subject: impl Into<Subject>) -> Self {
+        Self {
+            event_type,
+            occurred_at: now(),
+            subject: subject.into(),
+        }
+    }
+
+    /// Whether it is the end of a customer's account, and they have done it themselves: then they are not named.
+    fn ends(&self, actor: &Actor) -> bool {
+        self.event_type == EventType::CustomerAccountDeleted
+            && Some(self.subject.id()) == actor.account_id
+            && self.subject.customer_id().is_some()
+    }
+
+    /// What is out of date by it.
+    pub(super) fn touches(&self) -> Vec<CacheTag> {
+        use EventType::{
+            CustomerAccountCreated, CustomerAccountDeleted, CustomerAccountLockedOut,
+            CustomerCreated, CustomerDeleted, OrderPlaced, ProductCreated, ProductDeleted,
+            ProductUpdated,
+        };
+        let id = self.subject.id();
+        match (&self.subject, self.event_type) {
+            (Subject::Order(order), happened) => {
+                let mut tags = vec![
+                    CacheTag::Orders,
+                    CacheTag::OrdersOf(order.order.customer_id),
+                ];
+                tags.push(if happened == OrderPlaced {
+                    CacheTag::NewOrder(id)
+                } else {
+                    CacheTag::Order(id)
+                });
+                tags
+            }
+            (Subject::Product(_), ProductCreated) => {
+                vec![CacheTag::Products, CacheTag::Assortment]
+            }
+            (Subject::Product(_), happened) => {
+                let mut tags = vec![CacheTag::Products, CacheTag::Product(id)];
+                if matches!(happened, ProductUpdated | ProductDeleted) {
+                    tags.push(CacheTag::Assortment);
+                }
+                if happened == ProductDeleted {
+                    // Its ledger is not shown any more either.
+                    tags.push(CacheTag::Stock(id));
+                }
+                tags
+            }
+            (Subject::Customer(_), CustomerCreated) => {
+                vec![CacheTag::Customers, CacheTag::Clientele]
+            }
+            // Accounts show their customers, orders the names of theirs.
+            (Subject::Customer(_), happened) => {
+                let mut tags = vec![
+                    CacheTag::Customers,
+                    CacheTag::Customer(id),
+                    CacheTag::Accounts,
+                    CacheTag::People,
+                ];
+                if happened == CustomerDeleted {
+                    tags.push(CacheTag::Clientele);
+                }
+                tags
+            }
+            (Subject::CustomerAccount(_), CustomerAccountCreated) => {
+                vec![CacheTag::Accounts, CacheTag::Membership]
+            }
+            (Subject::CustomerAccount(_), CustomerAccountLockedOut) => Vec::new(),
+            (Subject::CustomerAccount(of), happened) => {
+                let mut tags = vec![CacheTag::Accounts, CacheTag::Login(of.0.pid.clone())];
+                if happened == CustomerAccountDeleted {
+                    tags.push(CacheTag::Membership);
+                }
+                tags
+            }
+        }
+    }
+}
+
+impl Subject {
+    /// What it is.
+    pub const fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Order(_) => SubjectKind::Order,
+            Self::Product(_) => SubjectKind::Product,
+            Self::Customer(_) => SubjectKind::Customer,
+            Self::CustomerAccount(_) => SubjectKind::CustomerAccount,
+        }
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> i64 {
+        match self {
+            Self::Order(order) => order.order.id,
+            Self::Product(product) => product.id,
+            Self::Customer(customer) => customer.id,
+            Self::CustomerAccount(account) => account.0.id,
+        }
+    }
+
+    /// The customer whom it shows, if it shows one.
+    const fn customer_id(&self) -> Option<i64> {
+        match self {
+            Self::Order(order) => Some(order.order.customer_id),
+            Self::Product(_) => None,
+            Self::Customer(customer) => Some(customer.id),
+            Self::CustomerAccount(account) => account.0.customer_id,
+        }
+    }
+}
+
+impl From<&orders::Order> for Subject {
+    fn from(order: &orders::Order) -> Self {
+        Self::Order(Box::new(order.clone()))
+    }
+}
+
+impl From<&products::Model> for Subject {
+    fn from(product: &products::Model) -> Self {
+        Self::Product(Box::new(product.clone()))
+    }
+}
+
+impl From<&customers::Model> for Subject {
+    fn from(customer: &customers::Model) -> Self {
+        Self::Customer(Box::new(customer.clone()))
+    }
+}
+
+/// One whose customer does not matter: of what is deleted only the id is shown.
+impl From<&customer_accounts::Model> for Subject {
+    fn from(account: &customer_accounts::Model) -> Self {
+        Self::from(&(account.clone(), None))
+    }
+}
+
+impl From<&customer_accounts::WithCustomer> for Subject {
+    fn from(account: &customer_accounts::WithCustomer) -> Self {
+        Self::CustomerAccount(Box::new(account.clone()))
+    }
+}
+
+impl From<Actor> for Cause {
+    fn from(actor: Actor) -> Self {
+        Self {
+            actor,
+            request_id: None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What can happen, to what, and by whom.
+
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
+use utoipa::openapi::Schema;
+
+use super::{RuleViolation, Scalar, string};
+
+/// What can happen. Its name begins with what it happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
+pub enum EventType {
+    /// An order was placed.
+    #[strum(serialize = "order.placed")]
+    OrderPlaced,
+    /// An order was paid.
+    #[strum(serialize = "order.paid")]
+    OrderPaid,
+    /// An order was sent.
+    #[strum(serialize = "order.shipped")]
+    OrderShipped,
+    /// An order has arrived.
+    #[strum(serialize = "order.delivered")]
+    OrderDelivered,
+    /// An order was cancelled.
+    #[strum(serialize = "order.cancelled")]
+    OrderCancelled,
+    /// A product was added.
+    #[strum(serialize = "product.created")]
+    ProductCreated,
+    /// A product was changed, in more than its stock.
+    #[strum(serialize = "product.updated")]
+    ProductUpdated,
+    /// A product was taken off sale.
+    #[strum(serialize = "product.deleted")]
+    ProductDeleted,
+    /// The stock of a product was changed, by neither an order nor its cancellation.
+    #[strum(serialize = "product.stock_changed")]
+    ProductStockChanged,
+    /// A product cannot be ordered any more.
+    #[strum(serialize = "product.sold_out")]
+    ProductSoldOut,
+    /// A product can be ordered again.
+    #[strum(serialize = "product.back_in_stock")]
+    ProductBackInStock,
+    /// A customer was added.
+    #[strum(serialize = "customer.created")]
+    CustomerCreated,
+    /// A customer was changed.
+    #[strum(serialize = "customer.updated")]
+    CustomerUpdated,
+    /// A customer was deleted, or erased.
+    #[strum(serialize = "customer.deleted")]
+    CustomerDeleted,
+    /// An account was created.
+    #[strum(serialize = "customer_account.created")]
+    CustomerAccountCreated,
+    /// An account has another name, or another role.
+    #[strum(serialize = "customer_account.updated")]
+    CustomerAccountUpdated,
+    /// An account was deleted.
+    #[strum(serialize = "customer_account.deleted")]
+    CustomerAccountDeleted,
+    /// An account has another password.
+    #[strum(serialize = "customer_account.password_changed")]
+    CustomerAccountPasswordChanged,
+    /// Too many logins to an account have failed.
+    #[strum(serialize = "customer_account.locked_out")]
+    CustomerAccountLockedOut,
+}
+
+/// What something can happen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum SubjectKind {
+    /// An order.
+    Order,
+    /// A product.
+    Product,
+    /// A customer.
+    Customer,
+    /// A customer account.
+    CustomerAccount,
+}
+
+/// Who can do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum ActorKind {
+    /// Somebody with an account.
+    Account,
+    /// A program with a key.
+    ApiKey,
+    /// An operator's command.
+    Task,
+    /// The store itself.
+    System,
+}
+
+super::choice!(EventType, "EventType");
+super::choice!(SubjectKind, "EventSubjectKind");
+super::choice!(ActorKind, "EventActorKind");
+
+/// Which types are meant: one, or all of one subject, such as `order.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTypes {
+    /// That one.
+    One(EventType),
+    /// All that can happen to one.
+    AllOf(SubjectKind),
+}
+
+impl EventType {
+    /// Whether its subject is gone from then on.
+    pub fn is_deletion(self) -> bool {
+        self.as_str().ends_with(".deleted")
+    }
+}
+
+impl EventTypes {
+    fn words() -> impl Iterator<Item = String> {
+        let kinds = SubjectKind::VARIANTS.iter();
+        let types = EventType::VARIANTS.iter();
+        let types = types.map(|word| (*word).to_owned());
+        types.chain(kinds.map(|kind| format!("{kind}.*")))
+    }
+}
+
+impl Scalar for EventTypes {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        let parsed = match text.strip_suffix(".*") {
+            Some(kind) => kind.parse().map(Self::AllOf),
+            None => text.parse().map(Self::One),
+        };
+        parsed.map_err(|_| {
+            let message = "must be the type of an event, or all of one subject, such as order.*";
+            RuleViolation::new("choice", message)
+        })
+    }
+
+    fn schema() -> Schema {
+        string().enum_values(Some(Self::words())).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_and_no_other() {
+        for word in EventTypes::words() {
+            assert!(EventTypes::parse(&word).is_ok(), "{word}");
+        }
+        assert_eq!(
+            EventTypes::parse("order.*"),
+            Ok(EventTypes::AllOf(SubjectKind::Order))
+        );
+        for word in [
+            "",
+            "*",
+            "order",
+            "order.",
+            "orders.*",
+            "order.lost",
+            "Order.placed",
+        ] {
+            assert!(EventTypes::parse(word).is_err(), "{word}");
+        }
+    }
+}

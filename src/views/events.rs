@@ -1,0 +1,129 @@
+//! Events on the wire.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{
+    customer_accounts::CustomerAccount, customers::Customer, orders::Order, products::Product,
+};
+use crate::models::{
+    Result,
+    events::{Model, Subject},
+    types::{ActorKind, EventType, SubjectKind},
+};
+
+/// Something that has happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Event {
+    /// Its id.
+    id: i64,
+    /// What has happened.
+    #[schema(value_type = EventType)]
+    r#type: String,
+    /// When.
+    #[serde(serialize_with = "super::moment")]
+    occurred_at: DateTime<Utc>,
+    /// To what.
+    subject: EventSubject,
+    /// By whom.
+    actor: EventActor,
+    /// The request that made it happen; `null` when that was a command.
+    #[schema(required)]
+    request_id: Option<String>,
+    /// What GET of the subject answered right after it; of what was deleted, the id alone.
+    #[schema(value_type = EventData)]
+    data: Box<RawValue>,
+}
+
+/// What an event shows of its subject.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum EventData {
+    /// An order.
+    Order(Box<Order>),
+    /// A product.
+    Product(Box<Product>),
+    /// A customer.
+    Customer(Box<Customer>),
+    /// A customer account.
+    CustomerAccount(Box<CustomerAccount>),
+    /// What was deleted.
+    Gone(Gone),
+}
+
+/// What was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gone {
+    /// Its id.
+    id: i64,
+}
+
+/// What something has happened to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventSubject {
+    /// What it is.
+    #[schema(value_type = SubjectKind)]
+    kind: String,
+    /// Its id.
+    id: i64,
+}
+
+/// Who has done it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventActor {
+    /// What they are.
+    #[schema(value_type = ActorKind)]
+    kind: String,
+    /// Their id, which accounts and keys have.
+    #[schema(required)]
+    id: Option<i64>,
+    /// Their name then: a username, or that of the command.
+    name: String,
+}
+
+impl From<Model> for Event {
+    fn from(event: Model) -> Self {
+        Self {
+            id: event.id,
+            r#type: event.r#type,
+            occurred_at: event.occurred_at.to_utc(),
+            subject: EventSubject {
+                kind: event.subject_kind,
+                id: event.subject_id,
+            },
+            actor: EventActor {
+                kind: event.actor_kind,
+                id: event.actor_id,
+                name: event.actor_name,
+            },
+            request_id: event.request_id,
+            data: RawValue::from_string(event.data).unwrap_or_default(),
+        }
+    }
+}
+
+impl EventData {
+    /// What GET of a subject answers right after something has happened to it; of what was deleted, its id alone.
+    pub fn new(happened: EventType, subject: Subject, currency: &str) -> Self {
+        if happened.is_deletion() {
+            return Self::Gone(Gone { id: subject.id() });
+        }
+        match subject {
+            Subject::Order(order) => Self::Order(Box::new((*order).into())),
+            Subject::Product(product) => Self::Product(Box::new(Product::new(*product, currency))),
+            Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
+            Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
+        }
+    }
+
+    /// As it is kept.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self).map_err(loco_rs::Error::from)?)
+    }
+}
