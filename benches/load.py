@@ -132,4 +132,5 @@ def measure(database, size, names):
         server.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -69,6 +69,7 @@ impl Hooks for App {
         Ok(vec![
             Box::new(initializers::migrations::MigrationCheck),
             Box::new(initializers::redis::RedisCheck),
+            Box::new(initializers::mail::Mail),
             Box::new(initializers::metrics::Metrics),
             Box::new(Outside),
             Box::new(initializers::config_audit::ConfigAudit),
@@ -135,6 +136,7 @@ impl Hooks for App {
         tasks.register(tasks::products_import::ProductsImport);
         tasks.register(tasks::store_backup::StoreBackup);
         tasks.register(tasks::store_copy::StoreCopy);
+        tasks.register(tasks::webhooks_retry::WebhooksRetry);
         // tasks-inject (do not remove)
     }
 

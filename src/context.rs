@@ -3,16 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Deref,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use loco_rs::{Error, Result, app::AppContext, config::JWT};
 use sea_orm::DatabaseConnection;
-use tokio_util::task::TaskTracker;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     models::{
@@ -21,9 +19,10 @@ use crate::{
         events::{self, Cause, Feed},
         growing::KeptBase,
         idempotency_keys::{Fingerprints, InFlight},
+        mails::Letterhead,
         reader::Reader,
         transaction::Database,
-        types::NewPassword,
+        types::{NewPassword, Sealer, WebhookUrl},
     },
     settings::Settings,
     shared::{SharedState, cache::VersionedCache, digest::Digest, metrics::Metrics, redis::Redis},
@@ -35,6 +34,9 @@ const ACCOUNTS_BYTES: u64 = 8 << 20;
 
 /// How many bytes of lists' sizes are kept: of some thousand filters.
 const TOTALS_BYTES: u64 = 1 << 20;
+
+/// How many writes run at once when the node is busy.
+const BUSY: usize = 8;
 
 /// The answers that this node keeps.
 pub type Answers = VersionedCache<CachedBody>;
@@ -74,10 +76,18 @@ pub struct ServerState {
     pub accounts: Accounts,
     /// What is known of the feed of events.
     pub feed: Feed,
+    /// In whose name mails are sent, if they are.
+    pub letterhead: Option<Letterhead>,
     /// What checks tokens.
     pub verifier: Verifier,
     /// What makes fingerprints of requests.
     pub fingerprints: Fingerprints,
+    /// What seals the secrets of webhook endpoints.
+    pub sealer: Sealer,
+    /// Wakes those who send, when there is something to be sent.
+    pub deliveries: Notify,
+    /// Wakes those who send mails.
+    pub mails: Notify,
     /// The requests with an `Idempotency-Key` that are running.
     pub in_flight: Arc<InFlight>,
     /// What the server knows of its end.
@@ -116,7 +126,7 @@ impl Announcements {
 /// What the server knows of its end.
 #[derive(Debug, Default)]
 pub struct Draining {
-    begun: AtomicBool,
+    begun: CancellationToken,
     /// The writes that run, also those whose clients have hung up.
     pub writes: TaskTracker,
 }
@@ -130,6 +140,7 @@ impl Context {
         Settings::load(ctx)?;
         let settings = Settings::of(ctx)?;
         NewPassword::set_min_length(settings.security.password_min_length);
+        WebhookUrl::set_allow_private(settings.webhooks.allow_private);
         let jwt = ctx.config.get_jwt_config()?.clone();
         let previous_secret = settings.security.previous_jwt_secret();
         let ttl = Duration::from_secs(settings.cache.ttl_seconds);
@@ -152,8 +163,15 @@ impl Context {
             }),
             accounts: Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512),
             feed: Feed::default(),
+            letterhead: settings.mail.is_on().then(|| Letterhead {
+                shop_name: settings.mail.shop_name.clone(),
+                domain: settings.mail.sender().email.domain().to_owned(),
+            }),
             verifier: Verifier::new(&jwt.secret, previous_secret)?,
             fingerprints: Fingerprints::keyed_with(&jwt.secret, previous_secret)?,
+            sealer: Sealer::keyed_with(&jwt.secret, previous_secret)?,
+            deliveries: Notify::new(),
+            mails: Notify::new(),
             in_flight: Arc::default(),
             draining: Draining::default(),
             announcements: Announcements::default(),
@@ -188,15 +206,24 @@ impl Context {
     /// # Errors
     /// When the database refuses, or a subject cannot be shown.
     pub async fn record(&self, txn: &Transaction, cause: &Cause) -> models::Result<()> {
-        let currency = &self.settings.store.currency;
-        events::Model::record(txn, cause, |happened, subject| {
+        let (currency, letterhead) = (&self.settings.store.currency, self.letterhead.as_ref());
+        events::Model::record(txn, cause, letterhead, |happened, subject| {
             EventData::new(happened, subject, currency).json()
         })
         .await
     }
 
     /// Outdates what is kept of these, on every node.
-    pub async fn invalidate(&self, tags: BTreeSet<CacheTag>) {
+    pub async fn invalidate(&self, mut tags: BTreeSet<CacheTag>) {
+        if tags.remove(&CacheTag::Deliveries) {
+            self.deliveries.notify_one();
+        }
+        if tags.remove(&CacheTag::Mails) {
+            self.mails.notify_one();
+        }
+        if tags.is_empty() {
+            return;
+        }
         let everything = tags.contains(&CacheTag::Everything);
         let added: Vec<_> = tags.iter().filter_map(CacheTag::joins).collect();
         let mut tags: Vec<_> = tags.into_iter().collect();
@@ -216,13 +243,24 @@ impl Deref for Context {
 impl Draining {
     /// The server is about to end.
     pub fn begin(&self) {
-        self.begun.store(true, Ordering::Relaxed);
+        self.begun.cancel();
+    }
+
+    /// Whether so many writes run that others should wait.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.writes.len() >= BUSY
+    }
+
+    /// Comes when it is.
+    pub async fn begun(&self) {
+        self.begun.cancelled().await;
     }
 
     /// Whether it is.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Relaxed)
+        self.begun.is_cancelled()
     }
 }
 

@@ -32,8 +32,10 @@ use crate::{
     context::Context,
     initializers::{banner, config_audit::check_interface},
     middleware::{client_address::network, detach_writes::response_timeout},
-    models::{connection::erased, events, idempotency_keys},
+    models::{connection::erased, events, idempotency_keys, mails, webhook_deliveries},
+    settings::Settings,
     signals,
+    workers::{mails::Mails, relay, webhooks::Webhooks, wire::Wire},
 };
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -84,6 +86,19 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     let mut http = server.http_builder().http1();
     http.header_read_timeout(timeout).max_buf_size(MAX_HEAD);
 
+    if settings.deliveries.relay {
+        draining.writes.spawn(send_webhooks(
+            state.clone(),
+            Wire::new(settings.webhooks.allow_private)?,
+        ));
+        if settings.mail.is_on() {
+            let (mails, state) = (Mails::of(ctx)?, state.clone());
+            draining.writes.spawn(async move {
+                relay::run(mails, &state.mails, state.draining.begun()).await;
+            });
+        }
+    }
+
     tracing::info!(%address, "listening");
     banner::print(ctx, address)?;
     let end = async {
@@ -98,7 +113,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
     tokio::select! {
         served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
         () = end => {}
-        never = prune_hourly(ctx, settings.events.keep_days) => match never {},
+        never = prune_hourly(ctx, settings) => match never {},
     }
     if handle.connection_count() > 0 {
         tracing::warn!("some clients have not sent or read to the end: they are cut off");
@@ -111,6 +126,15 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
         tracing::warn!("some writes have not come to an end: they are cut off");
     }
     Ok(())
+}
+
+/// Sends webhooks until the server ends.
+async fn send_webhooks(ctx: Context, wire: Wire) {
+    let webhooks = Webhooks::over(wire, &ctx);
+    if let Err(error) = webhooks.reseal().await {
+        tracing::warn!(%error, "the secrets of webhook endpoints could not be sealed anew");
+    }
+    relay::run(webhooks, &ctx.deliveries, ctx.draining.begun()).await;
 }
 
 /// Lets connections in, as many as there may be.
@@ -233,9 +257,10 @@ fn raise_fd_limit(connections: usize) {
     }
 }
 
-/// Deletes what is past its time, now and every hour: the answers that were kept for retries, and old events. On
-/// several nodes each does: the first leaves none to the others.
-async fn prune_hourly(ctx: &AppContext, keep_days: u32) -> Infallible {
+/// Deletes what is past its time, now and every hour: the answers that were kept for retries, old events, and what was
+/// sent long ago. On several nodes each does: the first leaves none to the others.
+async fn prune_hourly(ctx: &AppContext, settings: &Settings) -> Infallible {
+    let (events, deliveries) = (settings.events.keep_days, settings.deliveries.keep_days);
     let mut clock = interval(PRUNE_EVERY);
     // A laptop that has slept for a day has missed nothing.
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -246,7 +271,12 @@ async fn prune_hourly(ctx: &AppContext, keep_days: u32) -> Infallible {
                 "idempotency keys",
                 idempotency_keys::Model::prune(ctx).await,
             ),
-            ("events", events::Model::prune(ctx, keep_days).await),
+            (
+                "webhook deliveries",
+                webhook_deliveries::Model::prune(ctx, deliveries).await,
+            ),
+            ("mails", mails::Model::prune(ctx, deliveries).await),
+            ("events", events::Model::prune(ctx, events).await),
         ] {
             match pruned {
                 Ok(0) => {}

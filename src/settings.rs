@@ -1,13 +1,14 @@
 //! The store's own settings: the `settings:` of `config/*.yaml`, typed once. Each key is explained
 //! there; one that is not known here is refused.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use loco_rs::{Error, Result, app::AppContext, config::Config, environment::Environment};
 use serde::Deserialize;
 
 pub mod address;
 mod file;
+pub mod mail;
 mod secret;
 
 pub use self::{
@@ -17,6 +18,9 @@ pub use self::{
 
 /// A year, in seconds: longer than any of the times that can be set.
 const YEAR: u64 = 31_536_000;
+
+/// How often a webhook is sent again at most.
+const MOST_RETRIES: usize = 30;
 
 /// The store's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +42,12 @@ pub struct Settings {
     pub demo: Demo,
     /// What has happened.
     pub events: Events,
+    /// What is sent to others.
+    pub deliveries: Deliveries,
+    /// How webhooks are sent.
+    pub webhooks: Webhooks,
+    /// How mails are sent.
+    pub mail: mail::Mail,
     /// What Prometheus can read of the server.
     pub metrics: Metrics,
     /// Whom the server listens to.
@@ -138,6 +148,30 @@ pub struct Events {
     pub keep_days: u32,
 }
 
+/// What is sent to others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deliveries {
+    /// Whether this node sends it.
+    pub relay: bool,
+    /// For how many days it is kept when it is done.
+    pub keep_days: u32,
+}
+
+/// How webhooks are sent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Whether they may be sent in clear, and to the inside network.
+    pub allow_private: bool,
+    /// How many seconds to wait after each failure, separated by commas; empty when nothing is sent again.
+    retry_seconds: String,
+    /// For how many seconds an old secret signs beside the new one.
+    secret_overlap_seconds: u64,
+    /// After how many seconds of nothing but failures an endpoint is disabled.
+    disable_after_seconds: u64,
+}
+
 /// What Prometheus can read of the server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +213,31 @@ impl Security {
     /// The secret that signed tokens before the current one, if its tokens are still good.
     pub fn previous_jwt_secret(&self) -> Option<&str> {
         Some(self.previous_jwt_secret.as_str()).filter(|secret| !secret.is_empty())
+    }
+}
+
+impl Webhooks {
+    /// How long to wait after each failure; `None` when that cannot be read.
+    pub fn waits(&self) -> Option<Vec<Duration>> {
+        if self.retry_seconds.is_empty() {
+            return Some(Vec::new());
+        }
+        let waits = self.retry_seconds.split(',').map(|seconds| {
+            let seconds = seconds.trim().parse().ok();
+            let seconds = seconds.filter(|seconds| (0..=YEAR).contains(seconds))?;
+            Some(Duration::from_secs(seconds))
+        });
+        waits.collect()
+    }
+
+    /// For how long an old secret signs beside the new one.
+    pub const fn secret_overlap(&self) -> Duration {
+        Duration::from_secs(self.secret_overlap_seconds)
+    }
+
+    /// After how long of nothing but failures an endpoint is disabled.
+    pub const fn disable_after(&self) -> Duration {
+        Duration::from_secs(self.disable_after_seconds)
     }
 }
 
@@ -233,7 +292,7 @@ impl Settings {
         let port = u64::try_from(config.server.port).unwrap_or_default();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         #[rustfmt::skip]
-        let numbers: [(&str, u64, RangeInclusive<u64>); 17] = [
+        let numbers: [(&str, u64, RangeInclusive<u64>); 20] = [
             ("server.port", port, 1..=65_535),
             ("server.middlewares.timeout_request.timeout", request_timeout, 1..=YEAR),
             ("database.connect_timeout", database.connect_timeout, 1..=YEAR),
@@ -246,6 +305,9 @@ impl Settings {
             ("settings.rate_limit.period_seconds", self.rate_limit.period_seconds, 1..=YEAR),
             ("settings.cache.ttl_seconds", self.cache.ttl_seconds, 1..=YEAR),
             ("settings.events.keep_days", self.events.keep_days.into(), 0..=36_500),
+            ("settings.deliveries.keep_days", self.deliveries.keep_days.into(), 1..=36_500),
+            ("settings.webhooks.secret_overlap_seconds", self.webhooks.secret_overlap_seconds, 0..=YEAR),
+            ("settings.webhooks.disable_after_seconds", self.webhooks.disable_after_seconds, 1..=YEAR),
             ("settings.connections.max", number(connections.max), 1..=1_000_000),
             ("settings.connections.max_per_address", number(connections.max_per_address), 0..=1_000_000),
             ("settings.connections.timeout_seconds", connections.timeout_seconds, 1..=YEAR),
@@ -265,13 +327,21 @@ impl Settings {
                 &format!("{currency} is not an ISO 4217 code"),
             ));
         }
+        let waits = self.webhooks.waits();
+        if waits.is_none_or(|waits| waits.len() > MOST_RETRIES) {
+            return Err(fault(
+                "settings.webhooks.retry_seconds",
+                &format!("must be up to {MOST_RETRIES} numbers of seconds, separated by commas"),
+            ));
+        }
         if config.server.binding.is_empty() {
             return Err(fault("server.binding", "is empty"));
         }
         if let Some(url) = self.redis.url() {
             address::check_redis(url).map_err(|why| fault("settings.redis.url", &why))?;
         }
-        Ok(())
+        let mail = self.mail.check();
+        mail.map_err(|(key, why)| fault(&format!("settings.mail.{key}"), &why))
     }
 
     /// A secret that is missing, short or known would sign tokens that anybody can forge.

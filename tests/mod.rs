@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod mailers;
 mod models;
 mod proofs;
 mod requests;

@@ -25,7 +25,8 @@
 //! What a field says:
 //!
 //! * `items = 1..=100`: it is a list of another input, with that many elements.
-//! * `change`: it stays as it is when it is missing, and cannot be `null`, as in a patch.
+//! * `values = 1..=50`: it is a list of values of one type, with that many elements.
+//! * `change`: it stays as it is when it is missing, and cannot be `null`. In the patch it is the same.
 //! * `clearable`: an `Option<Option<…>>`: missing and `null` are two things. In the patch it is the same.
 //! * `flatten`: its own fields stand among those of the struct.
 
@@ -161,13 +162,13 @@ fn patch<'a>(
         .collect::<Result<Vec<_>>>()?;
     let declared = members.iter().zip(&fields).map(|(member, field)| {
         let (name, docs, kind, visibility) = (member.name, &member.docs, &field.ty, &field.vis);
-        if is_clearable(field) {
+        if says(field, &STAY) {
             return quote!(#(#docs)* #visibility #name: #kind);
         }
         quote!(#(#docs)* #visibility #name: ::core::option::Option<#kind>)
     });
     let (clearable, plain): (Vec<&Field>, Vec<&Field>) =
-        fields.iter().partition(|field| is_clearable(field));
+        fields.iter().partition(|field| says(field, &STAY));
     let clearable: Vec<_> = clearable.iter().map(|field| &field.ident).collect();
     let names: Vec<_> = plain.iter().map(|field| &field.ident).collect();
     let (optional, required): (Vec<&Field>, Vec<_>) = plain
@@ -298,6 +299,13 @@ fn member(field: &Field) -> Result<Member<'_>> {
             read = quote!(__fields.each(#text, #count));
             properties =
                 quote!([crate::models::input::Property::list::<#element>(#text, #about, #count)]);
+        } else if meta.path.is_ident("values") {
+            let count: Expr = meta.value()?.parse()?;
+            let value = value_of(kind)?;
+            read = quote!(__fields.values(#text, #count));
+            properties = quote!([crate::models::input::Property::values::<#value>(
+                #text, #about, #count, true
+            )]);
         } else if meta.path.is_ident("clearable") {
             let inner = argument(kind, "Option").and_then(|inner| argument(inner, "Option"));
             let inner = inner.ok_or_else(|| {
@@ -315,9 +323,9 @@ fn member(field: &Field) -> Result<Member<'_>> {
             read = quote!(__fields.change::<#inner>(#text));
             properties = quote!([crate::models::input::Property::change::<#inner>(#text, #about)]);
         } else {
-            return Err(
-                meta.error("an input's field knows `items`, `change`, `clearable` and `flatten`")
-            );
+            return Err(meta.error(
+                "an input's field knows `items`, `values`, `change`, `clearable` and `flatten`",
+            ));
         }
         Ok(())
     })?;
@@ -331,21 +339,33 @@ fn member(field: &Field) -> Result<Member<'_>> {
 
 /// A field of a patch: one that may be null is cleared by `null`, any other cannot be.
 fn changed(field: &Field) -> Result<Member<'_>> {
-    if is_clearable(field) {
+    if says(field, &STAY) {
         return member(field);
     }
-    if field
-        .attrs
-        .iter()
-        .any(|attribute| attribute.path().is_ident("input"))
-    {
+    if says(field, &["items", "flatten"]) {
         return Err(Error::new(
             field.span(),
-            "lists and flattened inputs have no patch",
+            "lists of inputs and flattened inputs have no patch",
         ));
     }
     let name = named(field)?;
     let (text, about) = (name.unraw().to_string(), description(&field.attrs));
+    let mut count: Option<Expr> = None;
+    parse_attributes(&field.attrs, |meta| {
+        count = Some(meta.value()?.parse()?);
+        Ok(())
+    })?;
+    if let Some(count) = count {
+        let value = value_of(&field.ty)?;
+        return Ok(Member {
+            name,
+            docs: docs(&field.attrs),
+            read: quote!(__fields.change_values(#text, #count)),
+            properties: quote!([crate::models::input::Property::values::<#value>(
+                #text, #about, #count, false
+            )]),
+        });
+    }
     let (method, kind) = match argument(&field.ty, "Option") {
         Some(inner) => (format_ident!("clearable"), inner),
         None => (format_ident!("change"), &field.ty),
@@ -358,13 +378,25 @@ fn changed(field: &Field) -> Result<Member<'_>> {
     })
 }
 
-fn is_clearable(field: &Field) -> bool {
-    let mut clearable = false;
-    let parsed = parse_attributes(&field.attrs, |meta| {
-        clearable = meta.path.is_ident("clearable");
-        Ok(())
-    });
-    parsed.is_ok() && clearable
+/// What a field says that is the same in the patch.
+const STAY: [&str; 2] = ["change", "clearable"];
+
+/// Whether a field says one of those.
+fn says(field: &Field, words: &[&str]) -> bool {
+    let attributes = field.attrs.iter();
+    let mut attributes = attributes.filter(|attribute| attribute.path().is_ident("input"));
+    attributes.any(|attribute| {
+        let Meta::List(list) = &attribute.meta else {
+            return false;
+        };
+        let first = list.tokens.clone().into_iter().next();
+        first.is_some_and(|first| words.contains(&&*first.to_string()))
+    })
+}
+
+/// What a list of values is of.
+fn value_of(kind: &Type) -> Result<&Type> {
+    argument(kind, "Vec").ok_or_else(|| Error::new(kind.span(), "a list of values is a Vec"))
 }
 
 fn options(item: &DeriveInput) -> Result<Options> {

@@ -19,6 +19,8 @@ mod m20261126_000009_idempotency_subjects;
 mod m20261126_000010_write_probes;
 mod m20261126_000011_search_keys;
 mod m20261127_000012_events;
+mod m20261127_000013_webhooks;
+mod m20261127_000014_mails;
 mod steps;
 mod turn;
 
@@ -47,6 +49,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000010_write_probes::Migration),
             Box::new(m20261126_000011_search_keys::Migration),
             Box::new(m20261127_000012_events::Migration),
+            Box::new(m20261127_000013_webhooks::Migration),
+            Box::new(m20261127_000014_mails::Migration),
             // inject-above (do not remove this comment)
         ]
     }

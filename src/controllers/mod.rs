@@ -22,9 +22,12 @@ pub mod customers;
 pub mod events;
 pub mod extract;
 pub mod health;
+pub mod mails;
 pub mod orders;
 pub mod problems;
 pub mod products;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
 
 /// Where the API begins.
 pub const BASE: &str = "/api/v1";
@@ -76,6 +79,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         customer_accounts::endpoints(),
         events::endpoints(),
+        webhook_endpoints::endpoints(),
+        webhook_deliveries::endpoints(),
+        mails::endpoints(),
     ]
     .concat()
 }

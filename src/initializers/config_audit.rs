@@ -82,6 +82,10 @@ fn exposed(ctx: &AppContext) -> Result<Vec<&'static str>> {
             "REDIS_URL: what is said to Redis goes through the network in clear: rediss:// is with TLS",
         ),
         (
+            settings.mail.is_in_clear(),
+            "SMTP_URL: mails go through the network in clear: smtps:// is with TLS, and so is smtp:// with a user",
+        ),
+        (
             address::file(database).is_some_and(|path| address::is_open_to_others(&path)),
             "DATABASE_URL: other users of this machine can read the SQLite file: `chmod 600` it",
         ),

@@ -4,6 +4,7 @@ pub mod banner;
 pub mod config_audit;
 pub mod demo;
 pub mod first_admin;
+pub mod mail;
 pub mod metrics;
 pub mod migrations;
 pub mod redis;

@@ -37,6 +37,10 @@ pub enum CacheTag {
     Order(i64),
     /// The names and words of people, as orders and ledgers show them.
     People,
+    /// Deliveries that are due: no answer shows them, but whoever sends them is woken.
+    Deliveries,
+    /// Mails that are due, likewise.
+    Mails,
     /// All of the store.
     Everything,
 }
@@ -71,6 +75,8 @@ impl fmt::Display for CacheTag {
             Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),
             Self::Order(id) => write!(f, "order:{id}"),
             Self::People => f.write_str("people"),
+            Self::Deliveries => f.write_str("deliveries"),
+            Self::Mails => f.write_str("mails"),
             Self::Everything => f.write_str("everything"),
         }
     }

@@ -217,6 +217,14 @@ impl Model {
         }
     }
 
+    /// The customers who are administrators.
+    pub async fn customers_of_administrators(txn: &Transaction) -> Result<Vec<i64>> {
+        let administrators = Entity::find().filter(is_administrator());
+        let customers = administrators.filter(Column::CustomerId.is_not_null());
+        let ids = customers.select_only().column(Column::CustomerId);
+        Ok(ids.into_tuple().all(txn).await?)
+    }
+
     /// The customer's account, locked until the transaction ends.
     pub async fn find_of_customer(txn: &Transaction, customer_id: i64) -> Result<Option<Self>> {
         Ok(Entity::find()

@@ -13,7 +13,7 @@ use super::{
     events, found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
-    now, order_events, orders, stock_movements,
+    mails, now, order_events, orders, stock_movements,
     types::{CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
     update,
 };
@@ -173,6 +173,7 @@ impl Model {
             Entity::delete_by_id(id).exec(txn).await?;
         }
         events::Model::anonymize_customer(txn, id).await?;
+        mails::Model::anonymize_customer(txn, id).await?;
         idempotency_keys::Model::delete_of_customer(txn, id).await
     }
 }

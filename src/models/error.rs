@@ -37,6 +37,15 @@ pub enum Error {
         /// What it should have become.
         to: OrderStatus,
     },
+    /// There are as many as there may be.
+    #[error("{0}")]
+    LimitReached(&'static str),
+    /// The webhook endpoint is sent nothing.
+    #[error("the webhook endpoint is disabled or deleted")]
+    Disabled,
+    /// It cannot be sent once more.
+    #[error("{0}")]
+    NotRepeatable(&'static str),
     /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -5,7 +5,9 @@ mod erasure;
 mod feed;
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, Condition, DbBackend, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use self::feed::Feed;
@@ -14,9 +16,11 @@ use super::{
     Actor, CacheTag, Result, Transaction, customer_accounts, customers, found,
     input::{Fields, Input},
     listing::{self, ByCursor, Page, Sort, SortKey},
+    mails::{self, Letter, Letterhead},
     now, orders, products,
     transaction::Database,
-    types::{ActorKind, EventType, EventTypes, SubjectKind, Timestamp},
+    types::{ActorKind, DeliveryStatus, EventType, EventTypes, SubjectKind, Timestamp},
+    webhook_deliveries, webhook_endpoints,
 };
 use crate::transaction;
 
@@ -47,6 +51,10 @@ pub enum Subject {
     Customer(Box<customers::Model>),
     /// A customer account.
     CustomerAccount(Box<customer_accounts::WithCustomer>),
+    /// A webhook endpoint.
+    WebhookEndpoint(Box<webhook_endpoints::Model>),
+    /// A webhook delivery.
+    WebhookDelivery(Box<webhook_deliveries::Model>),
 }
 
 /// Who has made something happen, and by which request.
@@ -159,53 +167,116 @@ impl Model {
     }
 
     /// Writes down what has happened in a transaction and is not written yet. `data` shows a subject as a GET
-    /// would, were it asked now.
+    /// would, were it asked now. With a letterhead, people are written to.
     pub async fn record(
         txn: &Transaction,
         cause: &Cause,
+        letterhead: Option<&Letterhead>,
         data: impl Fn(EventType, Subject) -> Result<String> + Send + Sync,
     ) -> Result<()> {
         let events = txn.take_events();
         if events.is_empty() {
             return Ok(());
         }
-        feed::enter_lane(txn).await?;
+        let subscribers = feed::enter_lane(txn).await?;
         let leaves = events.iter().any(|event| event.ends(&cause.actor));
         let actor_name = if leaves {
             Actor::ERASED
         } else {
             &cause.actor.name
         };
-        let mut rows = events.into_iter().map(|event| {
-            let Event {
-                event_type,
-                occurred_at,
-                subject,
-            } = event;
-            Ok(ActiveModel {
-                r#type: Set(event_type.as_str().to_owned()),
-                occurred_at: Set(occurred_at),
-                subject_kind: Set(subject.kind().as_str().to_owned()),
-                subject_id: Set(subject.id()),
-                customer_id: Set(subject.customer_id()),
-                actor_kind: Set(cause.actor.kind.as_str().to_owned()),
-                actor_id: Set(cause.actor.account_id),
-                actor_name: Set(actor_name.to_owned()),
-                request_id: Set(cause.request_id.clone()),
-                data: Set(data(event_type, subject)?),
-                ..Default::default()
-            })
-        });
+        let mut events = events.into_iter();
         loop {
-            let some: Vec<_> = rows.by_ref().take(BATCH).collect::<Result<_>>()?;
-            if some.is_empty() {
+            let (mut rows, mut wanted, mut letters) = (Vec::new(), Vec::new(), Vec::new());
+            for (at, event) in events.by_ref().take(BATCH).enumerate() {
+                let letter = letterhead.and_then(|_| Letter::about(&event, cause.actor.kind));
+                letters.extend(letter.map(|letter| (at, letter)));
+                let told = subscribers.iter().filter(|one| one.wants(&event));
+                wanted.extend(told.map(|one| (at, event.event_type, one.id)));
+                let Event {
+                    event_type,
+                    occurred_at,
+                    subject,
+                } = event;
+                rows.push(ActiveModel {
+                    r#type: Set(event_type.as_str().to_owned()),
+                    occurred_at: Set(occurred_at),
+                    subject_kind: Set(subject.kind().as_str().to_owned()),
+                    subject_id: Set(subject.id()),
+                    customer_id: Set(subject.customer_id()),
+                    actor_kind: Set(cause.actor.kind.as_str().to_owned()),
+                    actor_id: Set(cause.actor.account_id),
+                    actor_name: Set(actor_name.to_owned()),
+                    request_id: Set(cause.request_id.clone()),
+                    data: Set(data(event_type, subject)?),
+                    ..Default::default()
+                });
+            }
+            if rows.is_empty() {
                 return Ok(());
             }
-            Entity::insert_many(some)
-                .exec_without_returning(txn)
-                .await?;
+            if wanted.is_empty() && letters.is_empty() {
+                Entity::insert_many(rows)
+                    .exec_without_returning(txn)
+                    .await?;
+                continue;
+            }
+            let ids = insert(txn, rows).await?;
+            let wanted = wanted
+                .into_iter()
+                .filter_map(|(at, event_type, endpoint_id)| {
+                    Some((*ids.get(at)?, event_type, endpoint_id))
+                });
+            let wanted: Vec<_> = wanted.collect();
+            if !wanted.is_empty() {
+                webhook_deliveries::Model::queue(txn, wanted).await?;
+            }
+            let letters = letters.into_iter();
+            let letters = letters.filter_map(|(at, letter)| Some((*ids.get(at)?, letter)));
+            if let Some(letterhead) = letterhead {
+                mails::Model::queue(txn, letterhead, letters.collect()).await?;
+            }
         }
     }
+}
+
+/// Inserts events, and says which ids they were given, in their order.
+async fn insert(txn: &Transaction, rows: Vec<ActiveModel>) -> Result<Vec<i64>> {
+    let count = rows.len();
+    let insert = Entity::insert_many(rows).into_query();
+    let number = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
+    Ok(match txn.get_database_backend() {
+        // The last one's: nobody else writes, so they follow one another.
+        DbBackend::Sqlite => {
+            let last = number(txn.execute(&insert).await?.last_insert_id());
+            let before = i64::try_from(count).unwrap_or_default();
+            (last - before + 1..=last).collect()
+        }
+        // The first one's. The others have greater ids, and nothing of others lies between, but they do not follow one
+        // another everywhere (auto_increment_increment).
+        DbBackend::MySql => {
+            let first = number(txn.execute(&insert).await?.last_insert_id());
+            if count == 1 {
+                return Ok(vec![first]);
+            }
+            let ids = Entity::find().select_only().column(Column::Id);
+            ids.filter(Column::Id.gte(first))
+                .order_by_asc(Column::Id)
+                .limit(count as u64)
+                .into_tuple()
+                .all(txn)
+                .await?
+        }
+        _ => {
+            let mut returning = insert;
+            returning.returning_col(Column::Id);
+            let rows = txn.query_all(&returning).await?;
+            let ids = rows.iter().map(|row| row.try_get("", "id"));
+            let mut ids = ids.collect::<Result<Vec<i64>, _>>()?;
+            ids.sort_unstable();
+            ids
+        }
+    })
 }
 
 /// How many are deleted in one transaction: few enough that no other request waits for it.
@@ -213,7 +284,7 @@ const PRUNED_AT_ONCE: u64 = 500;
 
 impl Model {
     /// Deletes the events of more than so many days ago, some at a time, and says how many there were; with 0 they
-    /// are kept for ever. Several nodes may do it at once.
+    /// are kept for ever. One that a mail waits for is kept, too. Several nodes may do it at once.
     pub async fn prune(database: &impl Database, keep_days: u32) -> Result<u64> {
         if keep_days == 0 {
             return Ok(0);
@@ -231,11 +302,18 @@ impl Model {
 
     /// How many there were, also when another node has just deleted them.
     async fn prune_some(txn: &Transaction, expiry: DateTimeWithTimeZone) -> Result<u64> {
+        let undelivered = webhook_deliveries::Entity::find()
+            .select_only()
+            .column(webhook_deliveries::Column::EventId)
+            .filter(webhook_deliveries::Column::Status.eq(DeliveryStatus::Pending.as_str()))
+            .into_query();
         // Not one statement: MySQL deletes from no table that its condition reads.
         let expired: Vec<i64> = Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(Column::OccurredAt.lt(expiry))
+            .filter(Column::Id.not_in_subquery(undelivered))
+            .filter(Column::Id.not_in_subquery(mails::Model::awaited_events().into_query()))
             .order_by_asc(Column::OccurredAt)
             .limit(PRUNED_AT_ONCE)
             .into_tuple()
@@ -323,7 +401,8 @@ impl Event {
             (Subject::CustomerAccount(_), CustomerAccountCreated) => {
                 vec![CacheTag::Accounts, CacheTag::Membership]
             }
-            (Subject::CustomerAccount(_), CustomerAccountLockedOut) => Vec::new(),
+            (Subject::CustomerAccount(_), CustomerAccountLockedOut)
+            | (Subject::WebhookEndpoint(_) | Subject::WebhookDelivery(_), _) => Vec::new(),
             (Subject::CustomerAccount(of), happened) => {
                 let mut tags = vec![CacheTag::Accounts, CacheTag::Login(of.0.pid.clone())];
                 if happened == CustomerAccountDeleted {
@@ -343,6 +422,8 @@ impl Subject {
             Self::Product(_) => SubjectKind::Product,
             Self::Customer(_) => SubjectKind::Customer,
             Self::CustomerAccount(_) => SubjectKind::CustomerAccount,
+            Self::WebhookEndpoint(_) => SubjectKind::WebhookEndpoint,
+            Self::WebhookDelivery(_) => SubjectKind::WebhookDelivery,
         }
     }
 
@@ -353,6 +434,8 @@ impl Subject {
             Self::Product(product) => product.id,
             Self::Customer(customer) => customer.id,
             Self::CustomerAccount(account) => account.0.id,
+            Self::WebhookEndpoint(endpoint) => endpoint.id,
+            Self::WebhookDelivery(delivery) => delivery.id,
         }
     }
 
@@ -360,7 +443,7 @@ impl Subject {
     const fn customer_id(&self) -> Option<i64> {
         match self {
             Self::Order(order) => Some(order.order.customer_id),
-            Self::Product(_) => None,
+            Self::Product(_) | Self::WebhookEndpoint(_) | Self::WebhookDelivery(_) => None,
             Self::Customer(customer) => Some(customer.id),
             Self::CustomerAccount(account) => account.0.customer_id,
         }
@@ -395,6 +478,18 @@ impl From<&customer_accounts::Model> for Subject {
 impl From<&customer_accounts::WithCustomer> for Subject {
     fn from(account: &customer_accounts::WithCustomer) -> Self {
         Self::CustomerAccount(Box::new(account.clone()))
+    }
+}
+
+impl From<&webhook_endpoints::Model> for Subject {
+    fn from(endpoint: &webhook_endpoints::Model) -> Self {
+        Self::WebhookEndpoint(Box::new(endpoint.clone()))
+    }
+}
+
+impl From<&webhook_deliveries::Model> for Subject {
+    fn from(delivery: &webhook_deliveries::Model) -> Self {
+        Self::WebhookDelivery(Box::new(delivery.clone()))
     }
 }
 

@@ -175,6 +175,29 @@ impl Property {
         }
     }
 
+    /// A list of values.
+    pub fn values<T: Scalar>(
+        name: &'static str,
+        description: &'static str,
+        count: RangeInclusive<usize>,
+        is_required: bool,
+    ) -> Self {
+        let one = Self::of::<T>(name, description, is_required, false);
+        let items = match T::SCHEMA {
+            Some(own) => Ref::from_schema_name(own).into(),
+            None => RefOr::T(T::schema()),
+        };
+        let list = ArrayBuilder::new()
+            .items(items)
+            .min_items(Some(*count.start()))
+            .max_items(Some(*count.end()))
+            .description(Some(description));
+        Self {
+            schema: list.into(),
+            ..one
+        }
+    }
+
     /// The same, and what is meant when it is missing.
     #[must_use]
     pub fn with_default(mut self, value: impl Into<serde_json::Value>) -> Self {

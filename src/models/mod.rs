@@ -11,16 +11,20 @@ pub mod customer_accounts;
 pub mod customers;
 pub mod events;
 pub mod idempotency_keys;
+pub mod mails;
 pub mod order_events;
 pub mod order_items;
 pub mod orders;
 pub mod products;
 pub mod stock_movements;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
 
 pub mod actor;
 pub mod cache_tag;
 pub mod connection;
 pub mod deadline;
+pub mod deliveries;
 pub mod error;
 pub mod growing;
 pub mod input;
@@ -53,6 +57,9 @@ pub const TABLES: &[&str] = &[
     "order_events",
     "stock_movements",
     "events",
+    "webhook_endpoints",
+    "webhook_deliveries",
+    "mails",
     "idempotency_keys",
 ];
 

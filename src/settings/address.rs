@@ -1,4 +1,4 @@
-//! Addresses of the database and of Redis. There are passwords in them: nothing here repeats one.
+//! Addresses of the database, of Redis and of others. There are passwords in them: nothing here repeats one.
 
 use std::{
     fs::{self, OpenOptions},
@@ -122,7 +122,7 @@ fn redis_at(address: &str) -> Result<ConnectionAddr, String> {
 }
 
 /// Whether what is sent there stays on this machine. The beginning of a path is a socket.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host.is_empty()
         || host.starts_with('/')
@@ -132,7 +132,7 @@ fn is_local(host: &str) -> bool {
 
 /// The URL, if a password ends where its writer thought: one with a `/`, `?` or `#` leaves its rest where
 /// a database's name or a parameter should be, which errors and logs repeat.
-fn parsed(address: &str) -> Result<Url, String> {
+pub(super) fn parsed(address: &str) -> Result<Url, String> {
     let url = Url::parse(address).map_err(|why| format!("{why} ({ENCODE})"))?;
     let (_, rest) = address
         .split_once("://")

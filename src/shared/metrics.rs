@@ -30,6 +30,17 @@ pub struct Metrics {
     pub refused_connections: Counter,
     /// How long requests took.
     pub requests: Requests,
+    /// Attempts at deliveries.
+    attempts: Family<AttemptLabels, Counter>,
+}
+
+/// What an attempt at a delivery was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    /// `webhook` or `mail`.
+    kind: &'static str,
+    /// Whether it `arrived` or `failed`.
+    outcome: &'static str,
 }
 
 /// How long requests took, by what they were. How many there were, and what came of them, is counted with that.
@@ -61,6 +72,13 @@ impl Default for Requests {
 }
 
 impl Metrics {
+    /// Counts an attempt at a delivery of that kind.
+    pub fn count_attempt(&self, kind: &'static str, has_arrived: bool) {
+        let outcome = if has_arrived { "arrived" } else { "failed" };
+        let labels = AttemptLabels { kind, outcome };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
     /// Names them for Prometheus, which puts `_total` behind each.
     #[rustfmt::skip]
     pub fn register(&self, registry: &mut Registry) {
@@ -75,6 +93,14 @@ impl Metrics {
         ] {
             registry.register(name, help, counter.clone());
         }
+        // From the first reading on, so that a rate has where to begin.
+        for kind in ["webhook", "mail"] {
+            for outcome in ["arrived", "failed"] {
+                drop(self.attempts.get_or_create(&AttemptLabels { kind, outcome }));
+            }
+        }
+        let help = "Attempts at webhook deliveries and mails, by what came of them";
+        registry.register("delivery_attempts", help, self.attempts.clone());
         let help = "How long requests took, by method, route and status";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.requests.0.clone());
     }

@@ -16,6 +16,7 @@ pub mod products_export;
 pub mod products_import;
 pub mod store_backup;
 pub mod store_copy;
+pub mod webhooks_retry;
 
 /// Refuses arguments that the task does not know: a typo is never ignored.
 fn refuse_unknown(vars: &Vars, known: &[&str]) -> Result<()> {

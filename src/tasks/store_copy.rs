@@ -24,11 +24,12 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            customer_accounts, customers, events, idempotency_keys, order_events, order_items,
-            orders, products, stock_movements,
+            customer_accounts, customers, events, idempotency_keys, mails, order_events,
+            order_items, orders, products, stock_movements, webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
         idempotency_keys::expiry,
+        types::DeliveryStatus,
     },
     settings::address,
 };
@@ -49,6 +50,9 @@ static TABLES: &[&dyn Table] = &[
     &order_events::Entity,
     &stock_movements::Entity,
     &events::Entity,
+    &webhook_endpoints::Entity,
+    &webhook_deliveries::Entity,
+    &mails::Entity,
     &idempotency_keys::Entity,
 ];
 
@@ -327,11 +331,17 @@ where
     }
 }
 
-/// A table's rows, without the answers that are past their time.
+/// A table's rows, without the answers that are past their time, and without what is still to be sent: both stores would
+/// send it.
 fn current<E: EntityTrait>(expiry: DateTimeWithTimeZone) -> Select<E> {
-    let rows = E::find();
-    if E::default().table_name() == idempotency_keys::Entity.table_name() {
+    let (rows, table) = (E::find(), E::default().table_name());
+    let pending = DeliveryStatus::Pending.as_str();
+    if table == idempotency_keys::Entity.table_name() {
         rows.filter(idempotency_keys::Column::CreatedAt.gte(expiry))
+    } else if table == webhook_deliveries::Entity.table_name() {
+        rows.filter(webhook_deliveries::Column::Status.ne(pending))
+    } else if table == mails::Entity.table_name() {
+        rows.filter(mails::Column::Status.ne(pending))
     } else {
         rows
     }

@@ -1,5 +1,7 @@
 //! Successful answers.
 
+use std::fmt::Write;
+
 use axum::{
     body::Bytes,
     http::{
@@ -10,6 +12,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::json;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::models::{Result, idempotency_keys::StoredResponse};
@@ -23,8 +26,12 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a write. It can be stored, for a retry of the same request.
-#[derive(Clone, Debug)]
-pub struct Answer(StoredResponse);
+#[derive(Clone)]
+pub struct Answer {
+    stored: StoredResponse,
+    /// What is shown beside it, this once.
+    secret: Option<(&'static str, String)>,
+}
 
 impl Answer {
     /// 200 with something that was changed.
@@ -35,12 +42,12 @@ impl Answer {
 
     /// 201 with something new, and where it is.
     pub fn created(location: String, view: &impl Serialize) -> Result<Self> {
-        let Self(response) = Self::ok(view)?;
-        Ok(Self(StoredResponse {
-            status: StatusCode::CREATED.as_u16(),
-            location: Some(location),
-            ..response
-        }))
+        Ok(Self::ok(view)?.at(StatusCode::CREATED, location))
+    }
+
+    /// 202 with something that is going to be done, and where it is.
+    pub fn accepted(location: String, view: &impl Serialize) -> Result<Self> {
+        Ok(Self::ok(view)?.at(StatusCode::ACCEPTED, location))
     }
 
     /// 204 without a body.
@@ -50,47 +57,75 @@ impl Answer {
 
     /// The same answer, which shows a customer: it is not kept when they are deleted.
     #[must_use]
-    pub fn about_customer(self, id: impl Into<Option<i64>>) -> Self {
-        Self(StoredResponse {
-            customer_id: id.into(),
-            ..self.0
-        })
+    pub fn about_customer(mut self, id: impl Into<Option<i64>>) -> Self {
+        self.stored.customer_id = id.into();
+        self
+    }
+
+    /// The same answer with a member more, which is not stored, and no part of the entity tag. An answer that was given
+    /// before does not have it.
+    #[must_use]
+    pub fn with_secret(mut self, name: &'static str, secret: String) -> Self {
+        self.secret = Some((name, secret)).filter(|_| !self.stored.replayed);
+        self
+    }
+
+    fn at(mut self, status: StatusCode, location: String) -> Self {
+        self.stored.status = status.as_u16();
+        self.stored.location = Some(location);
+        self
     }
 
     const fn of(status: StatusCode, body: String) -> Self {
-        Self(StoredResponse {
-            status: status.as_u16(),
-            location: None,
-            body,
-            customer_id: None,
-            replayed: false,
-        })
+        Self {
+            stored: StoredResponse {
+                status: status.as_u16(),
+                location: None,
+                body,
+                customer_id: None,
+                replayed: false,
+            },
+            secret: None,
+        }
     }
 }
 
 impl From<StoredResponse> for Answer {
-    fn from(response: StoredResponse) -> Self {
-        Self(response)
+    fn from(stored: StoredResponse) -> Self {
+        Self {
+            stored,
+            secret: None,
+        }
     }
 }
 
 impl From<Answer> for StoredResponse {
     fn from(answer: Answer) -> Self {
-        answer.0
+        answer.stored
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let Self(answer) = self;
+        let Self {
+            stored: answer,
+            secret,
+        } = self;
         let status =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if answer.body.is_empty() {
             return status.into_response();
         }
         let etag = entity_tag(answer.body.as_bytes());
-        let mut response = (status, [(header::CONTENT_TYPE, JSON)], answer.body).into_response();
+        let body = match &secret {
+            Some((name, secret)) => with_member(answer.body, name, secret),
+            None => answer.body,
+        };
+        let mut response = (status, [(header::CONTENT_TYPE, JSON)], body).into_response();
         let headers = response.headers_mut();
+        if secret.is_some() {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         headers.extend(etag.ok().map(|etag| (header::ETAG, etag)));
         let location = answer
             .location
@@ -101,6 +136,15 @@ impl IntoResponse for Answer {
         }
         response
     }
+}
+
+/// A JSON object with a member more at its end.
+fn with_member(mut object: String, name: &str, value: &str) -> String {
+    if object.ends_with('}') {
+        object.pop();
+        let _ = write!(object, ",{}:{}}}", json!(name), json!(value));
+    }
+    object
 }
 
 /// The answer to a GET, as the server keeps it.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     customer_accounts::CustomerAccount, customers::Customer, orders::Order, products::Product,
+    webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
 };
 use crate::models::{
     Result,
@@ -37,6 +38,17 @@ pub struct Event {
     data: Box<RawValue>,
 }
 
+/// An event as a webhook tells of it (Standard Webhooks 1.0, "Payload structure").
+#[derive(Debug, Serialize)]
+pub struct Message {
+    id: i64,
+    r#type: String,
+    #[serde(serialize_with = "super::moment")]
+    timestamp: DateTime<Utc>,
+    subject: EventSubject,
+    data: Box<RawValue>,
+}
+
 /// What an event shows of its subject.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -49,6 +61,10 @@ pub enum EventData {
     Customer(Box<Customer>),
     /// A customer account.
     CustomerAccount(Box<CustomerAccount>),
+    /// A webhook endpoint.
+    WebhookEndpoint(Box<WebhookEndpoint>),
+    /// A webhook delivery.
+    WebhookDelivery(Box<WebhookDelivery>),
     /// What was deleted.
     Gone(Gone),
 }
@@ -105,6 +121,36 @@ impl From<Model> for Event {
     }
 }
 
+impl From<Model> for Message {
+    fn from(event: Model) -> Self {
+        let Event {
+            id,
+            r#type,
+            occurred_at,
+            subject,
+            data,
+            ..
+        } = event.into();
+        Self {
+            id,
+            r#type,
+            timestamp: occurred_at,
+            subject,
+            data,
+        }
+    }
+}
+
+impl Message {
+    /// The body of a webhook: the same for the same event, every time.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self).map_err(loco_rs::Error::from)?)
+    }
+}
+
 impl EventData {
     /// What GET of a subject answers right after something has happened to it; of what was deleted, its id alone.
     pub fn new(happened: EventType, subject: Subject, currency: &str) -> Self {
@@ -116,6 +162,12 @@ impl EventData {
             Subject::Product(product) => Self::Product(Box::new(Product::new(*product, currency))),
             Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
             Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
+            Subject::WebhookEndpoint(endpoint) => {
+                Self::WebhookEndpoint(Box::new((*endpoint).into()))
+            }
+            Subject::WebhookDelivery(delivery) => {
+                Self::WebhookDelivery(Box::new((*delivery).into()))
+            }
         }
     }
 

@@ -4,9 +4,12 @@ pub mod auth;
 pub mod customer_accounts;
 pub mod customers;
 pub mod events;
+pub mod mails;
 pub mod orders;
 pub mod products;
 pub mod stock_movements;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
 
 pub mod answer;
 pub mod csv;

@@ -205,12 +205,13 @@ impl From<models::Error> for Problem {
             Error::InsufficientStock(shortages) => {
                 Self::new(Kind::INSUFFICIENT_STOCK).with(shortages)
             }
-            Error::InvalidTransition { .. } => {
+            Error::InvalidTransition { .. } | Error::Disabled | Error::NotRepeatable(_) => {
                 Self::new(Kind::INVALID_TRANSITION).because(sentence(&error))
             }
-            Error::LastAdministrator | Error::NotTracked | Error::WriteConflict => {
-                Self::new(Kind::CONFLICT).because(sentence(&error))
-            }
+            Error::LastAdministrator
+            | Error::NotTracked
+            | Error::LimitReached(_)
+            | Error::WriteConflict => Self::new(Kind::CONFLICT).because(sentence(&error)),
             Error::KeyReused => Self::new(Kind::IDEMPOTENCY_MISMATCH),
             Error::PreconditionFailed => Self::new(Kind::PRECONDITION_FAILED),
             Error::Revoked => Self::unauthenticated(Some("invalid_token")),

@@ -1,9 +1,12 @@
 """Who the fuzzer is (FUZZ_AS: admin, customer, nobody), and the checks that need to know the store."""
 
+import http.server
 import itertools
 import os
 import re
 import subprocess
+import threading
+import time
 
 import requests
 import schemathesis
@@ -67,22 +70,60 @@ if ROLE != "nobody":
     schemathesis.auth()(Login)
 
 placed = []
+sent = []
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Gives an order that was just placed to the first request that changes an order's status: those of the
-    demo have come to their end, or the fuzzer has cancelled them."""
-    if ROLE != "admin" or placed or case.operation.label != "PATCH /orders/{id}":
+    """Gives what was just made to the first request of an operation that the fuzzer would not reach."""
+    if ROLE != "admin":
         return
+    if case.operation.label == "PATCH /orders/{id}" and not placed:
+        # The orders of the demo have come to their end, or the fuzzer has cancelled them.
+        placed.append(new_order())
+        case.path_parameters["id"] = placed[0]
+        case.body = {"status": "paid"}
+        case.headers.pop("If-Match", None)
+    if case.operation.label == "POST /webhook-deliveries/{id}/retry" and not sent:
+        # Only what was delivered or has failed can be sent again.
+        sent.append(new_delivery())
+        case.path_parameters["id"] = sent[0]
+        case.headers.pop("If-Match", None)
+
+
+def new_order():
     token = log_in(new_account())
     product = post("/products", {"name": "Tea", "price": "1"}, token).json()["id"]
     customer = post("/customers", {"name": "Ada", "email": f"{next(names)}@example.com"}, token).json()["id"]
     order = {"customer_id": customer, "items": [{"product_id": product, "quantity": 1}]}
-    placed.append(post("/orders", order, token).json()["id"])
-    case.path_parameters["id"] = placed[0]
-    case.body = {"status": "paid"}
-    case.headers.pop("If-Match", None)
+    return post("/orders", order, token).json()["id"]
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Takes every webhook."""
+
+    def do_POST(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def new_delivery():
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    token = log_in(new_account())
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    endpoint = post("/webhook-endpoints", {"url": url, "types": ["order.placed"]}, token).json()["id"]
+    delivery = post(f"/webhook-endpoints/{endpoint}/test", {}, token).json()["id"]
+    headers = {"Authorization": f"Bearer {token}"}
+    for _ in range(100):
+        answer = requests.get(f"{URL}/webhook-deliveries/{delivery}", headers=headers, timeout=15)
+        if answer.json()["status"] == "delivered":
+            break
+        time.sleep(0.1)
+    return delivery
 
 
 # What a valid request may be refused for because of what is in the store, or who asks: pointer and code.
@@ -93,6 +134,8 @@ REASONS = [
     (r"/(new_)?password", "guessable"),
     (r"/new_password", "unchanged"),
     (r"/current_password", "mismatch"),
+    # No pattern says what a URL is.
+    (r"/url", "format|length"),
     # An account without a customer can only be an administrator's.
     (r"/role", "choice"),
     # All lines of a product together have the limit of one.

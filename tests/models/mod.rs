@@ -9,3 +9,5 @@ mod races;
 mod schema;
 mod statements;
 mod transactions;
+mod webhook_secrets;
+mod webhook_urls;

@@ -2,8 +2,8 @@
 
 use boxcar::{
     models::{
-        Actor, customer_accounts, customers, events, idempotency_keys, order_events, order_items,
-        orders, products, stock_movements,
+        Actor, customer_accounts, customers, events, idempotency_keys, mails, order_events,
+        order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -148,6 +148,27 @@ pub fn event() -> events::Model {
         actor_name: "ada".to_owned(),
         request_id: None,
         data: "{}".to_owned(),
+    }
+}
+
+/// That Ada is told of it.
+pub fn mail() -> mails::Model {
+    mails::Model {
+        id: 21,
+        event_id: Some(19),
+        template: "order_placed".to_owned(),
+        recipient: "ada@example.com".to_owned(),
+        subject: "Boxcar: we have your order 9".to_owned(),
+        customer_id: Some(5),
+        message_id: "<5f0c7f5e@example.com>".to_owned(),
+        status: "delivered".to_owned(),
+        tries: 0,
+        attempts: "[]".to_owned(),
+        next_attempt_at: None,
+        lease: None,
+        leased_until: None,
+        created_at: moment(),
+        updated_at: moment(),
     }
 }
 

@@ -10,6 +10,7 @@ use sea_orm::{
     PaginatorTrait, Statement,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::{Answer, Client, PASSWORD, Program, Server, Shop, order_lines};
@@ -205,6 +206,7 @@ struct Person {
     product: i64,
     /// What an administrator has asked that shows them: a key, a path and a body.
     requests: Vec<(String, String, Value)>,
+    _mails: TempDir,
 }
 
 impl Person {
@@ -254,7 +256,8 @@ impl Person {
 
     /// With an account, and no orders.
     async fn without_orders() -> Self {
-        let (shop, admin) = Shop::open_with_admin().await;
+        let (shop, mails) = Shop::open_with_mails().await;
+        let admin = shop.admin().await;
         let product = admin.sell("Tea", "2", 99).await;
         let mut person = Self {
             client: shop.stranger(),
@@ -262,6 +265,7 @@ impl Person {
             admin,
             product,
             requests: Vec::new(),
+            _mails: mails,
         };
         let customer = json!({
             "name": "Quillon Zarathrup",

@@ -172,7 +172,10 @@ async fn orders_of(nodes: &Nodes, node: &Server, count: usize) -> Vec<i64> {
                 .iter()
                 .map(|event| event["subject"]["id"].as_i64().unwrap()),
         );
-        page["next_cursor"].as_str().unwrap().clone_into(&mut cursor);
+        page["next_cursor"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut cursor);
     }
     orders
 }

@@ -6,10 +6,12 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use boxcar::app::App;
+use boxcar::{app::App, models::webhook_deliveries};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use loco_rs::app::Hooks;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::{Client, Mismatches, PASSWORD, Shop};
 
@@ -59,6 +61,21 @@ pub(super) const TABLE: &[Row] = &[
     ("GET",    "/events",                       "",                  [401, 403, 403, 200]),
     ("GET",    "/events/:event",                "",                  [401, 403, 403, 200]),
 
+    ("GET",    "/webhook-endpoints",            "",                  [401, 403, 403, 200]),
+    ("POST",   "/webhook-endpoints",            "endpoint",          [401, 403, 403, 201]),
+    ("GET",    "/webhook-endpoints/:endpoint",  "",                  [401, 403, 403, 200]),
+    ("PUT",    "/webhook-endpoints/:endpoint",  "other endpoint",    [401, 403, 403, 200]),
+    ("PATCH",  "/webhook-endpoints/:endpoint",  "types",             [401, 403, 403, 200]),
+    ("DELETE", "/webhook-endpoints/:endpoint",  "",                  [401, 403, 403, 204]),
+    ("POST",   "/webhook-endpoints/:endpoint/rotate-secret", "",     [401, 403, 403, 200]),
+    ("POST",   "/webhook-endpoints/:endpoint/test", "",              [401, 403, 403, 202]),
+    ("GET",    "/webhook-deliveries",           "",                  [401, 403, 403, 200]),
+    ("GET",    "/webhook-deliveries/:delivery", "",                  [401, 403, 403, 200]),
+    ("POST",   "/webhook-deliveries/:delivery/retry", "",            [401, 403, 403, 200]),
+
+    ("GET",    "/mails",                        "",                  [401, 403, 403, 200]),
+    ("GET",    "/mails/:mail",                  "",                  [401, 403, 403, 200]),
+
     ("POST",   "/auth/logout",                  "",                  [401, 204, 204, 204]),
 ];
 
@@ -104,8 +121,9 @@ async fn every_write_is_an_event() {
     let scene = Scene::open().await;
     let mut mismatches = Mismatches::default();
     for (method, path, body, statuses) in TABLE.iter().copied() {
-        // Logging in and out changes nothing that is kept, and the other password is wrong.
-        if method == "GET" || path.starts_with("/auth/") {
+        // Logging in and out changes nothing that is kept, and the other password is wrong. Who is told how often
+        // changes nothing either.
+        if method == "GET" || path.starts_with("/auth/") || path.ends_with("/retry") {
             continue;
         }
         let who = if statuses[3] < 300 {
@@ -175,13 +193,18 @@ struct Scene {
     shop: Shop,
     admin: Client,
     owner: Client,
+    _mails: TempDir,
 }
 
 impl Scene {
     async fn open() -> Self {
-        let (shop, admin) = Shop::open_with_admin().await;
-        let owner = shop.customer("owner").await;
-        Self { shop, admin, owner }
+        let (shop, mails) = Shop::open_with_mails().await;
+        Self {
+            admin: shop.admin().await,
+            owner: shop.customer("owner").await,
+            shop,
+            _mails: mails,
+        }
     }
 
     /// One of each kind, each with their column of the table.
@@ -232,17 +255,47 @@ impl Scene {
         };
         let new = if name == ":order" {
             self.owner.order(&[(self.product().await, 1)]).await
-        } else if name == ":event" {
-            let events = self.admin.get("/events").await;
-            let last = events.body["items"][0]["id"].to_string();
+        } else if name == ":event" || name == ":mail" {
+            let (list, _) = path.split_once("/:").unwrap();
+            let last = self.admin.get(list).await.body["items"][0]["id"].to_string();
             return path.replace(name, &last);
+        } else if name == ":delivery" {
+            let endpoint = Box::pin(self.fill("/webhook-endpoints/:endpoint")).await;
+            let test = format!("{endpoint}/test");
+            let delivery = self.admin.post(&test, json!({})).await.body["id"]
+                .as_i64()
+                .unwrap();
+            self.is_done(delivery).await;
+            return path.replace(name, &delivery.to_string());
         } else {
+            if name == ":endpoint" {
+                self.remove_endpoints().await;
+            }
             // What its list makes of a body of that name.
             let (list, _) = path.split_once("/:").unwrap();
             let body = self.body(&name[1..]).await.unwrap();
             self.admin.post(list, body).await
         };
         path.replace(name, &new.id().to_string())
+    }
+
+    /// There may not be many.
+    async fn remove_endpoints(&self) {
+        let endpoints = self.admin.get("/webhook-endpoints").await;
+        for endpoint in endpoints.body["items"].as_array().unwrap() {
+            let path = format!("/webhook-endpoints/{}", endpoint["id"]);
+            assert_eq!(self.admin.delete(&path).await.outcome(), "204");
+        }
+    }
+
+    /// As if it had been sent.
+    async fn is_done(&self, delivery: i64) {
+        webhook_deliveries::Entity::update_many()
+            .col_expr(webhook_deliveries::Column::Status, Expr::value("delivered"))
+            .filter(webhook_deliveries::Column::Id.eq(delivery))
+            .exec(&self.shop.ctx.db)
+            .await
+            .unwrap();
     }
 
     async fn product(&self) -> i64 {
@@ -275,6 +328,9 @@ impl Scene {
                 "customer_id": Box::pin(self.customer()).await, "username": unique, "password": PASSWORD,
             }),
             "credentials" => json!({ "username": unique, "password": PASSWORD }),
+            "endpoint" => json!({ "url": "https://example.com/hooks", "types": ["order.*"] }),
+            "other endpoint" => json!({ "url": "https://example.com/other", "types": ["*"] }),
+            "types" => json!({ "types": ["product.*"] }),
             "role" => json!({ "role": "admin" }),
             _ => return None,
         })

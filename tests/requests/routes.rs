@@ -6,12 +6,14 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use boxcar::app::App;
+use boxcar::{app::App, models::mails};
 use loco_rs::app::Hooks;
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use serde_json::json;
 
 use crate::{
     assert_answer,
+    models::rows::mail,
     support::{Answer, Client, Mismatches, Shop},
 };
 
@@ -176,4 +178,13 @@ async fn one_of_everything(shop: &Shop, admin: &Client) {
     let ada = shop.customer("ada").await;
     let lamp = admin.sell("Lamp", "19.99", 5).await;
     assert_eq!(ada.order(&[(lamp, 1)]).await.outcome(), "201");
+    let endpoint = json!({ "url": "https://example.com/hooks", "types": ["*"] });
+    let endpoint = admin.post("/webhook-endpoints", endpoint).await.id();
+    let test = format!("/webhook-endpoints/{endpoint}/test");
+    assert_eq!(admin.post(&test, json!({})).await.outcome(), "202");
+    let mail = mails::Model { id: 1, ..mail() };
+    mails::Entity::insert(mail.into_active_model().reset_all())
+        .exec_without_returning(&shop.ctx.db)
+        .await
+        .unwrap();
 }

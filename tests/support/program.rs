@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -64,7 +64,7 @@ impl Program {
         let directory = tempfile::tempdir().unwrap();
         let [binary, empty, data] =
             ["boxcar-cli", "empty", "data"].map(|name| directory.path().join(name));
-        fs::copy(env!("CARGO_BIN_EXE_boxcar-cli"), &binary).unwrap();
+        copy_of_program(&binary);
         fs::create_dir(&empty).unwrap();
         fs::create_dir(&data).unwrap();
         let is_root = fs::metadata(&data).unwrap().uid() == 0;
@@ -158,6 +158,14 @@ impl Program {
             child,
         }
     }
+}
+
+/// Copies the program. By a process of its own: while this one has the copy open, a process that another test starts
+/// has it open too for a moment, and what is open for writing cannot be run.
+pub fn copy_of_program(to: &Path) {
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(env!("CARGO_BIN_EXE_boxcar-cli")).arg(to).status();
+    assert!(copied.unwrap().success());
 }
 
 impl InFlight {

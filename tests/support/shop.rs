@@ -25,6 +25,7 @@ use loco_rs::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::{TestDatabase, configure};
@@ -97,6 +98,13 @@ impl Shop {
             configure(&mut config, section, key, value.clone());
         }
         Self::open_on(database, config).await
+    }
+
+    /// Opens a shop with empty tables that writes mails, to files in that directory.
+    pub async fn open_with_mails() -> (Self, TempDir) {
+        let mails = tempfile::tempdir().unwrap();
+        let settings = [("mail", "dir", json!(mails.path()))];
+        (Self::open_with(&settings).await, mails)
     }
 
     /// Another server on the same database, that shares nothing else with this one.

@@ -22,6 +22,7 @@ mod settings;
 mod start;
 mod store_backup;
 mod store_copy;
+mod webhooks_retry;
 
 /// Runs a task in the shop; a refusal is its message.
 async fn run(task: impl Task, shop: &Shop, arguments: &[(&str, &str)]) -> Result<(), String> {

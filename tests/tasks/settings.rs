@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use boxcar::initializers::config_audit::ConfigAudit;
 use loco_rs::app::Initializer;
 
-use crate::support::{Outcome, Program, Server, Shop, TestDatabase};
+use crate::support::{Outcome, Program, Server, Shop, SmtpServer, TestDatabase, free_port};
 
 /// What no output may show.
 const SECRET: &str = "dbS3cret";
@@ -85,6 +85,56 @@ async fn no_address_of_a_redis_is_repeated_when_a_start_fails() {
         // The two libraries say some things in their own words.
         let why = if why.contains("utf-8") { "" } else { why };
         assert_named(&outcome, &address, "REDIS_URL (settings.redis.url): ", why);
+    }
+}
+
+#[tokio::test]
+async fn no_address_of_a_server_for_mails_is_repeated_when_a_start_fails() {
+    let own = [
+        ("smtp://boxcar:dbS3cret@h/box", "nothing may follow"),
+        ("smtp://:dbS3cret@h", "a user and a password go together"),
+        ("http://boxcar:dbS3cret@h", "smtp:// or smtps://"),
+        ("dbS3cret", "relative URL"),
+    ];
+    for (address, why) in own {
+        let program = Program::new("test").env("SMTP_URL", address);
+        let outcome = refused(program).await;
+        assert_named(
+            &outcome,
+            address,
+            "SMTP_URL (settings.mail.smtp_url): ",
+            why,
+        );
+    }
+}
+
+#[tokio::test]
+async fn mails_that_are_sent_need_an_address_to_come_from() {
+    let program = Program::production().env("SMTP_URL", "smtps://boxcar:dbS3cret@h");
+    let outcome = refused(program).await;
+    let why = "is required with SMTP_URL";
+    assert_named(&outcome, "", "MAIL_FROM (settings.mail.from): ", why);
+}
+
+#[tokio::test]
+async fn the_doctor_says_whether_mails_are_sent() {
+    let outcome = Program::production().run(&["doctor"]).await;
+    let why = "no mails are sent: SMTP_URL is not set";
+    assert!(outcome.stdout.contains(why), "{outcome:?}");
+    let program = Program::new("development").run(&["doctor"]).await;
+    let why = "mails are written to files in mails";
+    assert!(program.stdout.contains(why), "{program:?}");
+    let server = SmtpServer::start(&[]).await;
+    for (port, said) in [
+        (server.port, "the server for mails works"),
+        (free_port(), "the server for mails does not work"),
+    ] {
+        let outcome = Program::production()
+            .env("SMTP_URL", &format!("smtp://127.0.0.1:{port}"))
+            .env("MAIL_FROM", "shop@example.com")
+            .run(&["doctor"])
+            .await;
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
     }
 }
 
@@ -273,7 +323,18 @@ fn wrong_values() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         ("RATE_LIMIT_ON_ERROR", "settings.rate_limit.on_error", vec![empty, "maybe"]),
         ("CACHE_MAX_BYTES", "settings.cache.max_bytes", vec![empty, "64M", most]),
         ("CACHE_TTL_SECONDS", "settings.cache.ttl_seconds", vec![empty, "0", most]),
+        ("RELAY", "settings.deliveries.relay", vec![empty, "yes"]),
+        ("DELIVERIES_KEEP_DAYS", "settings.deliveries.keep_days", vec![empty, word, "0", most]),
+        ("EVENTS_KEEP_DAYS", "settings.events.keep_days", vec![empty, word, "-1", most]),
+        ("WEBHOOK_ALLOW_PRIVATE", "settings.webhooks.allow_private", vec![empty, "1"]),
+        ("WEBHOOK_RETRY_SECONDS", "settings.webhooks.retry_seconds", vec![word, "5,,6", "5;6", "-1", most]),
+        ("WEBHOOK_SECRET_OVERLAP_SECONDS", "settings.webhooks.secret_overlap_seconds", vec![empty, word, "-1", most]),
+        ("WEBHOOK_DISABLE_AFTER_SECONDS", "settings.webhooks.disable_after_seconds", vec![empty, word, "0", most]),
         ("SEED_DEMO", "settings.demo.seed", vec![empty, "perhaps"]),
+        ("SMTP_URL", "settings.mail.smtp_url", vec!["localhost", "http://localhost", "smtp://ada@localhost", "smtp://localhost/box"]),
+        ("MAIL_FROM", "settings.mail.from", vec!["Shop", "a@example.com, b@example.com", "bücher@example.com"]),
+        ("SHOP_NAME", "settings.mail.shop_name", vec![empty, " ", " Shop"]),
+        ("SHOP_URL", "settings.mail.shop_url", vec!["shop.example", "ftp://shop.example", "https://a:b@shop.example", "https://shop.example?a=b"]),
         ("METRICS", "settings.metrics.enable", vec![empty, "0"]),
         ("MAX_CONNECTIONS", "settings.connections.max", vec![empty, "0", most]),
         ("MAX_CONNECTIONS_PER_ADDRESS", "settings.connections.max_per_address", vec![empty, "-1", most]),

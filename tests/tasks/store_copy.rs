@@ -6,22 +6,23 @@ use axum::http::Method;
 use boxcar::{
     models::{
         _entities::prelude::{
-            CustomerAccounts, Customers, Events, IdempotencyKeys, OrderEvents, OrderItems, Orders,
-            Products, StockMovements,
+            CustomerAccounts, Customers, Events, IdempotencyKeys, Mails, OrderEvents, OrderItems,
+            Orders, Products, StockMovements,
         },
-        TABLES, idempotency_keys, now, orders,
+        TABLES, idempotency_keys, mails, now, orders,
     },
     tasks::store_copy::StoreCopy,
 };
 use chrono::TimeDelta;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, sea_query::Expr,
 };
 use serde_json::json;
 
 use super::{import, run};
+use crate::models::rows;
 use crate::support::{PASSWORD, Program, Shop, TestDatabase, assert_invariants, free_port};
 
 #[tokio::test]
@@ -94,6 +95,25 @@ async fn answers_that_are_past_their_time_are_not_copied() {
     let keys = IdempotencyKeys::find().all(&there.ctx.db).await.unwrap();
     let keys: Vec<_> = keys.iter().map(|kept| &*kept.idempotency_key).collect();
     assert_eq!(keys, ["k-1"]);
+}
+
+#[tokio::test]
+async fn mails_that_are_to_be_sent_are_not_copied() {
+    let shop = filled().await;
+    for (id, status) in [(1, "pending"), (2, "delivered"), (3, "failed")] {
+        let mail = mails::Model {
+            id,
+            status: status.to_owned(),
+            ..rows::mail()
+        };
+        let mail = mail.into_active_model();
+        mail.insert(&shop.ctx.db).await.unwrap();
+    }
+    let there = copy(&shop, file().await).await;
+    let copied = Mails::find().order_by_asc(mails::Column::Id);
+    let copied = copied.all(&there.ctx.db).await.unwrap();
+    let copied: Vec<_> = copied.iter().map(|mail| &*mail.status).collect();
+    assert_eq!(copied, ["delivered", "failed"]);
 }
 
 #[tokio::test]

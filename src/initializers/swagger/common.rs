@@ -143,7 +143,7 @@ fn succeed(responses: &mut Value, headers: &[(bool, &'static str)]) {
         let status = status.as_str().unwrap_or_default();
         let sent = headers.iter().filter(|(sent, name)| match *name {
             "ETag" => *sent && status != "204",
-            "Location" => status == "201",
+            "Location" => matches!(status, "201" | "202"),
             _ => *sent,
         });
         let mut complete = mapping([
@@ -233,6 +233,7 @@ fn share_parameters(operation: &mut Value, shared: &mut Shared) {
 const fn words(status: &str) -> &'static str {
     match status.as_bytes() {
         b"201" => "Created. `Location` is the path of the new resource.",
+        b"202" => "Accepted: it is done soon. `Location` is the path of what shows how far it is.",
         b"204" => "Done. There is no body.",
         b"304" => "Not modified: the `ETag` in `If-None-Match` is still current. There is no body.",
         _ => "OK.",

@@ -25,6 +25,7 @@ use super::{Column, Entity, Filter, Key, Model};
 use crate::models::{
     Result, Transaction,
     listing::{self, ByCursor, Page, PageInfo, Paging, Position},
+    webhook_endpoints::Subscriber,
 };
 
 /// How many lanes there are: the rows of `event_lanes`.
@@ -129,29 +130,31 @@ impl Feed {
     }
 }
 
-/// Enters a lane, until the transaction ends.
-pub(super) async fn enter_lane(txn: &Transaction) -> Result<()> {
+/// Enters a lane, until the transaction ends, and says who is told of events: in one trip.
+pub(super) async fn enter_lane(txn: &Transaction) -> Result<Vec<Subscriber>> {
     let backend = txn.get_database_backend();
     let lane = Utc::now().timestamp_millis() / LANE_MILLIS % i64::from(LANES);
     let lane = 1 + i32::try_from(lane).unwrap_or_default();
+    let told = Subscriber::json(backend);
     let enter = match backend {
-        DbBackend::Sqlite => return Ok(()),
-        // MariaDB does not know FOR SHARE.
+        DbBackend::Sqlite => Statement::from_string(backend, format!("SELECT {told} AS told")),
+        // MariaDB does not know FOR SHARE. What a subquery reads is not locked.
         DbBackend::MySql => Statement::from_sql_and_values(
             backend,
-            "SELECT id FROM event_lanes WHERE id = ? LOCK IN SHARE MODE",
+            format!("SELECT id, {told} AS told FROM event_lanes WHERE id = ? LOCK IN SHARE MODE"),
             [lane.into()],
         ),
         _ => Statement::from_sql_and_values(
             backend,
-            "SELECT pg_advisory_xact_lock_shared($1, $2)",
+            format!("SELECT pg_advisory_xact_lock_shared($1, $2), {told} AS told"),
             [LOCKS.into(), lane.into()],
         ),
     };
-    match txn.query_one_raw(enter).await? {
-        Some(_) => Ok(()),
-        None => Err(DbErr::RecordNotFound(format!("lane {lane} of the events")).into()),
-    }
+    let Some(entered) = txn.query_one_raw(enter).await? else {
+        return Err(DbErr::RecordNotFound(format!("lane {lane} of the events")).into());
+    };
+    let told: Option<String> = entered.try_get("", "told")?;
+    Subscriber::of(told.as_deref())
 }
 
 /// The lanes in which nobody is at this moment. Nobody has to wait for this, and this for nobody.

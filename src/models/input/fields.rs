@@ -165,11 +165,78 @@ impl<'a> Fields<'a> {
         name: &'static str,
         count: RangeInclusive<usize>,
     ) -> Option<Vec<T>> {
-        let Some(Given::Json(raw)) = self.take(name) else {
+        let Some(given) = self.take(name) else {
             self.refuse(name, "required", "is required");
             return None;
         };
-        let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+        let elements = self.elements(name, &given, count)?;
+        let path = format!("{}/{name}", self.path);
+        let elements = elements.into_iter().enumerate();
+        // Each is read, also behind one that breaks a rule.
+        let read: Vec<_> = elements
+            .map(|(at, element)| self.element(element, format!("{path}/{at}")))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    /// A list of values, which has to be there.
+    pub fn values<T: Scalar>(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        if let Some(given) = self.take(name) {
+            return self.listed(name, &given, count);
+        }
+        self.refuse(name, "required", "is required");
+        None
+    }
+
+    /// A list of values that stays as it is when it is missing, and cannot be `null`.
+    pub fn change_values<T: Scalar>(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+    ) -> Option<Option<Vec<T>>> {
+        match self.take(name) {
+            None => Some(None),
+            Some(given) => self.listed(name, &given, count).map(Some),
+        }
+    }
+
+    fn listed<T: Scalar>(
+        &mut self,
+        name: &'static str,
+        given: &Given<'a>,
+        count: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        let elements = self.elements(name, given, count)?;
+        let mut values = Vec::with_capacity(elements.len());
+        for (at, element) in elements.iter().enumerate() {
+            match scalar(element.get(), T::JSON).and_then(|text| T::parse(&text)) {
+                Ok(value) => values.push(Some(value)),
+                Err(RuleViolation { code, message }) => {
+                    let pointer = format!("{}/{}/{at}", self.path, escaped(name));
+                    self.note([FieldError::at(pointer, code, message)]);
+                    values.push(None);
+                }
+            }
+        }
+        values.into_iter().collect()
+    }
+
+    /// What stands in an array of so many elements.
+    fn elements(
+        &mut self,
+        name: &'static str,
+        given: &Given<'a>,
+        count: RangeInclusive<usize>,
+    ) -> Option<Vec<&'a RawValue>> {
+        let elements = match given {
+            Given::Json(raw) => serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok(),
+            Given::Parameter(_) | Given::Cell(_) => None,
+        };
+        let Some(elements) = elements else {
             self.refuse(name, "type", "must be an array");
             return None;
         };
@@ -179,13 +246,7 @@ impl<'a> Fields<'a> {
             self.refuse(name, "length", message);
             return None;
         }
-        let path = format!("{}/{name}", self.path);
-        let elements = elements.into_iter().enumerate();
-        // Each is read, also behind one that breaks a rule.
-        let read: Vec<_> = elements
-            .map(|(at, element)| self.element(element, format!("{path}/{at}")))
-            .collect();
-        read.into_iter().collect()
+        Some(elements)
     }
 
     /// Notes that a field breaks a rule.

@@ -1,5 +1,7 @@
 //! What can happen, to what, and by whom.
 
+use std::fmt;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 use utoipa::openapi::Schema;
 
@@ -65,6 +67,27 @@ pub enum EventType {
     /// Too many logins to an account have failed.
     #[strum(serialize = "customer_account.locked_out")]
     CustomerAccountLockedOut,
+    /// A webhook endpoint was added.
+    #[strum(serialize = "webhook_endpoint.created")]
+    WebhookEndpointCreated,
+    /// A webhook endpoint was changed.
+    #[strum(serialize = "webhook_endpoint.updated")]
+    WebhookEndpointUpdated,
+    /// A webhook endpoint was deleted.
+    #[strum(serialize = "webhook_endpoint.deleted")]
+    WebhookEndpointDeleted,
+    /// A webhook endpoint has a new secret.
+    #[strum(serialize = "webhook_endpoint.secret_rotated")]
+    WebhookEndpointSecretRotated,
+    /// A webhook endpoint is sent nothing any more.
+    #[strum(serialize = "webhook_endpoint.disabled")]
+    WebhookEndpointDisabled,
+    /// Somebody tries whether a webhook endpoint hears.
+    #[strum(serialize = "webhook_endpoint.test")]
+    WebhookEndpointTest,
+    /// A webhook delivery was given up.
+    #[strum(serialize = "webhook_delivery.failed")]
+    WebhookDeliveryFailed,
 }
 
 /// What something can happen to.
@@ -79,6 +102,10 @@ pub enum SubjectKind {
     Customer,
     /// A customer account.
     CustomerAccount,
+    /// A webhook endpoint.
+    WebhookEndpoint,
+    /// A webhook delivery.
+    WebhookDelivery,
 }
 
 /// Who can do something.
@@ -108,14 +135,37 @@ pub enum EventTypes {
     AllOf(SubjectKind),
 }
 
+/// What a webhook endpoint hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// Everything but webhooks themselves.
+    Everything,
+    /// One type, or all of one subject.
+    Some(EventTypes),
+}
+
 impl EventType {
     /// Whether its subject is gone from then on.
     pub fn is_deletion(self) -> bool {
         self.as_str().ends_with(".deleted")
     }
+
+    /// Whether it happens to such a thing.
+    pub fn is_about(self, kind: SubjectKind) -> bool {
+        let rest = self.as_str().strip_prefix(kind.as_str());
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    }
 }
 
 impl EventTypes {
+    /// Whether that type is meant.
+    pub fn include(self, happened: EventType) -> bool {
+        match self {
+            Self::One(only) => only == happened,
+            Self::AllOf(kind) => happened.is_about(kind),
+        }
+    }
+
     fn words() -> impl Iterator<Item = String> {
         let kinds = SubjectKind::VARIANTS.iter();
         let types = EventType::VARIANTS.iter();
@@ -138,6 +188,48 @@ impl Scalar for EventTypes {
 
     fn schema() -> Schema {
         string().enum_values(Some(Self::words())).into()
+    }
+}
+
+impl Subscription {
+    /// Whether that type is meant. Urls hold secrets: what happens to endpoints and deliveries has to be asked for by
+    /// its name.
+    pub fn includes(self, happened: EventType) -> bool {
+        match self {
+            Self::Everything => {
+                !happened.is_about(SubjectKind::WebhookEndpoint)
+                    && !happened.is_about(SubjectKind::WebhookDelivery)
+            }
+            Self::Some(types) => types.include(happened),
+        }
+    }
+}
+
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("*"),
+            Self::Some(EventTypes::One(only)) => f.write_str(only.as_str()),
+            Self::Some(EventTypes::AllOf(kind)) => write!(f, "{kind}.*"),
+        }
+    }
+}
+
+impl Scalar for Subscription {
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        if text == "*" {
+            return Ok(Self::Everything);
+        }
+        EventTypes::parse(text).map(Self::Some).map_err(|_| {
+            let message =
+                "must be the type of an event, all of one subject, such as order.*, or * for all";
+            RuleViolation::new("choice", message)
+        })
+    }
+
+    fn schema() -> Schema {
+        let words = std::iter::once("*".to_owned()).chain(EventTypes::words());
+        string().enum_values(Some(words)).into()
     }
 }
 

@@ -5,19 +5,24 @@
 //! what it looks like in the API's document.
 
 mod bounded_int;
+mod delivery_status;
 mod email;
 mod event_type;
 mod id;
+mod mail;
 mod money;
 mod movement_kind;
 mod order_status;
 mod password;
 mod phone;
+mod public_address;
 mod role;
 mod stock_delta;
 mod text;
 mod timestamp;
 mod username;
+mod webhook_secret;
+mod webhook_url;
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
@@ -25,18 +30,23 @@ pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 
 pub use self::{
     bounded_int::BoundedInt,
+    delivery_status::DeliveryStatus,
     email::Email,
-    event_type::{ActorKind, EventType, EventTypes, SubjectKind},
+    event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
+    mail::MailTemplate,
     money::{Amount, Money},
     movement_kind::MovementKind,
     order_status::OrderStatus,
     password::{NewPassword, Password, PasswordHash},
     phone::Phone,
+    public_address::is_globally_reachable,
     role::Role,
     stock_delta::StockDelta,
     text::{MultiLine, RawText, SingleLine},
     timestamp::{Timestamp, rfc3339},
     username::Username,
+    webhook_secret::{Sealer, WebhookSecret},
+    webhook_url::WebhookUrl,
 };
 
 /// A customer's name, 1 to 120 characters.
@@ -55,6 +65,8 @@ pub type Note = MultiLine<1_000>;
 pub type Reason = SingleLine<200>;
 /// What is searched for, up to 200 characters.
 pub type Search = MultiLine<200>;
+/// What something is for, up to 500 characters.
+pub type Purpose = MultiLine<500>;
 /// How many pieces there are.
 pub type Stock = BoundedInt<0, 1_000_000_000_000>;
 /// How many pieces of one product are ordered at once.

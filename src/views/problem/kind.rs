@@ -119,10 +119,11 @@ impl Kind {
         uri: "/problems/invalid-transition",
         status: StatusCode::CONFLICT,
         title: "Invalid transition",
-        detail: "The order cannot have this status next.",
-        meaning: "An order goes from placed to paid, shipped and delivered, one step at a time. It can be \
-                  cancelled while it is placed or paid. This order cannot have the requested status next.",
-        remedy: "Read the order again to see its status.",
+        detail: "The resource has a status that does not allow this.",
+        meaning: "The resource has a status that does not allow this. An order goes from placed to paid, shipped and \
+                  delivered, one step at a time, and can be cancelled while it is placed or paid. A webhook delivery \
+                  can be repeated when it is delivered or failed, and only while its endpoint is enabled.",
+        remedy: "Read the resource again to see its status.",
     });
 
     /// The first request with this key is still running.

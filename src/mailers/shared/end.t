@@ -1,0 +1,4 @@
+{% if text.link %}
+Your order: {{ text.link }}
+{% endif %}
+{{ text.shop }}

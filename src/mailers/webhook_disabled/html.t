@@ -1,0 +1,3 @@
+{% extends "notice.t" %}
+{% block message %}<p style="margin:0 0 16px">The webhook endpoint {{ html.webhook.id }} is disabled{% if html.webhook.description %} ({{ html.webhook.description }}){% endif %}: {% if html.webhook.disabled_reason == "gone" %}it has answered that it is gone (410).{% else %}for too long, nothing has arrived there.{% endif %}</p>
+<p style="margin:0 0 16px">What was waiting for it is cancelled, and what happens from now on is not sent to it. When the receiver works again, enable the endpoint: <code>PATCH /api/v1/webhook-endpoints/{{ html.webhook.id }}</code> with <code>{"enabled": true}</code>. <code>GET /api/v1/events?sort=id</code> shows what it has missed.</p>{% endblock %}

@@ -1,0 +1,3 @@
+{% extends "notice.t" %}
+{% block message %}<p style="margin:0 0 16px">A delivery to the webhook endpoint {{ html.webhook.endpoint_id }} was given up after {{ html.webhook.attempts | length }} attempts: the event {{ html.webhook.event.id }} ({{ html.webhook.event.type }}). {% for attempt in html.webhook.attempts %}{% if loop.last and attempt.error %}The last time: {{ attempt.error }}{% endif %}{% endfor %}</p>
+<p style="margin:0 0 16px">When the receiver works again, <code>boxcar-cli task webhooks:retry endpoint:{{ html.webhook.endpoint_id }}</code> sends everything again that was given up. Further failures of this endpoint are not told within a day.</p>{% endblock %}
