@@ -328,10 +328,10 @@ impl Scene {
                 "customer_id": Box::pin(self.customer()).await, "username": unique, "password": PASSWORD,
             }),
             "credentials" => json!({ "username": unique, "password": PASSWORD }),
+            "role" => json!({ "role": "admin" }),
             "endpoint" => json!({ "url": "https://example.com/hooks", "types": ["order.*"] }),
             "other endpoint" => json!({ "url": "https://example.com/other", "types": ["*"] }),
             "types" => json!({ "types": ["product.*"] }),
-            "role" => json!({ "role": "admin" }),
             _ => return None,
         })
     }
