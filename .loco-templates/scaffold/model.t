@@ -28,9 +28,6 @@ injections:
   before: "^            Self::Customer\\(customer\\) => customer\\.id"
   content: "            Self::{{ pascal }}({{ name }}) => {{ name }}.id,"
 - into: src/models/events.rs
-  before: "^            Self::Customer\\(customer\\) => Some"
-  content: "            Self::{{ pascal }}(_) => None,"
-- into: src/models/events.rs
   before: ^impl From<&customers::Model> for Subject
   content: "impl From<&super::{{ plural }}::Model> for Subject {\n    fn from({{ name }}: &super::{{ plural }}::Model) -> Self {\n        Self::{{ pascal }}(Box::new({{ name }}.clone()))\n    }\n}\n"
 ---

@@ -443,9 +443,9 @@ impl Subject {
     const fn customer_id(&self) -> Option<i64> {
         match self {
             Self::Order(order) => Some(order.order.customer_id),
-            Self::Product(_) | Self::WebhookEndpoint(_) | Self::WebhookDelivery(_) => None,
             Self::Customer(customer) => Some(customer.id),
             Self::CustomerAccount(account) => account.0.customer_id,
+            _ => None,
         }
     }
 }
