@@ -140,8 +140,9 @@ REASONS = [
     (r"/role", "choice"),
     # All lines of a product together have the limit of one.
     (r"/items/\d+/quantity", "range"),
-    # A document can say of no two query parameters that they exclude each other.
+    # A document can say of no two query parameters that they exclude each other, or that one needs the other.
     (r"/cursor", "exclusive"),
+    (r"/(subject|actor)_kind", "required"),
 ]
 
 
