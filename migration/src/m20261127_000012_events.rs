@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
                 .col(c.time("occurred_at"))
                 .col(c.string("subject_kind", 32))
                 .col(c.number("subject_id"))
-                // The customer whom it shows, so that it is overwritten when they are erased.
+                // The customer whom it shows.
                 .col(c.number_or_null("customer_id"))
                 .col(c.string("actor_kind", 16))
                 .col(c.number_or_null("actor_id"))
@@ -55,7 +55,15 @@ impl MigrationTrait for Migration {
             &["actor_kind", "actor_id", "id"],
         )
         .await?;
-        steps::index(m, "ix_events_customer", TABLE, &["customer_id"]).await?;
+        // What happens to orders and customers is found by their ids.
+        steps::index_where(
+            m,
+            "ix_events_customer",
+            TABLE,
+            &["customer_id"],
+            ("subject_kind", "customer_account"),
+        )
+        .await?;
         steps::index(m, "ix_events_occurred", TABLE, &["occurred_at"]).await?;
         // PostgreSQL has locks that belong to no row, and SQLite needs none.
         if m.get_connection().get_database_backend() == DbBackend::MySql {

@@ -75,12 +75,10 @@ impl MigrationTrait for Migration {
         for (name, columns) in [
             (
                 "ix_webhook_deliveries_due",
-                &["endpoint_id", "status", "next_attempt_at"][..],
+                &["status", "endpoint_id", "next_attempt_at"][..],
             ),
             ("ix_webhook_deliveries_endpoint", &["endpoint_id", "id"]),
             ("ix_webhook_deliveries_event", &["event_id"]),
-            ("ix_webhook_deliveries_status", &["status", "id"]),
-            ("ix_webhook_deliveries_updated", &["updated_at"]),
         ] {
             steps::index(m, name, DELIVERIES, columns).await?;
         }

@@ -48,12 +48,9 @@ impl MigrationTrait for Migration {
         .await?;
         for (name, columns) in [
             ("ix_mails_due", &["status", "next_attempt_at"][..]),
-            ("ix_mails_status", &["status", "id"]),
-            ("ix_mails_done", &["status", "updated_at"]),
             ("ix_mails_event", &["event_id", "id"]),
             ("ix_mails_customer", &["customer_id"]),
             ("ix_mails_recipient", &["recipient", "id"]),
-            ("ix_mails_template", &["template", "created_at"]),
         ] {
             steps::index(m, name, TABLE, columns).await?;
         }

@@ -3,7 +3,10 @@
 //! MariaDB and MySQL commit every one of them by itself: a start that is killed between two steps leaves
 //! the first behind, and the next start goes on from there.
 
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{ConnectionTrait, DbBackend},
+};
 
 /// Creates a table with its columns, rules and references, unless it is there.
 pub async fn table(m: &SchemaManager<'_>, mut table: TableCreateStatement) -> Result<(), DbErr> {
@@ -45,6 +48,22 @@ pub async fn index(
     columns: &[&'static str],
 ) -> Result<(), DbErr> {
     create(m, name, table, columns, &mut Index::create()).await
+}
+
+/// Creates an index of the rows in which a column has that word, unless its table has one of that name. MySQL knows no
+/// such index, and gets one of all rows.
+pub async fn index_where(
+    m: &SchemaManager<'_>,
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+    (column, word): (&'static str, &'static str),
+) -> Result<(), DbErr> {
+    let mut index = Index::create();
+    if m.get_connection().get_database_backend() != DbBackend::MySql {
+        index.and_where(Expr::col(column).eq(word));
+    }
+    create(m, name, table, columns, &mut index).await
 }
 
 /// Creates a unique index, unless its table has one of that name. SQLite names the columns in its errors

@@ -15,7 +15,8 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Result, Transaction, now, types::DeliveryStatus};
+use super::{Result, Transaction, now, transaction::Database, types::DeliveryStatus};
+use crate::transaction;
 
 /// For how long a node may have a row to itself: longer than an attempt takes.
 pub const LEASE: TimeDelta = TimeDelta::seconds(25);
@@ -23,7 +24,7 @@ pub const LEASE: TimeDelta = TimeDelta::seconds(25);
 /// How many attempts are remembered: only those that are asked for by hand have no end.
 const REMEMBERED: usize = 50;
 
-/// How many finished ones are deleted in one transaction: few enough that no other request waits for it.
+/// How many are looked at in one transaction that deletes what is past its time: few enough that no other request waits for it.
 const PRUNED_AT_ONCE: u64 = 500;
 
 /// An attempt that has come to its end.
@@ -257,9 +258,17 @@ pub async fn waiting<E: Delivery>(
 ) -> Result<(u64, Option<DateTime<Utc>>)> {
     let columns = &E::COLUMNS;
     let pending = E::find().filter(columns.status.eq(DeliveryStatus::Pending.as_str()));
-    let oldest = pending.clone().select_only().column(columns.created_at);
-    let oldest: Option<DateTimeWithTimeZone> =
-        oldest.order_by_asc(columns.id).into_tuple().one(db).await?;
+    // Not the first in the order of the ids: before it there may be millions that are done.
+    let oldest = pending
+        .clone()
+        .select_only()
+        .column_as(columns.id.min(), "id");
+    let oldest: Option<Option<i64>> = oldest.into_tuple().one(db).await?;
+    let oldest = E::find()
+        .select_only()
+        .column(columns.created_at)
+        .filter(columns.id.eq(oldest.flatten().unwrap_or_default()));
+    let oldest: Option<DateTimeWithTimeZone> = oldest.into_tuple().one(db).await?;
     Ok((pending.count(db).await?, oldest.map(|at| at.to_utc())))
 }
 
@@ -295,22 +304,47 @@ pub async fn cancel<E: Delivery>(txn: &Transaction, which: Condition) -> Result<
     Ok(())
 }
 
-/// Deletes some that were finished before that moment, and says how many.
-pub async fn prune_some<E>(txn: &Transaction, expiry: DateTimeWithTimeZone) -> Result<u64>
-where
-    E: Delivery,
-{
+/// Deletes those that were finished more than so many days ago, some at a time, and says how many there were.
+pub async fn prune<E: Delivery>(database: &impl Database, keep_days: u32) -> Result<u64> {
+    let expiry = now() - TimeDelta::days(keep_days.into());
+    let (mut pruned, mut last) = (0, Some(0));
+    while let Some(after) = last {
+        let (count, next) =
+            transaction!(database, |txn| prune_some::<E>(txn, expiry, after).await)?;
+        pruned += count;
+        last = next;
+    }
+    Ok(pruned)
+}
+
+/// Looks at some of the oldest after that one, deletes those that are done, and says how many, and where to go on. They
+/// were written in the order of their ids, more or less: where one is young, those after it are.
+async fn prune_some<E: Delivery>(
+    txn: &Transaction,
+    expiry: DateTimeWithTimeZone,
+    after: i64,
+) -> Result<(u64, Option<i64>)> {
     let columns = &E::COLUMNS;
-    // Not one statement: MySQL deletes from no table that its condition reads.
-    let expired: Vec<i64> = E::find()
+    let rows: Vec<(i64, String, DateTimeWithTimeZone, DateTimeWithTimeZone)> = E::find()
         .select_only()
-        .column(columns.id)
-        .filter(columns.updated_at.lt(expiry))
-        .filter(columns.status.ne(DeliveryStatus::Pending.as_str()))
+        .columns([
+            columns.id,
+            columns.status,
+            columns.created_at,
+            columns.updated_at,
+        ])
+        .filter(columns.id.gt(after))
+        .order_by_asc(columns.id)
         .limit(PRUNED_AT_ONCE)
         .into_tuple()
         .all(txn)
         .await?;
+    let next = rows.last().filter(|row| row.2 < expiry).map(|row| row.0);
+    let pending = DeliveryStatus::Pending.as_str();
+    let expired = rows
+        .into_iter()
+        .filter(|(_, status, _, updated_at)| status != pending && *updated_at < expiry);
+    let expired: Vec<_> = expired.map(|row| row.0).collect();
     let count = expired.len() as u64;
     if count > 0 {
         E::delete_many()
@@ -318,7 +352,7 @@ where
             .exec(txn)
             .await?;
     }
-    Ok(count)
+    Ok((count, next))
 }
 
 /// The attempts that were made so far.

@@ -6,7 +6,8 @@ mod feed;
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveValue::Set, Condition, DbBackend, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+    ActiveValue::Set, Condition, DbBackend, QueryOrder, QuerySelect, QueryTrait, Statement,
+    entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -20,7 +21,8 @@ use super::{
     now, orders, products,
     transaction::Database,
     types::{ActorKind, DeliveryStatus, EventType, EventTypes, SubjectKind, Timestamp},
-    webhook_deliveries, webhook_endpoints,
+    webhook_deliveries::{self, News},
+    webhook_endpoints,
 };
 use crate::transaction;
 
@@ -178,65 +180,105 @@ impl Model {
         if events.is_empty() {
             return Ok(());
         }
-        let subscribers = feed::enter_lane(txn).await?;
+        let are_heard = feed::enter_lane(txn).await?;
         let leaves = events.iter().any(|event| event.ends(&cause.actor));
         let actor_name = if leaves {
             Actor::ERASED
         } else {
             &cause.actor.name
         };
-        let mut events = events.into_iter();
-        loop {
-            let (mut rows, mut wanted, mut letters) = (Vec::new(), Vec::new(), Vec::new());
-            for (at, event) in events.by_ref().take(BATCH).enumerate() {
-                let letter = letterhead.and_then(|_| Letter::about(&event, cause.actor.kind));
-                letters.extend(letter.map(|letter| (at, letter)));
-                let told = subscribers.iter().filter(|one| one.wants(&event));
-                wanted.extend(told.map(|one| (at, event.event_type, one.id)));
-                let Event {
-                    event_type,
-                    occurred_at,
-                    subject,
-                } = event;
-                rows.push(ActiveModel {
-                    r#type: Set(event_type.as_str().to_owned()),
-                    occurred_at: Set(occurred_at),
-                    subject_kind: Set(subject.kind().as_str().to_owned()),
-                    subject_id: Set(subject.id()),
-                    customer_id: Set(subject.customer_id()),
-                    actor_kind: Set(cause.actor.kind.as_str().to_owned()),
-                    actor_id: Set(cause.actor.account_id),
-                    actor_name: Set(actor_name.to_owned()),
-                    request_id: Set(cause.request_id.clone()),
-                    data: Set(data(event_type, subject)?),
-                    ..Default::default()
-                });
+        let mut batch = Batch::default();
+        for event in events {
+            let except = match &event.subject {
+                Subject::WebhookDelivery(delivery) => Some(delivery.endpoint_id),
+                _ => None,
+            };
+            if batch.rows.len() == BATCH || except != batch.except {
+                batch.write(txn, are_heard, letterhead).await?;
+                batch = Batch::default();
             }
-            if rows.is_empty() {
-                return Ok(());
+            batch.except = except;
+            let letter = letterhead.and_then(|_| Letter::about(&event, cause.actor.kind));
+            let at = batch.rows.len();
+            batch.letters.extend(letter.map(|letter| (at, letter)));
+            let Event {
+                event_type,
+                occurred_at,
+                subject,
+            } = event;
+            batch.rows.push(ActiveModel {
+                r#type: Set(event_type.as_str().to_owned()),
+                occurred_at: Set(occurred_at),
+                subject_kind: Set(subject.kind().as_str().to_owned()),
+                subject_id: Set(subject.id()),
+                customer_id: Set(subject.customer_id()),
+                actor_kind: Set(cause.actor.kind.as_str().to_owned()),
+                actor_id: Set(cause.actor.account_id),
+                actor_name: Set(actor_name.to_owned()),
+                request_id: Set(cause.request_id.clone()),
+                data: Set(data(event_type, subject)?),
+                ..Default::default()
+            });
+        }
+        batch.write(txn, are_heard, letterhead).await
+    }
+}
+
+/// Events that are written together, with what is sent of them.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<ActiveModel>,
+    letters: Vec<(usize, Letter)>,
+    /// The endpoint that is not told.
+    except: Option<i64>,
+}
+
+impl Batch {
+    async fn write(
+        self,
+        txn: &Transaction,
+        are_heard: bool,
+        letterhead: Option<&Letterhead>,
+    ) -> Result<()> {
+        let Self {
+            rows,
+            letters,
+            except,
+        } = self;
+        let (backend, count) = (txn.get_database_backend(), rows.len());
+        if count == 0 {
+            return Ok(());
+        }
+        if letters.is_empty() && backend == DbBackend::Sqlite {
+            let rows = backend.build(&Entity::insert_many(rows).into_query());
+            let tell = News::Last(count).tell(backend, except);
+            let told = Statement::from_string(backend, "SELECT changes() AS told");
+            let told = txn.query_all_of(vec![rows, tell, told]).await?;
+            let told: i64 = told.map_or(Ok(0), |row| row.try_get("", "told"))?;
+            if told > 0 {
+                txn.touch([CacheTag::Deliveries]);
             }
-            if wanted.is_empty() && letters.is_empty() {
-                Entity::insert_many(rows)
-                    .exec_without_returning(txn)
-                    .await?;
-                continue;
-            }
-            let ids = insert(txn, rows).await?;
-            let wanted = wanted
-                .into_iter()
-                .filter_map(|(at, event_type, endpoint_id)| {
-                    Some((*ids.get(at)?, event_type, endpoint_id))
-                });
-            let wanted: Vec<_> = wanted.collect();
-            if !wanted.is_empty() {
-                webhook_deliveries::Model::queue(txn, wanted).await?;
-            }
-            let letters = letters.into_iter();
-            let letters = letters.filter_map(|(at, letter)| Some((*ids.get(at)?, letter)));
-            if let Some(letterhead) = letterhead {
-                mails::Model::queue(txn, letterhead, letters.collect()).await?;
+            return Ok(());
+        }
+        if letters.is_empty() && !are_heard {
+            Entity::insert_many(rows)
+                .exec_without_returning(txn)
+                .await?;
+            return Ok(());
+        }
+        let ids = insert(txn, rows).await?;
+        if are_heard {
+            let tell = News::Ids(ids.clone()).tell(backend, except);
+            if txn.execute_raw(tell).await?.rows_affected() > 0 {
+                txn.touch([CacheTag::Deliveries]);
             }
         }
+        let letters = letters.into_iter();
+        let letters = letters.filter_map(|(at, letter)| Some((*ids.get(at)?, letter)));
+        if let Some(letterhead) = letterhead {
+            mails::Model::queue(txn, letterhead, letters.collect()).await?;
+        }
+        Ok(())
     }
 }
 

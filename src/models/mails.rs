@@ -23,7 +23,6 @@ use super::{
     transaction::Database,
     types::{ActorKind, DeliveryStatus, Email, MailTemplate},
 };
-use crate::transaction;
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -203,16 +202,16 @@ impl Model {
         event_id: i64,
         letter: Letter,
     ) -> Result<()> {
-        if letter.template == MailTemplate::WebhookFailed {
-            let last = Entity::find()
-                .filter(Column::CreatedAt.gt(now() - FAILURES_TOLD_EVERY))
-                .filter(Column::Template.eq(letter.template.as_str()))
-                .filter(Column::Subject.eq(letter.subject(letterhead)));
-            if last.one(txn).await?.is_some() {
-                return Ok(());
-            }
-        }
         for id in customer_accounts::Model::customers_of_administrators(txn).await? {
+            let last = Entity::find()
+                .filter(Column::CustomerId.eq(id))
+                .filter(Column::CreatedAt.gt(now() - FAILURES_TOLD_EVERY))
+                .filter(Column::Subject.eq(letter.subject(letterhead)));
+            let is_told =
+                letter.template == MailTemplate::WebhookFailed && last.one(txn).await?.is_some();
+            if is_told {
+                continue;
+            }
             Self::write_to(txn, letterhead, event_id, letter, id).await?;
         }
         Ok(())
@@ -312,18 +311,7 @@ impl Model {
 
     /// Deletes those that were finished more than so many days ago, some at a time, and says how many there were.
     pub async fn prune(database: &impl Database, keep_days: u32) -> Result<u64> {
-        let expiry = now() - TimeDelta::days(keep_days.into());
-        let mut pruned = 0;
-        loop {
-            let batch = transaction!(database, |txn| deliveries::prune_some::<Entity>(
-                txn, expiry
-            )
-            .await)?;
-            pruned += batch;
-            if batch == 0 {
-                return Ok(pruned);
-            }
-        }
+        deliveries::prune::<Entity>(database, keep_days).await
     }
 
     /// Takes a customer out of all mails to them, and cancels those that are not sent. One that is being sent may

@@ -297,7 +297,7 @@ impl Model {
         let taken = take_stock(txn, id, lines, &offers).await?;
         let mut records = vec![history, order_items::Model::record(id, &order.items)];
         records.extend(stock_movements::Model::entries(txn, taken, actor));
-        txn.execute_all(&records).await.map_err(vanished)?;
+        txn.execute_later(&records).await.map_err(vanished)?;
         Ok(order)
     }
 

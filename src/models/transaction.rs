@@ -8,7 +8,7 @@ use std::{
     future::ready,
     pin::Pin,
     sync::{
-        Arc, Mutex as SyncMutex, PoisonError,
+        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -148,6 +148,8 @@ pub struct Transaction {
     inner: Arc<DatabaseTransaction>,
     changed: SyncMutex<BTreeSet<CacheTag>>,
     happened: SyncMutex<Vec<Event>>,
+    /// What is carried out with the next statements, or at the end.
+    later: SyncMutex<Vec<Statement>>,
     failed: AtomicBool,
 }
 
@@ -191,6 +193,50 @@ impl Transaction {
         Ok(changed)
     }
 
+    /// Carries out statements whose outcome nobody waits for. SQLite has one writer, whom nothing can surprise: there
+    /// they go with the last trip of the transaction, or before the next statement.
+    ///
+    /// # Errors
+    /// Elsewhere those of the first statement that fails.
+    pub async fn execute_later(&self, statements: &[impl StatementBuilder]) -> Result<(), DbErr> {
+        let backend = self.get_database_backend();
+        if backend != DbBackend::Sqlite {
+            return self.execute_all(statements).await.map(drop);
+        }
+        let statements = statements.iter().map(|one| backend.build(one));
+        self.later().extend(statements);
+        Ok(())
+    }
+
+    /// Carries out what was left for later.
+    pub(super) async fn catch_up(&self) -> Result<(), DbErr> {
+        let later = self.take_later();
+        if later.is_empty() {
+            return Ok(());
+        }
+        let later = one_after_another(later);
+        self.run(self.inner.execute_raw(later)).await.map(drop)
+    }
+
+    /// The first row that statements of SQLite answer, which go in one trip with what was left for later.
+    pub(super) async fn query_all_of(
+        &self,
+        statements: Vec<Statement>,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let mut all = self.take_later();
+        all.extend(statements);
+        let all = one_after_another(all);
+        self.run(self.inner.query_one_raw(all)).await
+    }
+
+    fn take_later(&self) -> Vec<Statement> {
+        std::mem::take(&mut *self.later())
+    }
+
+    fn later(&self) -> MutexGuard<'_, Vec<Statement>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn run<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>> + Send,
@@ -215,18 +261,22 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.catch_up().await?;
         self.run(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.catch_up().await?;
         self.run(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.catch_up().await?;
         self.run(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.catch_up().await?;
         self.run(self.inner.query_all_raw(statement)).await
     }
 }
@@ -269,6 +319,7 @@ impl<'a, D: Database> Attempts<'a, D> {
             inner,
             changed: SyncMutex::default(),
             happened: SyncMutex::default(),
+            later: SyncMutex::default(),
             failed: AtomicBool::new(false),
         };
         Ok(Open { transaction, turn })
@@ -283,11 +334,7 @@ impl<'a, D: Database> Attempts<'a, D> {
     /// when it refused to commit.
     pub async fn end<T>(&self, open: Open, outcome: Result<T>) -> Result<T> {
         let outcome = match outcome {
-            Ok(value) => self
-                .database
-                .record(open.transaction())
-                .await
-                .map(|()| value),
+            Ok(value) => self.finish(open.transaction()).await.map(|()| value),
             refusal => refusal,
         };
         let Open { transaction, turn } = open;
@@ -316,6 +363,12 @@ impl<'a, D: Database> Attempts<'a, D> {
         };
         let in_time = self.database.deadline().is_none_or(Deadline::reopen);
         Err(if in_time { refusal } else { Error::OutOfTime })
+    }
+
+    /// Writes down what has happened, and whatever was left for later.
+    async fn finish(&self, txn: &Transaction) -> Result<()> {
+        self.database.record(txn).await?;
+        Ok(txn.catch_up().await?)
     }
 
     fn may_commit(&self, failed: &AtomicBool) -> Result<()> {

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, ExprTrait, QueryOrder, QuerySelect, QueryTrait,
+    Condition, ConnectionTrait, DbBackend, ExprTrait, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
     entity::prelude::*,
     sea_query::{Expr, Query},
 };
@@ -29,8 +30,8 @@ impl ActiveModelBehavior for ActiveModel {}
 
 delivery!();
 
-/// How many are written by one statement, which may not have any number of values.
-const BATCH: usize = 1_000;
+/// How many are sent once more in one transaction.
+const BATCH: u64 = 1_000;
 
 /// Which deliveries are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Input)]
@@ -111,6 +112,67 @@ pub struct Outcome {
     pub is_gone: bool,
 }
 
+/// Which events are told of.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// The last so many: on SQLite, where nobody else writes.
+    Last(usize),
+    /// Those with these ids.
+    Ids(Vec<i64>),
+}
+
+impl News {
+    /// Writes a delivery for each of these events and each endpoint that is told of it. `except` is the endpoint of the
+    /// delivery that they are about: were it told that one has failed, that would be the cause of the next.
+    ///
+    /// An endpoint is told nothing about itself either, but for a test, of which no other is told. What happens to
+    /// endpoints and deliveries has to be asked for by its name, because urls hold secrets: `*` leaves it out.
+    pub fn tell(&self, backend: DbBackend, except: Option<i64>) -> Statement {
+        let mut values = Vec::new();
+        let mut value = |value: i64| {
+            values.push(value.into());
+            match backend {
+                DbBackend::Postgres => format!("${}", values.len()),
+                _ => "?".to_owned(),
+            }
+        };
+        let which = match self {
+            Self::Last(count) => {
+                let count = value(i64::try_from(*count).unwrap_or(i64::MAX));
+                format!("e.id > (SELECT MAX(id) FROM events) - {count}")
+            }
+            Self::Ids(ids) => {
+                let ids: Vec<_> = ids.iter().map(|id| value(*id)).collect();
+                format!("e.id IN ({})", ids.join(", "))
+            }
+        };
+        let except = except.map_or_else(String::new, |id| format!(" AND w.id <> {}", value(id)));
+        let wants = |word: &str| match backend {
+            DbBackend::MySql => format!("INSTR(w.types, CONCAT('\"', {word}, '\"')) > 0"),
+            DbBackend::Postgres => format!("strpos(w.types, '\"' || {word} || '\"') > 0"),
+            _ => format!("instr(w.types, '\"' || {word} || '\"') > 0"),
+        };
+        let all_of = match backend {
+            DbBackend::MySql => "CONCAT(e.subject_kind, '.*')",
+            _ => "e.subject_kind || '.*'",
+        };
+        let sql = format!(
+            "INSERT INTO webhook_deliveries (endpoint_id, event_id, event_type, status, tries, attempts, \
+             next_attempt_at, created_at, updated_at) \
+             SELECT w.id, e.id, e.type, 'pending', 0, '[]', e.occurred_at, e.occurred_at, e.occurred_at \
+             FROM events e JOIN webhook_endpoints w ON w.enabled WHERE {which}{except} \
+             AND CASE WHEN e.type = 'webhook_endpoint.test' THEN w.id = e.subject_id \
+             WHEN e.subject_kind = 'webhook_endpoint' AND w.id = e.subject_id THEN FALSE \
+             WHEN {only} OR {all} THEN TRUE \
+             ELSE {everything} AND e.subject_kind <> 'webhook_endpoint' AND e.subject_kind <> 'webhook_delivery' END",
+            only = wants("e.type"),
+            all = wants(all_of),
+            everything = wants("'*'"),
+        );
+        Statement::from_sql_and_values(backend, sql, values)
+    }
+}
+
 impl Model {
     /// The delivery with that id.
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
@@ -134,36 +196,6 @@ impl Model {
         ByCursor(listing): &ByCursor<Filter, Key>,
     ) -> Result<Page<Self>> {
         listing::fetch(db, Entity::find(), listing).await
-    }
-
-    /// Writes down what is to be sent: each event, by its id and type, to that endpoint.
-    pub async fn queue(txn: &Transaction, wanted: Vec<(i64, EventType, i64)>) -> Result<()> {
-        let created_at = now();
-        let rows = wanted
-            .into_iter()
-            .map(|(event_id, event_type, endpoint_id)| ActiveModel {
-                endpoint_id: Set(endpoint_id),
-                event_id: Set(event_id),
-                event_type: Set(event_type.as_str().to_owned()),
-                status: Set(DeliveryStatus::Pending.as_str().to_owned()),
-                tries: Set(0),
-                attempts: Set("[]".to_owned()),
-                next_attempt_at: Set(Some(created_at)),
-                lease: Set(None),
-                leased_until: Set(None),
-                created_at: Set(created_at),
-                updated_at: Set(created_at),
-                ..Default::default()
-            });
-        let mut rows = rows.peekable();
-        while rows.peek().is_some() {
-            let some: Vec<_> = rows.by_ref().take(BATCH).collect();
-            Entity::insert_many(some)
-                .exec_without_returning(txn)
-                .await?;
-        }
-        txn.touch([CacheTag::Deliveries]);
-        Ok(())
     }
 
     /// Sends a delivery, which has to be locked, once more: at once, and on the schedule from its beginning.
@@ -362,7 +394,7 @@ impl Model {
             .filter(Column::Id.gt(after))
             .filter(Column::EventId.in_subquery(kept))
             .order_by_asc(Column::Id)
-            .limit(BATCH as u64)
+            .limit(BATCH)
             .into_tuple()
             .all(txn)
             .await?;
@@ -399,18 +431,7 @@ impl Model {
     /// nobody would send.
     pub async fn prune(database: &impl Database, keep_days: u32) -> Result<u64> {
         transaction!(database, |txn| Self::cancel_stray(txn).await)?;
-        let expiry = now() - TimeDelta::days(keep_days.into());
-        let mut pruned = 0;
-        loop {
-            let batch = transaction!(database, |txn| deliveries::prune_some::<Entity>(
-                txn, expiry
-            )
-            .await)?;
-            pruned += batch;
-            if batch == 0 {
-                return Ok(pruned);
-            }
-        }
+        deliveries::prune::<Entity>(database, keep_days).await
     }
 }
 

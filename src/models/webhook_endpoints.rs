@@ -14,7 +14,6 @@ pub use super::_entities::webhook_endpoints::{ActiveModel, Column, Entity, Model
 use super::{
     Error, Result, Transaction, deliveries,
     error::violates,
-    events::{Event, Subject},
     found,
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
@@ -91,52 +90,6 @@ struct KeptSecret {
     sealed: String,
     /// Until when it signs, when there is a newer one.
     until: Option<DateTime<Utc>>,
-}
-
-/// An endpoint that is told of events, as the transaction sees it that writes them.
-#[derive(Debug, Deserialize)]
-pub struct Subscriber {
-    /// The endpoint.
-    pub id: i64,
-    /// What it wants to be told of, as it is stored.
-    types: String,
-}
-
-impl Subscriber {
-    /// What a query selects so that [`of`](Self::of) can read it: all who are told of events, as JSON.
-    pub const fn json(backend: DbBackend) -> &'static str {
-        match backend {
-            DbBackend::MySql => {
-                "CAST((SELECT JSON_ARRAYAGG(JSON_OBJECT('id', id, 'types', types)) FROM webhook_endpoints WHERE enabled) AS CHAR)"
-            }
-            DbBackend::Postgres => {
-                "(SELECT json_agg(json_build_object('id', id, 'types', types))::text FROM webhook_endpoints WHERE enabled)"
-            }
-            _ => {
-                "(SELECT json_group_array(json_object('id', id, 'types', types)) FROM webhook_endpoints WHERE enabled)"
-            }
-        }
-    }
-
-    /// Those whom a query has selected.
-    pub fn of(json: Option<&str>) -> Result<Vec<Self>> {
-        let read = json.map(serde_json::from_str).transpose();
-        Ok(read.map_err(loco_rs::Error::from)?.unwrap_or_default())
-    }
-
-    /// Whether it is told of an event. But for a test it is told nothing about itself: a delivery that fails would be
-    /// the cause of the next.
-    pub fn wants(&self, event: &Event) -> bool {
-        let happened = event.event_type;
-        match &event.subject {
-            Subject::WebhookEndpoint(endpoint) if happened == EventType::WebhookEndpointTest => {
-                self.id == endpoint.id
-            }
-            Subject::WebhookEndpoint(endpoint) if self.id == endpoint.id => false,
-            Subject::WebhookDelivery(delivery) if self.id == delivery.endpoint_id => false,
-            _ => subscriptions(&self.types).any(|wanted| wanted.includes(happened)),
-        }
-    }
 }
 
 impl Model {

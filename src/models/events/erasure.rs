@@ -1,7 +1,7 @@
 //! Taking a person out of what has happened: the rest of each event stays as it was, in its form too.
 
 use sea_orm::{
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, QueryTrait, Select,
     entity::prelude::*,
     sea_query::{CaseStatement, Expr},
 };
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::{Column, Entity, Model};
 use crate::models::{
-    Actor, Result, Transaction, customers, order_events,
+    Actor, Result, Transaction, customers, order_events, orders,
     types::{ActorKind, SubjectKind},
 };
 
@@ -56,8 +56,12 @@ impl Model {
     /// Takes a customer's personal data out of all that has happened to them, their accounts and their orders, which
     /// have to be locked.
     pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
-        let of_customer = Entity::find().filter(Column::CustomerId.eq(customer_id));
-        rewrite(txn, of_customer, |event, data| {
+        let orders = orders::Entity::find()
+            .select_only()
+            .column(orders::Column::Id)
+            .filter(orders::Column::CustomerId.eq(customer_id))
+            .into_query();
+        let overwrite = |event: &Self, data: &mut Json| {
             let email = customers::erased_email(customer_id);
             let contact = if event.subject_kind == SubjectKind::Customer.as_str() {
                 data
@@ -77,8 +81,16 @@ impl Model {
             set(contact, "name", Actor::ERASED);
             set(contact, "email", email);
             set(contact, "phone", Json::Null);
-        })
-        .await
+        };
+        for theirs in [
+            about(SubjectKind::Customer).filter(Column::SubjectId.eq(customer_id)),
+            about(SubjectKind::Order).filter(Column::SubjectId.in_subquery(orders)),
+            // Also of accounts that are gone.
+            about(SubjectKind::CustomerAccount).filter(Column::CustomerId.eq(customer_id)),
+        ] {
+            rewrite(txn, theirs, overwrite).await?;
+        }
+        Ok(())
     }
 }
 

@@ -149,23 +149,9 @@ impl EventType {
     pub fn is_deletion(self) -> bool {
         self.as_str().ends_with(".deleted")
     }
-
-    /// Whether it happens to such a thing.
-    pub fn is_about(self, kind: SubjectKind) -> bool {
-        let rest = self.as_str().strip_prefix(kind.as_str());
-        rest.is_some_and(|rest| rest.starts_with('.'))
-    }
 }
 
 impl EventTypes {
-    /// Whether that type is meant.
-    pub fn include(self, happened: EventType) -> bool {
-        match self {
-            Self::One(only) => only == happened,
-            Self::AllOf(kind) => happened.is_about(kind),
-        }
-    }
-
     fn words() -> impl Iterator<Item = String> {
         let kinds = SubjectKind::VARIANTS.iter();
         let types = EventType::VARIANTS.iter();
@@ -188,20 +174,6 @@ impl Scalar for EventTypes {
 
     fn schema() -> Schema {
         string().enum_values(Some(Self::words())).into()
-    }
-}
-
-impl Subscription {
-    /// Whether that type is meant. Urls hold secrets: what happens to endpoints and deliveries has to be asked for by
-    /// its name.
-    pub fn includes(self, happened: EventType) -> bool {
-        match self {
-            Self::Everything => {
-                !happened.is_about(SubjectKind::WebhookEndpoint)
-                    && !happened.is_about(SubjectKind::WebhookDelivery)
-            }
-            Self::Some(types) => types.include(happened),
-        }
     }
 }
 
