@@ -17,7 +17,10 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{error::is_transient, transaction::turn_to_write};
+use super::{
+    error::is_transient,
+    transaction::{close_writer, turn_to_write},
+};
 
 /// For how long a locked file is tried again.
 const OPENED_WITHIN: Duration = Duration::from_secs(5);
@@ -45,7 +48,11 @@ pub async fn closing<T>(command: impl Future<Output = T>) -> T {
     let outcome = OPENED.scope(Arc::clone(&opened), command).await;
     let opened = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
     for pool in opened {
-        match timeout(CLOSED_WITHIN, pool.close()).await {
+        let closed = async {
+            close_writer(&pool).await;
+            pool.clone().close().await
+        };
+        match timeout(CLOSED_WITHIN, closed).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the database was not closed"),
             Err(_) => tracing::warn!("the database is still in use: it was not closed"),

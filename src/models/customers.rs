@@ -1,8 +1,8 @@
 //! Customers: the people who order.
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, PaginatorTrait, QuerySelect,
-    Select, TryIntoModel, entity::prelude::*,
+    ActiveValue::Set, Condition, ConnectionTrait, DbBackend, IntoActiveModel, PaginatorTrait,
+    QuerySelect, Select, TryIntoModel, entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -13,7 +13,9 @@ use super::{
     events, found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
-    mails, now, order_events, orders, stock_movements,
+    mails, now, order_events, orders,
+    statement::statement,
+    stock_movements,
     types::{CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
     update,
 };
@@ -99,9 +101,16 @@ impl Model {
 
     /// The name of the customer with that id, who is locked until the transaction ends.
     pub async fn name_locked(txn: &Transaction, id: i64) -> Result<String> {
-        let name = active().select_only().column(Column::Name);
-        let name = name.filter(Column::Id.eq(id)).lock_exclusive();
-        name.into_tuple().one(txn).await?.ok_or(Error::NotFound)
+        let backend = txn.get_database_backend();
+        let lock = match backend {
+            DbBackend::Sqlite => "",
+            _ => " FOR UPDATE",
+        };
+        let name = format!("SELECT name FROM customers WHERE id = ? AND NOT erased{lock}");
+        let name = txn
+            .query_one_raw(statement(backend, &name, [id.into()]))
+            .await?;
+        Ok(name.ok_or(Error::NotFound)?.try_get_by_index(0)?)
     }
 
     /// A page of customers.

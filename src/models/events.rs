@@ -19,6 +19,7 @@ use super::{
     listing::{self, ByCursor, Page, Sort, SortKey},
     mails::{self, Letter, Letterhead},
     now, orders, products,
+    statement::inserting,
     transaction::Database,
     types::{ActorKind, DeliveryStatus, EventType, EventTypes, SubjectKind, Timestamp},
     webhook_deliveries::{self, News},
@@ -250,7 +251,7 @@ impl Batch {
             return Ok(());
         }
         if letters.is_empty() && backend == DbBackend::Sqlite {
-            let rows = backend.build(&Entity::insert_many(rows).into_query());
+            let rows = inserting(backend, rows);
             let tell = News::Last(count).tell(backend, except);
             let told = Statement::from_string(backend, "SELECT changes() AS told");
             let told = txn.query_all_of(vec![rows, tell, told]).await?;
@@ -261,9 +262,7 @@ impl Batch {
             return Ok(());
         }
         if letters.is_empty() && !are_heard {
-            Entity::insert_many(rows)
-                .exec_without_returning(txn)
-                .await?;
+            txn.execute_raw(inserting(backend, rows)).await?;
             return Ok(());
         }
         let ids = insert(txn, rows).await?;
@@ -285,19 +284,19 @@ impl Batch {
 /// Inserts events, and says which ids they were given, in their order.
 async fn insert(txn: &Transaction, rows: Vec<ActiveModel>) -> Result<Vec<i64>> {
     let count = rows.len();
-    let insert = Entity::insert_many(rows).into_query();
+    let insert = inserting(txn.get_database_backend(), rows);
     let number = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
     Ok(match txn.get_database_backend() {
         // The last one's: nobody else writes, so they follow one another.
         DbBackend::Sqlite => {
-            let last = number(txn.execute(&insert).await?.last_insert_id());
+            let last = number(txn.execute_raw(insert).await?.last_insert_id());
             let before = i64::try_from(count).unwrap_or_default();
             (last - before + 1..=last).collect()
         }
         // The first one's. The others have greater ids, and nothing of others lies between, but they do not follow one
         // another everywhere (auto_increment_increment).
         DbBackend::MySql => {
-            let first = number(txn.execute(&insert).await?.last_insert_id());
+            let first = number(txn.execute_raw(insert).await?.last_insert_id());
             if count == 1 {
                 return Ok(vec![first]);
             }
@@ -311,8 +310,8 @@ async fn insert(txn: &Transaction, rows: Vec<ActiveModel>) -> Result<Vec<i64>> {
         }
         _ => {
             let mut returning = insert;
-            returning.returning_col(Column::Id);
-            let rows = txn.query_all(&returning).await?;
+            returning.sql.push_str(" RETURNING id");
+            let rows = txn.query_all_raw(returning).await?;
             let ids = rows.iter().map(|row| row.try_get("", "id"));
             let mut ids = ids.collect::<Result<Vec<i64>, _>>()?;
             ids.sort_unstable();

@@ -31,6 +31,7 @@ pub mod input;
 pub mod listing;
 pub mod queue;
 pub mod reader;
+mod statement;
 pub mod transaction;
 pub mod types;
 pub mod write_probe;

@@ -2,13 +2,15 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, QueryResult, QuerySelect, QueryTrait,
+    ConnectionTrait, QueryResult, QuerySelect, QueryTrait, Statement,
     entity::prelude::*,
-    sea_query::{Expr, InsertStatement, Order, Query},
+    sea_query::{Expr, Order, Query},
 };
 
 pub use super::_entities::order_events::{ActiveModel, Column, Entity, Model};
-use super::{Actor, CacheTag, Result, Transaction, orders, types::OrderStatus};
+use super::{
+    Actor, CacheTag, Result, Transaction, orders, statement::inserting, types::OrderStatus,
+};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -58,12 +60,13 @@ impl Model {
 
     /// That an order has a status now, and what writes it down.
     pub fn record(
+        txn: &Transaction,
         order_id: i64,
         status: OrderStatus,
         reason: Option<String>,
         actor: &Actor,
         at: DateTimeWithTimeZone,
-    ) -> (Step, InsertStatement) {
+    ) -> (Step, Statement) {
         let step = Step {
             status: status.as_str().to_owned(),
             at,
@@ -79,7 +82,7 @@ impl Model {
             created_at: Set(at),
             ..Default::default()
         };
-        (step, Entity::insert(row).into_query())
+        (step, inserting(txn.get_database_backend(), [row]))
     }
 
     /// Takes an account's name out of the histories; it is called `name` from now on.

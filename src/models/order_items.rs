@@ -2,13 +2,13 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, QueryResult, QueryTrait,
+    ConnectionTrait, QueryResult, Statement,
     entity::prelude::*,
-    sea_query::{InsertStatement, Order, Query},
+    sea_query::{Order, Query},
 };
 
 pub use super::_entities::order_items::{ActiveModel, Column, Entity, Model};
-use super::{Result, types::Money};
+use super::{Result, Transaction, statement::inserting, types::Money};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -65,7 +65,7 @@ impl Model {
     }
 
     /// What writes down what was ordered, in that order.
-    pub fn record(order_id: i64, items: &[Item]) -> InsertStatement {
+    pub fn record(txn: &Transaction, order_id: i64, items: &[Item]) -> Statement {
         let rows = (1..).zip(items).map(|(line, item)| ActiveModel {
             order_id: Set(order_id),
             line: Set(line),
@@ -77,6 +77,6 @@ impl Model {
             line_total_minor: Set(item.line_total.minor()),
             ..Default::default()
         });
-        Entity::insert_many(rows).into_query()
+        inserting(txn.get_database_backend(), rows)
     }
 }

@@ -20,6 +20,7 @@ use super::{
     order_events::{self, Step},
     order_items::{self, Item},
     products::{self, Offer},
+    statement::insert,
     stock_movements::{self, Movement},
     types::{
         EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress,
@@ -278,10 +279,9 @@ impl Model {
             updated_at: Set(placed_at),
             ..Default::default()
         };
-        let inserted = Entity::insert(order.clone()).exec(txn).await;
-        let id = inserted.map_err(vanished)?.last_insert_id;
+        let id = insert(txn, order.clone()).await.map_err(vanished)?;
         let status = OrderStatus::Placed;
-        let (step, history) = order_events::Model::record(id, status, None, actor, placed_at);
+        let (step, history) = order_events::Model::record(txn, id, status, None, actor, placed_at);
         // Nothing is read again: what was written is known, and every statement is a round trip.
         let order = ActiveModel {
             id: Set(id),
@@ -295,9 +295,9 @@ impl Model {
         };
         txn.happened(EventType::OrderPlaced, &order);
         let taken = take_stock(txn, id, lines, &offers).await?;
-        let mut records = vec![history, order_items::Model::record(id, &order.items)];
+        let mut records = vec![history, order_items::Model::record(txn, id, &order.items)];
         records.extend(stock_movements::Model::entries(txn, taken, actor));
-        txn.execute_later(&records).await.map_err(vanished)?;
+        txn.execute_later(records).await.map_err(vanished)?;
         Ok(order)
     }
 
@@ -333,8 +333,8 @@ impl Model {
             return Err(refusal);
         }
         let reason = reason.map(String::from);
-        let (_, history) = order_events::Model::record(id, next, reason, actor, at);
-        txn.execute(&history).await?;
+        let (_, history) = order_events::Model::record(txn, id, next, reason, actor, at);
+        txn.execute_raw(history).await?;
         let order = Self::find_for(txn, scope, id).await?;
         txn.happened(next.event_type(), &order);
         if next == OrderStatus::Cancelled {

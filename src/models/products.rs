@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel, QuerySelect, QueryTrait,
-    Select, TryIntoModel,
+    Condition, ConnectionTrait, DbBackend, ExprTrait, FromQueryResult, IntoActiveModel,
+    QuerySelect, QueryTrait, Select, TryIntoModel,
     entity::prelude::*,
     sea_query::{Expr, Func, IntoCondition, UpdateStatement},
 };
@@ -22,6 +22,7 @@ use super::{
     input::Input,
     listing::{self, Columns, Listing, Page, Sort, SortKey},
     now,
+    statement::statement,
     stock_movements::{self, Movement},
     types::{
         Description, EventType, Money, MovementKind, ProductName, Reason, Search, Sku, Stock,
@@ -172,9 +173,21 @@ impl Model {
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = i64>,
     ) -> Result<BTreeMap<i64, Offer>> {
-        let offers = Offer::select(on_sale()).filter(Column::Id.is_in(ids));
-        let offers = offers.into_model::<Offer>().all(db).await?;
-        Ok(offers.into_iter().map(|offer| (offer.id, offer)).collect())
+        let ids: Vec<_> = ids.into_iter().map(Value::from).collect();
+        let backend = db.get_database_backend();
+        let one =
+            "SELECT id, sku, name, price_minor, stock FROM products WHERE NOT archived AND id";
+        let offers = match backend {
+            // For what stands in an IN, SQLite makes a table.
+            DbBackend::Sqlite => vec![format!("{one} = ?"); ids.len()].join(" UNION ALL "),
+            _ => format!("{one} IN ({})", vec!["?"; ids.len()].join(", ")),
+        };
+        let offers = db.query_all_raw(statement(backend, &offers, ids)).await?;
+        let offers = offers.iter().map(|row| {
+            let offer = Offer::from_query_result(row, "")?;
+            Ok((offer.id, offer))
+        });
+        offers.collect()
     }
 
     /// A page of products.
@@ -287,9 +300,15 @@ impl Model {
                 (left >= 0).then_some((*id, left))
             });
             left.extend(enough);
-            let updates = wanted.iter().map(|(id, quantity)| taking(*id, *quantity));
-            let updates: Vec<_> = updates.collect();
-            if txn.execute_all(&updates).await? != left.len() as u64 {
+            let now = now();
+            let updates = wanted.iter().map(|(id, quantity)| {
+                let sql = "UPDATE products SET stock = stock - ?, updated_at = ? \
+                           WHERE id = ? AND NOT archived AND stock >= ?";
+                let (id, quantity) = (Value::from(*id), Value::from(*quantity));
+                let values = [quantity.clone(), now.into(), id, quantity];
+                statement(DbBackend::Sqlite, sql, values)
+            });
+            if txn.execute_all(updates.collect()).await? != left.len() as u64 {
                 return Err(Error::WriteConflict);
             }
         } else {
@@ -455,11 +474,13 @@ impl ActiveModel {
         if let Some(stock) = changes.stock {
             self.stock = Set(stock.map(Stock::get));
         }
-        let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());
-        let search_text = search_text(&[name, sku.unwrap_or_default()]);
-        self.name_key = Set(sort_fold(name, 600));
-        self.sku_key = Set(sku.map(case_fold));
-        self.search_text = Set(search_text);
+        if changes.name.is_some() || changes.sku.is_some() {
+            let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());
+            let search_text = search_text(&[name, sku.unwrap_or_default()]);
+            self.name_key = Set(sort_fold(name, 600));
+            self.sku_key = Set(sku.map(case_fold));
+            self.search_text = Set(search_text);
+        }
         self.updated_at = Set(now());
         self
     }
@@ -470,11 +491,6 @@ fn has(quantity: i64) -> Condition {
     Condition::all()
         .add(Column::Archived.eq(false))
         .add(Column::Stock.gte(quantity))
-}
-
-/// The update that takes so many pieces of a product, if there are that many.
-fn taking(id: i64, quantity: i64) -> UpdateStatement {
-    setting(id, has(quantity), Expr::col(Column::Stock).sub(quantity))
 }
 
 /// The update that sets the stock of a product if something is true of it.

@@ -1,10 +1,8 @@
 //! Stock movements: the ledger. A tracked product's stock is the sum of its movements.
 
 use sea_orm::{
-    ActiveValue::Set,
-    Condition, ConnectionTrait, QueryOrder, QueryTrait,
-    entity::prelude::*,
-    sea_query::{Expr, InsertStatement},
+    ActiveValue::Set, Condition, ConnectionTrait, QueryOrder, Statement, entity::prelude::*,
+    sea_query::Expr,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -14,6 +12,7 @@ use super::{
     growing::Growing,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now,
+    statement::inserting,
     types::MovementKind,
 };
 
@@ -104,7 +103,7 @@ impl Model {
     ) -> Result<()> {
         let entries = Self::entries(txn, movements, actor);
         if let Some(entries) = entries {
-            txn.execute(&entries).await?;
+            txn.execute_raw(entries).await?;
         }
         Ok(())
     }
@@ -114,7 +113,7 @@ impl Model {
         txn: &Transaction,
         movements: impl IntoIterator<Item = Movement>,
         actor: &Actor,
-    ) -> Option<InsertStatement> {
+    ) -> Option<Statement> {
         let created_at = now();
         let rows: Vec<_> = movements
             .into_iter()
@@ -131,7 +130,7 @@ impl Model {
                 ..Default::default()
             })
             .collect();
-        (!rows.is_empty()).then(|| Entity::insert_many(rows).into_query())
+        (!rows.is_empty()).then(|| inserting(txn.get_database_backend(), rows))
     }
 
     /// What an order took, by product.

@@ -18,12 +18,13 @@ use std::{
 use rand::Rng;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement, StatementBuilder,
+    QueryResult, Statement,
 };
 use tokio::{runtime::Handle, time::sleep};
 
-pub(super) use self::turn::turn_to_write;
+pub use self::turn::writer;
 use self::turn::{NotCommitted, Outcome, Turn, commit, roll_back};
+pub(super) use self::turn::{close_writer, turn_to_write};
 use super::{
     cache_tag::CacheTag,
     deadline::Deadline,
@@ -179,10 +180,8 @@ impl Transaction {
     ///
     /// # Errors
     /// Those of the first statement that fails.
-    pub async fn execute_all(&self, statements: &[impl StatementBuilder]) -> Result<u64, DbErr> {
-        let backend = self.get_database_backend();
-        let statements: Vec<_> = statements.iter().map(|one| backend.build(one)).collect();
-        if backend == DbBackend::Sqlite {
+    pub async fn execute_all(&self, statements: Vec<Statement>) -> Result<u64, DbErr> {
+        if self.get_database_backend() == DbBackend::Sqlite {
             let all = one_after_another(statements);
             return Ok(self.execute_raw(all).await?.rows_affected());
         }
@@ -198,12 +197,10 @@ impl Transaction {
     ///
     /// # Errors
     /// Elsewhere those of the first statement that fails.
-    pub async fn execute_later(&self, statements: &[impl StatementBuilder]) -> Result<(), DbErr> {
-        let backend = self.get_database_backend();
-        if backend != DbBackend::Sqlite {
+    pub async fn execute_later(&self, statements: Vec<Statement>) -> Result<(), DbErr> {
+        if self.get_database_backend() != DbBackend::Sqlite {
             return self.execute_all(statements).await.map(drop);
         }
-        let statements = statements.iter().map(|one| backend.build(one));
         self.later().extend(statements);
         Ok(())
     }

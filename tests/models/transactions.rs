@@ -17,7 +17,7 @@ use boxcar::{
         error::{is_outage, is_transient, surely_not_committed},
         products::{self, Changes, Model},
         stock_movements,
-        transaction::Attempts,
+        transaction::{Attempts, writer},
         types::{ProductName, Scalar, Stock},
     },
     transaction,
@@ -159,21 +159,12 @@ async fn a_connection_that_could_not_roll_back_is_not_used_again() {
         return;
     }
     add_product(db, &kettle(None, None)).await;
-    // Held together, they are all the connections that there are.
-    let mut whole_pool = Vec::new();
-    for _ in 0..shop.ctx.config.database.max_connections {
-        whole_pool.push(db.begin().await.unwrap());
-    }
-    for connection in whole_pool {
-        // SQLite takes as many pages as there are when there are more.
-        connection
-            .execute_unprepared("PRAGMA max_page_count = 1")
-            .await
-            .unwrap();
-        connection.rollback().await.unwrap();
-    }
+    // SQLite takes as many pages as there are when there are more.
+    let limit = "PRAGMA max_page_count = 1";
+    let writer = writer(db).unwrap();
+    writer.execute_unprepared(limit).await.unwrap();
     let mut full = 0;
-    for _ in 0..2 * shop.ctx.config.database.max_connections {
+    for _ in 0..8 {
         let before = products_seen_from_outside(&shop).await;
         let large = "x".repeat(5_000);
         let added: Result<Model, Error> = transaction!(db, |txn| {

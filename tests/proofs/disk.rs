@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use boxcar::tasks::products_import::ProductsImport;
+use boxcar::{models::transaction::writer, tasks::products_import::ProductsImport};
 use loco_rs::task::{Task, Vars};
 use sea_orm::{
     ConnectionTrait, Database, DatabaseConnection, Statement,
@@ -220,10 +220,13 @@ impl Scene {
 
     /// Lets no connection of the pool make the database larger than that; answers how large it may be then.
     async fn limit_pages(&self, pages: u32) -> u32 {
-        let pool = self.shop.ctx.db.get_sqlite_connection_pool();
+        let writer = writer(&self.shop.ctx.db).unwrap();
         let mut connections = Vec::new();
-        for _ in 0..pool.options().get_max_connections() {
-            connections.push(pool.acquire().await.unwrap());
+        for pool in [&self.shop.ctx.db, &*writer] {
+            let pool = pool.get_sqlite_connection_pool();
+            for _ in 0..pool.options().get_max_connections() {
+                connections.push(pool.acquire().await.unwrap());
+            }
         }
         let mut limit = 0;
         for connection in &mut connections {

@@ -8,18 +8,23 @@
 //! transaction, which is rolled back alone if its work fails. The last one commits for all of them, and each
 //! is answered after that. A writer whose work fails waits too: what it was refused for may be the work of
 //! one before it.
+//!
+//! All of them write on one connection. A connection forgets the pages that it has read as soon as another one writes,
+//! and would read some forty of them again for each order.
 
 use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, LazyLock, Mutex as SyncMutex, PoisonError,
+        Arc, LazyLock, Mutex as SyncMutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlxSqliteConnector,
+};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, OwnedMutexGuard, oneshot},
@@ -44,6 +49,8 @@ struct Queue {
     turn: Arc<Mutex<Option<Group>>>,
     /// How many wait.
     waiting: AtomicUsize,
+    /// The connection that they share. Who keeps it is a task that ends with their pool.
+    writer: SyncMutex<Weak<DatabaseConnection>>,
 }
 
 /// The turn to write.
@@ -111,6 +118,26 @@ pub async fn turn_to_write(db: &DatabaseConnection) -> Option<Turn> {
     Some(committed.await)
 }
 
+/// The connection on which all write who write through a pool, where a database has one writer at a time.
+pub fn writer(pool: &DatabaseConnection) -> Option<Arc<DatabaseConnection>> {
+    let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
+    is_sqlite.then(|| Queue::of(pool).writer(pool))
+}
+
+/// Closes the connection on which a pool writes, if it has one, and nobody writes any more.
+pub async fn close_writer(pool: &DatabaseConnection) {
+    if let Some(turn) = turn_to_write(pool).await {
+        let writer = turn
+            .queue
+            .writer
+            .lock()
+            .map_or(None, |writer| writer.upgrade());
+        if let Some(writer) = writer {
+            writer.get_sqlite_connection_pool().close().await;
+        }
+    }
+}
+
 impl Turn {
     /// Waits for the turn, in which others may have left their transaction.
     pub(super) async fn of(db: &DatabaseConnection) -> Option<Self> {
@@ -137,7 +164,16 @@ impl Turn {
         db: &DatabaseConnection,
     ) -> Result<Arc<DatabaseTransaction>, DbErr> {
         let Some(group) = self.group.as_mut() else {
-            return Ok(Arc::new(reader::begin(db).await?));
+            if is_closed(db) {
+                return Ok(Arc::new(reader::begin(db).await?));
+            }
+            let writer = self.queue.writer(db);
+            let begun = match reader::begin(&writer).await {
+                // Another pool of this process has ended, and has taken it along.
+                Err(_) if is_closed(&writer) => reader::begin(&self.queue.writer(db)).await,
+                begun => begun,
+            };
+            return Ok(Arc::new(begun?));
         };
         let statement = group.next_savepoint();
         let transaction = Arc::clone(&group.transaction);
@@ -291,6 +327,16 @@ impl Queue {
         }
     }
 
+    /// The connection on which all write.
+    fn writer(&self, pool: &DatabaseConnection) -> Arc<DatabaseConnection> {
+        let mut known = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = known.upgrade().filter(|writer| !is_closed(writer));
+        let writer = open.unwrap_or_else(|| open_writer(pool));
+        *known = Arc::downgrade(&writer);
+        drop(known);
+        writer
+    }
+
     fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
@@ -351,6 +397,27 @@ pub(super) async fn roll_back(transaction: Arc<DatabaseTransaction>) {
     if let Err(error) = transaction.rollback().await {
         tracing::debug!(%error, "no rollback: the connection is closed, which ends the transaction");
     }
+}
+
+/// One more connection like those of the pool, which is closed when the pool is.
+fn open_writer(pool: &DatabaseConnection) -> Arc<DatabaseConnection> {
+    let pool = pool.get_sqlite_connection_pool();
+    let one = pool.options().clone().min_connections(0).max_connections(1);
+    let one = one.idle_timeout(None).max_lifetime(None);
+    let writer = one.connect_lazy_with(pool.connect_options().as_ref().clone());
+    let writer = Arc::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(writer));
+    if let Ok(runtime) = Handle::try_current() {
+        let (end, kept) = (pool.close_event(), Arc::clone(&writer));
+        runtime.spawn(async move {
+            end.await;
+            kept.get_sqlite_connection_pool().close().await;
+        });
+    }
+    writer
+}
+
+fn is_closed(pool: &DatabaseConnection) -> bool {
+    pool.get_sqlite_connection_pool().is_closed()
 }
 
 fn tell(waiting: Vec<oneshot::Sender<Outcome>>, outcome: &Outcome) {
