@@ -251,8 +251,8 @@ impl Batch {
             return Ok(());
         }
         if letters.is_empty() && backend == DbBackend::Sqlite {
+            let tell = News::Last(&rows).tell(backend, except);
             let rows = inserting(backend, rows);
-            let tell = News::Last(count).tell(backend, except);
             let told = Statement::from_string(backend, "SELECT changes() AS told");
             let told = txn.query_all_of(vec![rows, tell, told]).await?;
             let told: i64 = told.map_or(Ok(0), |row| row.try_get("", "told"))?;

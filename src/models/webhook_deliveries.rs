@@ -114,14 +114,15 @@ pub struct Outcome {
 
 /// Which events are told of.
 #[derive(Clone, Debug)]
-pub enum News {
-    /// The last so many: on SQLite, where nobody else writes.
-    Last(usize),
+pub enum News<'a> {
+    /// The last ones, with what they say: on SQLite, where nobody else writes. They are not read again, because it looks
+    /// at all that there are when its statistics are from a time when there was one.
+    Last(&'a [events::ActiveModel]),
     /// Those with these ids.
     Ids(Vec<i64>),
 }
 
-impl News {
+impl News<'_> {
     /// Writes a delivery for each of these events and each endpoint that is told of it. `except` is the endpoint of the
     /// delivery that they are about: were it told that one has failed, that would be the cause of the next.
     ///
@@ -129,24 +130,41 @@ impl News {
     /// endpoints and deliveries has to be asked for by its name, because urls hold secrets: `*` leaves it out.
     pub fn tell(&self, backend: DbBackend, except: Option<i64>) -> Statement {
         let mut values = Vec::new();
-        let mut value = |value: i64| {
-            values.push(value.into());
+        let mut value = |value: Value| {
+            values.push(value);
             match backend {
                 DbBackend::Postgres => format!("${}", values.len()),
                 _ => "?".to_owned(),
             }
         };
-        let which = match self {
-            Self::Last(count) => {
-                let count = value(i64::try_from(*count).unwrap_or(i64::MAX));
-                format!("e.id > (SELECT MAX(id) FROM events) - {count}")
+        let (told, which) = match self {
+            Self::Last(events) => {
+                let mut told = Vec::with_capacity(events.len());
+                for (later, event) in (0_i64..).zip(events.iter().rev()) {
+                    value(later.into());
+                    for column in [
+                        events::Column::Type,
+                        events::Column::SubjectKind,
+                        events::Column::SubjectId,
+                        events::Column::OccurredAt,
+                    ] {
+                        value(event.get(column).into_value().unwrap_or(Value::Bool(None)));
+                    }
+                    told.push(
+                        "SELECT (SELECT MAX(id) FROM events) - ? AS id, ? AS type, ? AS subject_kind, \
+                         ? AS subject_id, ? AS occurred_at",
+                    );
+                }
+                (format!("({})", told.join(" UNION ALL ")), "TRUE".to_owned())
             }
             Self::Ids(ids) => {
-                let ids: Vec<_> = ids.iter().map(|id| value(*id)).collect();
-                format!("e.id IN ({})", ids.join(", "))
+                let ids: Vec<_> = ids.iter().map(|id| value((*id).into())).collect();
+                ("events".to_owned(), format!("e.id IN ({})", ids.join(", ")))
             }
         };
-        let except = except.map_or_else(String::new, |id| format!(" AND w.id <> {}", value(id)));
+        let except = except.map_or_else(String::new, |id| {
+            format!(" AND w.id <> {}", value(id.into()))
+        });
         let wants = |word: &str| match backend {
             DbBackend::MySql => format!("INSTR(w.types, CONCAT('\"', {word}, '\"')) > 0"),
             DbBackend::Postgres => format!("strpos(w.types, '\"' || {word} || '\"') > 0"),
@@ -160,7 +178,7 @@ impl News {
             "INSERT INTO webhook_deliveries (endpoint_id, event_id, event_type, status, tries, attempts, \
              next_attempt_at, created_at, updated_at) \
              SELECT w.id, e.id, e.type, 'pending', 0, '[]', e.occurred_at, e.occurred_at, e.occurred_at \
-             FROM events e JOIN webhook_endpoints w ON w.enabled WHERE {which}{except} \
+             FROM {told} e JOIN webhook_endpoints w ON w.enabled WHERE {which}{except} \
              AND CASE WHEN e.type = 'webhook_endpoint.test' THEN w.id = e.subject_id \
              WHEN e.subject_kind = 'webhook_endpoint' AND w.id = e.subject_id THEN FALSE \
              WHEN {only} OR {all} THEN TRUE \
