@@ -28,6 +28,7 @@
 //! * `values = 1..=50`: it is a list of values of one type, with that many elements.
 //! * `change`: it stays as it is when it is missing, and cannot be `null`. In the patch it is the same.
 //! * `clearable`: an `Option<Option<…>>`: missing and `null` are two things. In the patch it is the same.
+//! * `nested`: it is another input, or an `Option` of one.
 //! * `flatten`: its own fields stand among those of the struct.
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -292,6 +293,17 @@ fn member(field: &Field) -> Result<Member<'_>> {
         if meta.path.is_ident("flatten") {
             read = quote!(<#kind as crate::models::input::Input>::read(__fields));
             properties = quote!(<#kind as crate::models::input::Input>::properties());
+        } else if meta.path.is_ident("nested") {
+            let inner = argument(kind, "Option");
+            let (required, inner) = (inner.is_none(), inner.unwrap_or(kind));
+            read = if required {
+                quote!(__fields.nested::<#inner>(#text))
+            } else {
+                quote!(__fields.nested_or_null::<#inner>(#text))
+            };
+            properties = quote!([crate::models::input::Property::nested::<#inner>(
+                #text, #about, #required
+            )]);
         } else if meta.path.is_ident("items") {
             let count: Expr = meta.value()?.parse()?;
             let element = argument(kind, "Vec")
@@ -324,7 +336,7 @@ fn member(field: &Field) -> Result<Member<'_>> {
             properties = quote!([crate::models::input::Property::change::<#inner>(#text, #about)]);
         } else {
             return Err(meta.error(
-                "an input's field knows `items`, `values`, `change`, `clearable` and `flatten`",
+                "an input's field knows `items`, `values`, `change`, `clearable`, `nested` and `flatten`",
             ));
         }
         Ok(())
@@ -342,10 +354,10 @@ fn changed(field: &Field) -> Result<Member<'_>> {
     if says(field, &STAY) {
         return member(field);
     }
-    if says(field, &["items", "flatten"]) {
+    if says(field, &["items", "nested", "flatten"]) {
         return Err(Error::new(
             field.span(),
-            "lists of inputs and flattened inputs have no patch",
+            "lists of inputs, nested and flattened inputs have no patch",
         ));
     }
     let name = named(field)?;

@@ -7,12 +7,12 @@
 //! * what makes a new product or customer also changes one.
 
 use boxcar::models::{
-    customers,
+    customer_addresses, customers,
     error::{Error, FieldError},
     input::{Input, from_json},
     orders::{Cancellation, NewOrder, StatusChange},
     products::{self, Adjustment},
-    types::{BoundedInt, Money, MultiLine, Phone, SingleLine},
+    types::{Address, BoundedInt, Money, MultiLine, Phone, SingleLine},
 };
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ pub fn check(data: &[u8]) {
     let customer = round_trip(data, customer);
     let changed_customer = read::<customers::Changes>(data);
     assert!(customer.is_none() || changed_customer.is_ok());
+    let address = round_trip(data, customer_address);
+    let changed_address = read::<customer_addresses::Changes>(data);
+    assert!(address.is_none() || changed_address.is_ok());
     round_trip(data, adjustment);
     round_trip(data, order);
     round_trip(
@@ -108,9 +111,32 @@ fn order(order: &NewOrder) -> Value {
     json!({
         "items": items,
         "customer_id": order.customer_id,
-        "shipping_address": order.shipping_address.as_ref().map(prose),
+        "shipping_address": order.shipping_address.as_ref().map(address),
+        "shipping_address_id": order.shipping_address_id,
         "note": order.note.as_ref().map(prose),
     })
+}
+
+fn address(address: &Address) -> Value {
+    json!({
+        "name": line(&address.name),
+        "company": address.company.as_ref().map(line),
+        "line1": line(&address.line1),
+        "line2": address.line2.as_ref().map(line),
+        "city": line(&address.city),
+        "region": address.region.as_ref().map(line),
+        "postal_code": address.postal_code.as_ref().map(line),
+        "country": address.country.as_str(),
+        "phone": address.phone.as_ref().map(Phone::as_str),
+    })
+}
+
+fn customer_address(details: &customer_addresses::Details) -> Value {
+    let mut shown = address(&details.address);
+    if let Some(default) = details.default {
+        shown["default"] = default.into();
+    }
+    shown
 }
 
 fn cancellation(cancellation: &Cancellation) -> Value {

@@ -5,6 +5,7 @@
 
 pub use sea_orm_migration::prelude::*;
 
+pub mod addresses;
 mod columns;
 pub mod keys;
 mod m20261123_000001_customers;
@@ -21,6 +22,8 @@ mod m20261126_000011_search_keys;
 mod m20261127_000012_events;
 mod m20261127_000013_webhooks;
 mod m20261127_000014_mails;
+mod m20261127_000018_customer_addresses;
+mod m20261127_000019_order_addresses;
 mod steps;
 mod turn;
 
@@ -51,6 +54,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_events::Migration),
             Box::new(m20261127_000013_webhooks::Migration),
             Box::new(m20261127_000014_mails::Migration),
+            Box::new(m20261127_000018_customer_addresses::Migration),
+            Box::new(m20261127_000019_order_addresses::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -146,7 +146,7 @@ async fn change_customer(
 
 /// Delete a customer
 ///
-/// Their account goes too. Where there are orders, the personal data is erased and the orders stay.
+/// Their account and their addresses go too. Where there are orders, the personal data is erased and the orders stay.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
     params(Id, IfMatch),

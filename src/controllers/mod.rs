@@ -18,6 +18,7 @@ use crate::{
 
 pub mod auth;
 pub mod customer_accounts;
+pub mod customer_addresses;
 pub mod customers;
 pub mod events;
 pub mod extract;
@@ -77,6 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         products::endpoints(),
         orders::endpoints(),
         customers::endpoints(),
+        customer_addresses::endpoints(),
         customer_accounts::endpoints(),
         events::endpoints(),
         webhook_endpoints::endpoints(),

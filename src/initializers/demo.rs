@@ -14,15 +14,13 @@ use crate::{
     models::{
         self, Actor, CacheTag, TABLES, Transaction, customer_accounts,
         customer_accounts::{Hashed, NewAccount},
-        customers,
+        customer_addresses, customers,
         input::Input,
         orders::{self, NewOrder, OrderLine, Scope},
         products,
         queue::Client,
         transaction::Database,
-        types::{
-            NewPassword, Note, OrderStatus, Quantity, RawText, Role, ShippingAddress, Sku, Username,
-        },
+        types::{Address, NewPassword, Note, OrderStatus, Quantity, RawText, Role, Sku, Username},
     },
     settings::Settings,
     transaction,
@@ -129,6 +127,16 @@ struct Person {
     #[input(flatten)]
     details: customers::Details,
     username: Option<Username>,
+    /// Name and telephone number are those of the customer.
+    #[input(flatten)]
+    address: Address,
+}
+
+/// A customer who was added.
+struct Orderer {
+    customer_id: i64,
+    address_id: i64,
+    actor: Actor,
 }
 
 #[derive(Input)]
@@ -139,14 +147,13 @@ struct DemoLine {
     quantity: Quantity,
     status: OrderStatus,
     note: Option<Note>,
-    shipping_address: Option<ShippingAddress>,
 }
 
 async fn add_people<'a>(
     txn: &Transaction,
     people: &'a [Person],
     accounts: &BTreeMap<&'a str, Hashed<NewAccount>>,
-) -> models::Result<BTreeMap<&'a str, (i64, Actor)>> {
+) -> models::Result<BTreeMap<&'a str, Orderer>> {
     let mut added = BTreeMap::new();
     for person in people {
         let email = person.details.email.as_str();
@@ -159,25 +166,36 @@ async fn add_people<'a>(
             }
             None => Actor::system(),
         };
-        added.insert(email, (customer.id, actor));
+        let address = customer_addresses::Details {
+            address: person.address.clone(),
+            default: None,
+        };
+        let address = customer_addresses::Model::create(txn, customer.id, &address).await?;
+        let orderer = Orderer {
+            customer_id: customer.id,
+            address_id: address.id,
+            actor,
+        };
+        added.insert(email, orderer);
     }
     Ok(added)
 }
 
 async fn place_orders(
     txn: &Transaction,
-    people: &BTreeMap<&str, (i64, Actor)>,
+    people: &BTreeMap<&str, Orderer>,
     lines: &[DemoLine],
     currency: &str,
 ) -> models::Result<()> {
     for lines in lines.chunk_by(|line, next| line.order == next.order) {
         let first = &lines[0];
         let orderer = people.get(first.email.0.as_str());
-        let (customer_id, actor) = orderer.ok_or(models::Error::NotFound)?;
+        let orderer = orderer.ok_or(models::Error::NotFound)?;
         let mut order = NewOrder {
             items: Vec::new(),
             customer_id: None,
-            shipping_address: first.shipping_address.clone(),
+            shipping_address: None,
+            shipping_address_id: Some(orderer.address_id),
             note: first.note.clone(),
         };
         for line in lines {
@@ -187,7 +205,8 @@ async fn place_orders(
                 quantity: line.quantity,
             });
         }
-        let placed = orders::Model::place(txn, *customer_id, &order, currency, actor).await?;
+        let (customer_id, actor) = (orderer.customer_id, &orderer.actor);
+        let placed = orders::Model::place(txn, customer_id, &order, currency, actor).await?;
         let (id, system) = (placed.order.id, Actor::system());
         for next in way_to(first.status) {
             orders::Model::change_status(txn, Scope::All, id, *next, None, &system).await?;

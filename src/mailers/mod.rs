@@ -142,9 +142,31 @@ fn shown(settings: &Mail, subject: &str, order: &Value) -> Value {
         "subject": subject,
         "order": order,
         "placed_on": placed_on.ok(),
+        "ships_to": lines(&order["shipping_address"]),
         "reason": last.and_then(|step| step.get("reason")),
         "link": link,
     })
+}
+
+/// An address as it stands on a parcel.
+fn lines(address: &Value) -> Option<String> {
+    let place = ["/postal_code", "/city"];
+    let place = place.map(|field| address.pointer(field).and_then(Value::as_str));
+    let place: Vec<_> = place.into_iter().flatten().collect();
+    let place = Value::from(place.join(" "));
+    let field = |name| address.get(name).unwrap_or(&Value::Null);
+    let lines = [
+        field("name"),
+        field("company"),
+        field("line1"),
+        field("line2"),
+        &place,
+        field("region"),
+        field("country"),
+    ];
+    let lines = lines.into_iter().filter_map(Value::as_str);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// The same with every text escaped for HTML, also between quotes.

@@ -19,6 +19,8 @@ pub enum CacheTag {
     Clientele,
     /// One customer.
     Customer(i64),
+    /// The addresses of one customer.
+    Addresses(i64),
     /// Every customer account, and the customers that accounts show.
     Accounts,
     /// Which accounts there are, and what they may do.
@@ -66,6 +68,7 @@ impl fmt::Display for CacheTag {
             Self::Customers => f.write_str("customers"),
             Self::Clientele => f.write_str("clientele"),
             Self::Customer(id) => write!(f, "customer:{id}"),
+            Self::Addresses(customer_id) => write!(f, "addresses:{customer_id}"),
             Self::Accounts => f.write_str("accounts"),
             Self::Membership => f.write_str("membership"),
             Self::Login(pid) => write!(f, "login:{pid}"),

@@ -8,7 +8,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customer_accounts,
+    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customer_addresses,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
@@ -155,7 +155,7 @@ impl Model {
         Ok(customer)
     }
 
-    /// Deletes the customer and their account. Where there are orders the customer is erased instead:
+    /// Deletes the customer, their account and their addresses. Where there are orders the customer is erased instead:
     /// the personal data goes, the orders and their totals stay. The customer has to be locked.
     ///
     /// # Errors
@@ -169,6 +169,7 @@ impl Model {
             events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             stock_movements::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
         }
+        customer_addresses::Model::delete_of_customer(txn, id).await?;
         txn.happened(EventType::CustomerDeleted, &self);
         let has_orders = orders::Entity::find()
             .filter(orders::Column::CustomerId.eq(id))

@@ -14,7 +14,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use self::feed::Feed;
 pub use super::_entities::events::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Result, Transaction, customer_accounts, customers, found,
+    Actor, CacheTag, Result, Transaction, customer_accounts, customer_addresses, customers, found,
     input::{Fields, Input},
     listing::{self, ByCursor, Page, Sort, SortKey},
     mails::{self, Letter, Letterhead},
@@ -54,6 +54,8 @@ pub enum Subject {
     Customer(Box<customers::Model>),
     /// A customer account.
     CustomerAccount(Box<customer_accounts::WithCustomer>),
+    /// An address of a customer.
+    CustomerAddress(Box<customer_addresses::Model>),
     /// A webhook endpoint.
     WebhookEndpoint(Box<webhook_endpoints::Model>),
     /// A webhook delivery.
@@ -435,9 +437,12 @@ impl Event {
                     CacheTag::People,
                 ];
                 if happened == CustomerDeleted {
-                    tags.push(CacheTag::Clientele);
+                    tags.extend([CacheTag::Clientele, CacheTag::Addresses(id)]);
                 }
                 tags
+            }
+            (Subject::CustomerAddress(address), _) => {
+                vec![CacheTag::Addresses(address.customer_id)]
             }
             (Subject::CustomerAccount(_), CustomerAccountCreated) => {
                 vec![CacheTag::Accounts, CacheTag::Membership]
@@ -463,6 +468,7 @@ impl Subject {
             Self::Product(_) => SubjectKind::Product,
             Self::Customer(_) => SubjectKind::Customer,
             Self::CustomerAccount(_) => SubjectKind::CustomerAccount,
+            Self::CustomerAddress(_) => SubjectKind::CustomerAddress,
             Self::WebhookEndpoint(_) => SubjectKind::WebhookEndpoint,
             Self::WebhookDelivery(_) => SubjectKind::WebhookDelivery,
         }
@@ -475,6 +481,7 @@ impl Subject {
             Self::Product(product) => product.id,
             Self::Customer(customer) => customer.id,
             Self::CustomerAccount(account) => account.0.id,
+            Self::CustomerAddress(address) => address.id,
             Self::WebhookEndpoint(endpoint) => endpoint.id,
             Self::WebhookDelivery(delivery) => delivery.id,
         }
@@ -486,6 +493,7 @@ impl Subject {
             Self::Order(order) => Some(order.order.customer_id),
             Self::Customer(customer) => Some(customer.id),
             Self::CustomerAccount(account) => account.0.customer_id,
+            Self::CustomerAddress(address) => Some(address.customer_id),
             _ => None,
         }
     }
@@ -519,6 +527,12 @@ impl From<&customer_accounts::Model> for Subject {
 impl From<&customer_accounts::WithCustomer> for Subject {
     fn from(account: &customer_accounts::WithCustomer) -> Self {
         Self::CustomerAccount(Box::new(account.clone()))
+    }
+}
+
+impl From<&customer_addresses::Model> for Subject {
+    fn from(address: &customer_addresses::Model) -> Self {
+        Self::CustomerAddress(Box::new(address.clone()))
     }
 }
 

@@ -109,16 +109,7 @@ impl Property {
         let schema = match (T::SCHEMA, T::schema()) {
             (Some(own), schema) => {
                 named.push((own.to_owned(), schema.into()));
-                let reference = Ref::builder()
-                    .ref_location_from_schema_name(own)
-                    .description(Some(&description).filter(|_| !is_nullable));
-                if is_nullable {
-                    let null = ObjectBuilder::new().schema_type(Type::Null);
-                    let one_of = OneOfBuilder::new().item(null).item(reference.build());
-                    one_of.description(Some(&description)).into()
-                } else {
-                    reference.build().into()
-                }
+                refer_to(own, &description, is_nullable)
             }
             (None, Schema::Object(mut object)) => {
                 object.description = Some(description.clone());
@@ -151,6 +142,23 @@ impl Property {
     pub fn clearable<T: Scalar>(name: &'static str, description: &'static str) -> Self {
         let description = format!("{description} `null` clears it.");
         Self::of::<T>(name, description, false, true)
+    }
+
+    /// Another input.
+    pub fn nested<T: Input + ToSchema>(
+        name: &'static str,
+        description: &'static str,
+        is_required: bool,
+    ) -> Self {
+        let mut named = vec![(T::NAME.to_owned(), T::schema())];
+        named_schemas::<T>(&mut named);
+        Self {
+            name,
+            description: description.to_owned(),
+            is_required,
+            schema: refer_to(T::NAME, description, !is_required),
+            named,
+        }
     }
 
     /// A list of other inputs.
@@ -206,6 +214,20 @@ impl Property {
         }
         self
     }
+}
+
+/// A reference to a schema of that name.
+fn refer_to(name: &str, description: &str, is_nullable: bool) -> RefOr<Schema> {
+    let reference = Ref::builder()
+        .ref_location_from_schema_name(name)
+        .description(Some(description).filter(|_| !is_nullable))
+        .build();
+    if !is_nullable {
+        return reference.into();
+    }
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let one_of = OneOfBuilder::new().item(null).item(reference);
+    one_of.description(Some(description)).into()
 }
 
 /// The schema of an input: other members than its fields are refused.

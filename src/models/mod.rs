@@ -8,6 +8,7 @@
 pub mod _entities;
 
 pub mod customer_accounts;
+pub mod customer_addresses;
 pub mod customers;
 pub mod events;
 pub mod idempotency_keys;
@@ -52,6 +53,7 @@ pub use self::{
 pub const TABLES: &[&str] = &[
     "customers",
     "customer_accounts",
+    "customer_addresses",
     "products",
     "orders",
     "order_items",

@@ -10,11 +10,11 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customers,
+    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customer_addresses, customers,
     error::FieldError,
     found,
     growing::Growing,
-    input::Input,
+    input::{Fields, Input},
     listing::{self, Listing, Page, Sort, SortKey},
     now,
     order_events::{self, Step},
@@ -23,8 +23,8 @@ use super::{
     statement::insert,
     stock_movements::{self, Movement},
     types::{
-        EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar, ShippingAddress,
-        Timestamp,
+        Address, EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar,
+        ShippingAddress, Timestamp,
     },
 };
 
@@ -54,7 +54,7 @@ pub enum Scope {
 
 /// What an order is placed with.
 #[derive(Clone, Debug, Input)]
-#[input(schema = OrderBody)]
+#[input(schema = OrderBody, check = goes_to_one_address)]
 pub struct NewOrder {
     /// What is ordered. Lines of the same product are merged.
     #[input(items = 1..=100)]
@@ -62,9 +62,19 @@ pub struct NewOrder {
     /// The customer it is for: only administrators name one, and have to unless they are customers.
     pub customer_id: Option<i64>,
     /// The address it goes to.
-    pub shipping_address: Option<ShippingAddress>,
+    #[input(nested)]
+    pub shipping_address: Option<Address>,
+    /// One of the customer's own addresses, which it goes to. The order keeps a copy. Excludes `shipping_address`.
+    pub shipping_address_id: Option<i64>,
     /// A remark.
     pub note: Option<Note>,
+}
+
+fn goes_to_one_address(fields: &mut Fields<'_>) {
+    if fields.has("shipping_address") && fields.has("shipping_address_id") {
+        let message = "excludes shipping_address";
+        fields.refuse("shipping_address_id", "exclusive", message);
+    }
 }
 
 /// How many pieces of which product.
@@ -155,6 +165,28 @@ impl NewOrder {
                 FieldError::at("/customer_id", "required", message).into()
             }),
         }
+    }
+
+    /// Where it goes, as the order keeps it. Notes that the customer has no address of that id.
+    async fn ships_to(
+        &self,
+        txn: &Transaction,
+        customer_id: i64,
+        broken: &mut Vec<FieldError>,
+    ) -> Result<Option<String>> {
+        let address: ShippingAddress = match (&self.shipping_address, self.shipping_address_id) {
+            (Some(address), _) => address.clone().into(),
+            (None, Some(id)) => match customer_addresses::Model::find(txn, customer_id, id).await {
+                Err(Error::NotFound) => {
+                    let message = "must be one of the customer's addresses";
+                    broken.push(FieldError::at("/shipping_address_id", "reference", message));
+                    return Ok(None);
+                }
+                address => address?.into(),
+            },
+            (None, None) => return Ok(None),
+        };
+        address.json().map(Some)
     }
 }
 
@@ -251,7 +283,7 @@ impl Model {
     /// could not both raise.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for every line whose product is not on sale, when the customer does not exist,
+    /// [`Error::Invalid`] for every line whose product is not on sale, when the customer or the address does not exist,
     /// or when the total cannot be held; [`Error::InsufficientStock`] naming every short line.
     pub async fn place(
         txn: &Transaction,
@@ -265,7 +297,11 @@ impl Model {
         let customer_name = customer_name.map_err(customers::unknown)?;
         let ids = lines.iter().map(|line| line.product_id);
         let offers = products::Model::offers(txn, ids).await?;
-        check_on_sale(&new.items, &offers)?;
+        let mut broken = not_on_sale(&new.items, &offers);
+        let shipping_address = new.ships_to(txn, customer_id, &mut broken).await?;
+        if !broken.is_empty() {
+            return Err(Error::Invalid(broken));
+        }
         let placed_at = now();
         let (items, total) = priced(&lines, &offers)?;
         let order = ActiveModel {
@@ -273,7 +309,7 @@ impl Model {
             status: Set(OrderStatus::Placed.as_str().to_owned()),
             currency: Set(currency.to_owned()),
             total_minor: Set(total.minor()),
-            shipping_address: Set(new.shipping_address.clone().map(String::from)),
+            shipping_address: Set(shipping_address),
             note: Set(new.note.clone().map(String::from)),
             placed_at: Set(placed_at),
             updated_at: Set(placed_at),
@@ -473,19 +509,15 @@ fn merge(lines: &[OrderLine]) -> Result<Vec<Merged>> {
     Ok(merged)
 }
 
-fn check_on_sale(lines: &[OrderLine], offers: &BTreeMap<i64, Offer>) -> Result<()> {
+/// What is wrong with the lines whose products are not on sale.
+fn not_on_sale(lines: &[OrderLine], offers: &BTreeMap<i64, Offer>) -> Vec<FieldError> {
     let refused = |(at, _)| {
         let pointer = format!("/items/{at}/product_id");
         FieldError::at(pointer, "reference", "must be a product on sale")
     };
     let lines = lines.iter().enumerate();
     let unknown = lines.filter(|(_, line)| !offers.contains_key(&line.product_id));
-    let unknown: Vec<_> = unknown.map(refused).collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Invalid(unknown))
-    }
+    unknown.map(refused).collect()
 }
 
 /// The order's items at today's names and prices, and their total.

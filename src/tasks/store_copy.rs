@@ -24,8 +24,9 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            customer_accounts, customers, events, idempotency_keys, mails, order_events,
-            order_items, orders, products, stock_movements, webhook_deliveries, webhook_endpoints,
+            customer_accounts, customer_addresses, customers, events, idempotency_keys, mails,
+            order_events, order_items, orders, products, stock_movements, webhook_deliveries,
+            webhook_endpoints,
         },
         connection::connect,
         idempotency_keys::expiry,
@@ -44,6 +45,7 @@ const STATEMENT_BYTES: usize = 1 << 20;
 static TABLES: &[&dyn Table] = &[
     &customers::Entity,
     &customer_accounts::Entity,
+    &customer_addresses::Entity,
     &products::Entity,
     &orders::Entity,
     &order_items::Entity,

@@ -137,7 +137,7 @@ pub fn product_rows(product: &Product) -> Result<Vec<Vec<String>>> {
 }
 
 /// The columns of a table of orders, and where an order shows each: below `/items` in one of its items.
-const ORDER_COLUMNS: [(&str, &str); 16] = [
+const ORDER_COLUMNS: [(&str, &str); 24] = [
     ("order_id", "/id"),
     ("status", "/status"),
     ("placed_at", "/placed_at"),
@@ -151,7 +151,15 @@ const ORDER_COLUMNS: [(&str, &str); 16] = [
     ("quantity", "/items/quantity"),
     ("line_total", "/items/line_total"),
     ("total", "/total"),
-    ("shipping_address", "/shipping_address"),
+    ("shipping_name", "/shipping_address/name"),
+    ("shipping_company", "/shipping_address/company"),
+    ("shipping_line1", "/shipping_address/line1"),
+    ("shipping_line2", "/shipping_address/line2"),
+    ("shipping_city", "/shipping_address/city"),
+    ("shipping_region", "/shipping_address/region"),
+    ("shipping_postal_code", "/shipping_address/postal_code"),
+    ("shipping_country", "/shipping_address/country"),
+    ("shipping_phone", "/shipping_address/phone"),
     ("note", "/note"),
     ("updated_at", "/updated_at"),
 ];

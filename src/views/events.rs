@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
-    customer_accounts::CustomerAccount, customers::Customer, orders::Order, products::Product,
-    webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
+    customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
+    orders::Order, products::Product, webhook_deliveries::WebhookDelivery,
+    webhook_endpoints::WebhookEndpoint,
 };
 use crate::models::{
     Result,
@@ -61,6 +62,8 @@ pub enum EventData {
     Customer(Box<Customer>),
     /// A customer account.
     CustomerAccount(Box<CustomerAccount>),
+    /// An address of a customer.
+    CustomerAddress(Box<CustomerAddress>),
     /// A webhook endpoint.
     WebhookEndpoint(Box<WebhookEndpoint>),
     /// A webhook delivery.
@@ -162,6 +165,7 @@ impl EventData {
             Subject::Product(product) => Self::Product(Box::new(Product::new(*product, currency))),
             Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
             Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
+            Subject::CustomerAddress(address) => Self::CustomerAddress(Box::new((*address).into())),
             Subject::WebhookEndpoint(endpoint) => {
                 Self::WebhookEndpoint(Box::new((*endpoint).into()))
             }

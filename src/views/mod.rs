@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod customer_accounts;
+pub mod customer_addresses;
 pub mod customers;
 pub mod events;
 pub mod mails;

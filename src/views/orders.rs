@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::models::{
     order_events::Step,
     order_items::Item,
     orders,
-    types::{Amount, Money, OrderStatus},
+    types::{Amount, Money, OrderStatus, ShippingAddress},
 };
 
 /// An order.
@@ -33,8 +34,8 @@ pub struct Order {
     #[serde(serialize_with = "super::amount")]
     total: Money,
     /// Where to.
-    #[schema(required)]
-    shipping_address: Option<String>,
+    #[schema(required, value_type = Option<ShippingAddress>)]
+    shipping_address: Option<Box<RawValue>>,
     /// A remark.
     #[schema(required)]
     note: Option<String>,
@@ -113,7 +114,7 @@ impl From<orders::Order> for Order {
             status: order.status,
             currency: order.currency,
             items: items.into_iter().map(OrderItem::from).collect(),
-            shipping_address: order.shipping_address,
+            shipping_address: order.shipping_address.and_then(as_it_is),
             note: order.note,
             history: history.into_iter().map(OrderEvent::from).collect(),
         }
@@ -125,6 +126,11 @@ impl Order {
     pub const fn id(&self) -> i64 {
         self.id
     }
+}
+
+/// What is kept as JSON is shown as it is.
+fn as_it_is(json: String) -> Option<Box<RawValue>> {
+    RawValue::from_string(json).ok()
 }
 
 impl From<Item> for OrderItem {

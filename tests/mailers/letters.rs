@@ -76,7 +76,10 @@ async fn a_customer_reads_what_has_become_of_the_order() {
     let place = json!({
         "customer_id": customer_id,
         "items": [{ "product_id": tea, "quantity": 2 }, { "product_id": book, "quantity": 1 }],
-        "shipping_address": "Ada Lovelace\n12 St James's Square\nLondon",
+        "shipping_address": {
+            "name": "Ada Lovelace", "company": "Analytical Engines", "line1": "12 St James's Square", "line2": "Top floor",
+            "city": "London", "region": "Westminster", "postal_code": "SW1Y 4JH", "country": "GB", "phone": "020 7946 0018",
+        },
     });
     let order = admin.post("/orders", place.clone()).await;
     let path = format!("/orders/{}", order.id());
@@ -131,7 +134,9 @@ async fn nothing_that_somebody_has_typed_is_html() {
     let order = json!({
         "customer_id": customer_id,
         "items": [{ "product_id": product, "quantity": 1 }],
-        "shipping_address": format!("{NASTY}\n<script>alert(1)</script>"),
+        "shipping_address": {
+            "name": NASTY, "line1": "<script>alert(1)</script>", "city": "<i>London", "country": "GB",
+        },
         "note": NASTY,
     });
     let order = admin.post("/orders", order).await.id();

@@ -176,6 +176,7 @@ async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Re
             quantity: Quantity::new(1).unwrap(),
         }],
         shipping_address: None,
+        shipping_address_id: None,
         note: None,
     };
     transaction!(db, |txn| orders::Model::place(

@@ -2,8 +2,8 @@
 
 use boxcar::{
     models::{
-        Actor, customer_accounts, customers, events, idempotency_keys, mails, order_events,
-        order_items, orders, products, stock_movements,
+        Actor, customer_accounts, customer_addresses, customers, events, idempotency_keys, mails,
+        order_events, order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -43,6 +43,24 @@ pub fn account() -> customer_accounts::Model {
         token_version: 3,
         created_at: moment(),
         updated_at: moment(),
+    }
+}
+
+/// Ada's default address, number 23.
+pub fn address() -> customer_addresses::Model {
+    customer_addresses::Model {
+        id: 23,
+        customer_id: 5,
+        default_of: Some(5),
+        name: "Ada".to_owned(),
+        company: None,
+        line1: "1 Elm Road".to_owned(),
+        line2: None,
+        city: "London".to_owned(),
+        region: None,
+        postal_code: None,
+        country: "GB".to_owned(),
+        phone: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxcar::{
     app::App,
     models::{
-        Error, TABLES, customer_accounts, customers,
+        Error, TABLES, customer_accounts, customer_addresses, customers, events,
         idempotency_keys::{self, InFlight, RequestKey},
         listing::{Listing, PageInfo, Paging, Sort},
         mails, order_events, order_items, orders, products, stock_movements,
@@ -20,6 +20,8 @@ use sea_orm::{
     IntoActiveModel, ModelTrait, SqlErr, Statement, TransactionTrait,
     prelude::DateTimeWithTimeZone,
 };
+
+use serde_json::{Value, json};
 
 use super::rows::{self, add_product, kettle};
 use crate::support::{Mismatches, Shop, schema};
@@ -134,6 +136,109 @@ async fn rows_of_an_older_version_are_found_and_sorted_by_the_keys_of_this_one()
 }
 
 #[tokio::test]
+async fn the_text_that_was_an_address_is_one_in_orders_events_and_answers() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    let this = Migrator::migrations()
+        .iter()
+        .position(|migration| migration.name().ends_with("order_addresses"));
+    Migrator::down(db, None).await.unwrap();
+    let before = u32::try_from(this.unwrap()).unwrap();
+    Migrator::up(db, Some(before)).await.unwrap();
+    insert(db, rows::customer()).await.unwrap();
+    insert(db, rows::account()).await.unwrap();
+    let long = "☂ umbrella ".repeat(90);
+    let typed = r#"{"name":null,"line1":"typed"}"#;
+    let awkward = [
+        (Some("1 Elm Road"), Some(("1 Elm Road", None))),
+        (
+            Some(" Ada\r\n\r\n1 Elm Road\tback\u{2028}London, \"UK\"\\\n"),
+            Some(("Ada", Some("1 Elm Road back, London, \"UK\"\\"))),
+        ),
+        (Some(&*long), Some((long.trim(), None))),
+        (Some(typed), Some((typed, None))),
+        (Some("12345"), Some(("12345", None))),
+        (Some(" \r\n "), None),
+        (Some(""), None),
+        (None, None),
+    ];
+    // More than are read at once.
+    let texts: Vec<_> = awkward.iter().cycle().take(510).collect();
+    for (id, (text, _)) in (1..).zip(&texts) {
+        let order = orders::Model {
+            id,
+            shipping_address: text.map(str::to_owned),
+            note: Some(r#""shipping_address":"a note""#.to_owned()),
+            ..rows::order()
+        };
+        let shown =
+            json!({ "id": id, "note": order.note, "shipping_address": text, "total": "39.98" });
+        let event = events::Model {
+            id,
+            subject_id: id,
+            data: shown.to_string(),
+            ..rows::event()
+        };
+        let answer = idempotency_keys::Model {
+            id,
+            idempotency_key: format!("k-{id}"),
+            body: shown.to_string(),
+            ..rows::idempotency_key()
+        };
+        insert(db, order).await.unwrap();
+        insert(db, event).await.unwrap();
+        insert(db, answer).await.unwrap();
+    }
+    let product = events::Model {
+        id: 600,
+        subject_kind: "product".to_owned(),
+        data: r#"{"name":"\"shipping_address\":\"x\""}"#.to_owned(),
+        ..rows::event()
+    };
+    insert(db, product.clone()).await.unwrap();
+    Migrator::up(db, None).await.unwrap();
+    // Cut off before it was written down that this is done.
+    for _ in 0..2 {
+        for (id, (_, expected)) in (1..).zip(&texts) {
+            let order = orders::Entity::find_by_id(id)
+                .one(db)
+                .await
+                .unwrap()
+                .unwrap();
+            let event = events::Model::find(db, id).await.unwrap();
+            let answer = idempotency_keys::Entity::find_by_id(id)
+                .one(db)
+                .await
+                .unwrap()
+                .unwrap();
+            let address = order
+                .shipping_address
+                .as_deref()
+                .map_or(Value::Null, parsed);
+            let expected = expected.map_or(Value::Null, |(line1, line2)| {
+                json!({
+                    "name": null, "company": null, "line1": line1, "line2": line2, "city": null, "region": null,
+                    "postal_code": null, "country": null, "phone": null,
+                })
+            });
+            assert_eq!(address, expected, "order {id}");
+            let shown = json!({ "id": id, "note": order.note, "shipping_address": expected, "total": "39.98" });
+            assert_eq!(parsed(&event.data), shown);
+            assert_eq!(parsed(&answer.body), shown);
+        }
+        let kept = events::Model::find(db, 600).await.unwrap();
+        assert_eq!(kept.data, product.data);
+        let undone = "DELETE FROM seaql_migrations WHERE version LIKE '%order_addresses'";
+        db.execute_unprepared(undone).await.unwrap();
+        Migrator::up(db, None).await.unwrap();
+    }
+}
+
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap()
+}
+
+#[tokio::test]
 #[rustfmt::skip]
 async fn a_row_that_breaks_a_rule_is_refused() {
     let shop = Shop::open().await;
@@ -147,6 +252,7 @@ async fn a_row_that_breaks_a_rule_is_refused() {
         ("ck_products_stock", insert(db, products::Model { stock: Some(-1), ..product }).await),
         ("ck_customer_accounts_role", insert(db, customer_accounts::Model { role: word(), ..rows::account() }).await),
         ("ck_customer_accounts_customer", insert(db, customer_accounts::Model { customer_id: None, ..rows::account() }).await),
+        ("ck_customer_addresses_default_of", insert(db, customer_addresses::Model { default_of: Some(6), ..rows::address() }).await),
         ("ck_orders_status", insert(db, orders::Model { status: word(), ..order.clone() }).await),
         ("ck_orders_total", insert(db, orders::Model { total_minor: -1, ..order }).await),
         // Not its price times its quantity.
@@ -172,6 +278,7 @@ async fn rows_that_refer_to_nothing_are_refused() {
     assert_orphan(insert(db, rows::step()).await);
     assert_orphan(insert(db, rows::movement()).await);
     assert_orphan(insert(db, rows::idempotency_key()).await);
+    assert_orphan(insert(db, rows::address()).await);
 }
 
 #[tokio::test]
@@ -319,6 +426,7 @@ async fn fill(db: &DatabaseConnection) {
     insert(db, rows::event()).await.unwrap();
     insert(db, rows::mail()).await.unwrap();
     insert(db, rows::idempotency_key()).await.unwrap();
+    insert(db, rows::address()).await.unwrap();
 }
 
 /// The database would not take a row that refers to nothing.

@@ -462,6 +462,7 @@ async fn place(db: &DatabaseConnection, lines: &[(i64, i64)]) -> Result<Order, E
         customer_id: None,
         items: lines.collect(),
         shipping_address: None,
+        shipping_address_id: None,
         note: None,
     };
     let system = Actor::system();

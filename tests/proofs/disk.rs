@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
-    Client, Program, Server, Shop, SmallDisk, TestDatabase, assert_invariants, order_lines,
+    Client, Program, Server, Shop, SmallDisk, TestDatabase, address, assert_invariants, order_lines,
 };
 
 /// How long an answer may take.
@@ -187,7 +187,8 @@ impl Scene {
         let answer = match ask {
             Ask::Order { key } => {
                 let items = order_lines(&[(self.product, 1)]);
-                let order = json!({ "items": items, "note": tag, "shipping_address": filler });
+                let order =
+                    json!({ "items": items, "note": tag, "shipping_address": address(&filler) });
                 if key {
                     in_time(self.customer.post_once(tag, "/orders", &order)).await
                 } else {

@@ -213,18 +213,37 @@ impl Person {
     /// With an account that was renamed and has a new password, and orders of every kind.
     async fn known_everywhere() -> Self {
         let mut person = Self::without_orders().await;
-        let address = json!({
-            "shipping_address": "Quillon Zarathrup, 41 Xylographenweg",
-            "note": "Mind the parrot",
+        let home = json!({
+            "name": "Quillon Zarathrup", "company": "Parrot House", "line1": "41 Xylographenweg", "line2": "Quillon's attic",
+            "city": "Kestrelpost", "region": "Samarkand", "postal_code": "Parrot 1", "country": "DE",
+            "phone": "+49 30 5551 7788",
         });
+        // One that is deleted before they are, one that is theirs to the end, and one that an administrator has added.
+        for key in ["home", "home-2"] {
+            let added = person.client.post_once(key, "/me/addresses", &home).await;
+            let path = format!("/me/addresses/{}", added.id());
+            if key == "home" {
+                assert_eq!(person.client.delete(&path).await.status, 204);
+            } else {
+                let moved = json!({ "line1": "43 Xylographenweg" });
+                assert_eq!(person.client.patch(&path, moved).await.status, 200);
+            }
+        }
+        let addresses = format!("/customers/{}/addresses", person.client.customer_id);
+        person
+            .admin_posts("admin-home", &addresses, home.clone())
+            .await;
+        let own = person.client.get("/me/addresses").await.body["items"][0]["id"].clone();
+        let address = json!({ "shipping_address": home, "note": "Mind the parrot" });
         let reason = json!({ "reason": "Moved to Samarkand" });
         // By themselves, cancelled by themselves.
         let order = person.place("own", address.clone()).await;
         let cancel = format!("/orders/{order}/cancel");
         let cancelled = person.client.post_once("own-cancel", &cancel, &reason);
         assert_eq!(cancelled.await.status, 200);
-        // By themselves, cancelled by an administrator.
-        let order = person.place("own-2", address.clone()).await;
+        // By themselves to an address of theirs, cancelled by an administrator.
+        let to_own = json!({ "shipping_address_id": own, "note": "Mind the parrot" });
+        let order = person.place("own-2", to_own).await;
         let cancel = format!("/orders/{order}/cancel");
         person.admin_posts("admin-cancel", &cancel, reason).await;
         // By an administrator.

@@ -6,11 +6,13 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use boxcar::models::customer_addresses;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Client, Shop, assert_invariants, order_lines};
+use crate::support::{Answer, Client, Shop, address, assert_invariants, order_lines};
 
 const TASKS: u64 = 64;
 const OPERATIONS: usize = 8;
@@ -118,6 +120,120 @@ async fn however_many_cancel_an_order_its_stock_returns_once() {
         10
     );
     assert_invariants(&shop.ctx.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_write_addresses_one_is_the_default_and_there_are_twenty_at_most() {
+    let (shop, admin, customer) = Shop::open_with_customer("buyer").await;
+    let list = format!("/customers/{}/addresses", customer.customer_id);
+    let product = admin.sell("Lamp", "9", None).await;
+    let mut tasks = JoinSet::new();
+    for seed in 0..TASKS {
+        let (client, list) = if seed % 2 == 0 {
+            (admin.clone(), list.clone())
+        } else {
+            (customer.clone(), "/me/addresses".to_owned())
+        };
+        let customer_id = customer.customer_id;
+        tasks.spawn(async move {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut outcomes = Vec::new();
+            for _ in 0..OPERATIONS {
+                let there = client.get(&list).await.body["items"].clone();
+                let there = there.as_array().unwrap().choose(&mut random).cloned();
+                let path = there.map(|address| format!("{list}/{}", address["id"]));
+                let new = |default| {
+                    let mut new = address(&format!("{seed} Elm Road"));
+                    new["default"] = Value::Bool(default);
+                    new
+                };
+                let (what, answer) = match (random.random_range(0..8), path) {
+                    (0..=1, Some(path)) => ("delete", client.delete(&path).await),
+                    (2..=3, Some(path)) => {
+                        let default = json!({ "default": true });
+                        ("move", client.patch(&path, default).await)
+                    }
+                    (4, Some(path)) => ("replace", client.put(&path, new(true)).await),
+                    (5, _) => {
+                        let id = client.get(&list).await.body["items"][0]["id"].clone();
+                        let mut order = json!({
+                            "items": order_lines(&[(product, 1)]), "shipping_address_id": id,
+                        });
+                        if client.customer_id == 0 {
+                            order["customer_id"] = customer_id.into();
+                        }
+                        ("order", client.post("/orders", order).await)
+                    }
+                    (default, _) => ("add", client.post(&list, new(default == 6)).await),
+                };
+                outcomes.push(format!("{what} {}", answer.outcome()));
+            }
+            outcomes
+        });
+    }
+    let mut outcomes = BTreeMap::<_, u64>::new();
+    for outcome in tasks.join_all().await.concat() {
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    println!("{outcomes:#?}");
+    assert_invariants(&shop.ctx.db).await;
+    let expected = [
+        "add 201",
+        "add 409 conflict",
+        "delete 204",
+        "delete 404 not-found",
+        "move 200",
+        "move 404 not-found",
+        "order 201",
+        "order 422 validation-failed /shipping_address_id reference",
+        "replace 200",
+        "replace 404 not-found",
+    ];
+    let surprise = outcomes
+        .keys()
+        .find(|outcome| !expected.contains(&outcome.as_str()));
+    assert_eq!(surprise, None);
+    assert!(
+        outcomes["move 200"] > 0 && outcomes["delete 204"] > 0,
+        "{outcomes:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_added_while_its_customer_is_deleted_goes_with_them() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    for round in 0..8 {
+        let customer = shop.customer(&format!("buyer{round}")).await;
+        let path = format!("/customers/{}", customer.customer_id);
+        let mut tasks = JoinSet::new();
+        for at in 0..12 {
+            let (admin, customer, path) = (admin.clone(), customer.clone(), path.clone());
+            tasks.spawn(async move {
+                let answer = match at {
+                    6 => admin.delete(&path).await,
+                    _ if at % 2 == 0 => customer.post("/me/addresses", address("1 Elm Road")).await,
+                    _ => {
+                        admin
+                            .post(&format!("{path}/addresses"), address("1 Elm Road"))
+                            .await
+                    }
+                };
+                answer.outcome()
+            });
+        }
+        let outcomes = tasks.join_all().await;
+        let expected = ["201", "204", "404 not-found", "401 unauthenticated"];
+        let surprise = outcomes
+            .iter()
+            .find(|outcome| !expected.contains(&outcome.as_str()));
+        assert_eq!(surprise, None);
+        assert!(
+            outcomes.iter().any(|outcome| outcome == "204"),
+            "{outcomes:?}"
+        );
+    }
+    let left = customer_addresses::Entity::find().count(&shop.ctx.db).await;
+    assert_eq!(left.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     assert_answer,
-    support::{Client, Mismatches, PASSWORD, Shop},
+    support::{Client, Mismatches, PASSWORD, Shop, address},
 };
 
 #[tokio::test]
@@ -435,7 +435,7 @@ async fn ordered(shop: &Shop) -> (Client, Client, String) {
     let lamp = json!({ "name": "Lamp", "price": "19.99", "stock": 5 });
     let order = json!({
         "items": [{ "product_id": admin.add_product(lamp).await, "quantity": 2 }],
-        "shipping_address": "Rosalind Franklin, 22 Donovan Court, London",
+        "shipping_address": address("Rosalind Franklin, 22 Donovan Court"),
         "note": "Ring at Rosalind's door",
     });
     let answer = rosalind.post("/orders", order).await;

@@ -1,6 +1,7 @@
 //! The API's document: that it is what the server does, and that it is whole.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
@@ -23,7 +24,7 @@ use loco_rs::app::Hooks;
 use serde_json::{Value, json};
 
 use super::matrix;
-use crate::support::{Answer, Client, Mismatches, PASSWORD, Shop, order_lines};
+use crate::support::{Answer, Client, Mismatches, PASSWORD, Shop, address, order_lines};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -200,8 +201,10 @@ async fn what_an_example_sends_is_kept() {
 
 #[tokio::test]
 async fn the_first_example_of_every_operation_succeeds_for_an_administrator() {
-    let (shop, admin) = Shop::open_with_admin().await;
+    let (shop, _) = Shop::open_with_admin().await;
     App::seed(&shop.ctx, Path::new("")).await.unwrap();
+    // Who has addresses of their own, too.
+    let admin = shop.customer_and_admin("boss").await;
     let document = json_document();
     // A password of the demo store cannot be written down.
     let is_open = |path: &str| ["/auth/login", "/auth/password"].contains(&path);
@@ -210,7 +213,12 @@ async fn the_first_example_of_every_operation_succeeds_for_an_administrator() {
     operations.sort_by_key(|(path, method, _)| {
         let order = ["get", "patch", "post", "put", "delete"];
         let rank = order.iter().position(|known| known == method);
-        (path == "/auth/logout", rank)
+        // What is in something goes before it does.
+        (
+            path == "/auth/logout",
+            rank,
+            Reverse(path.matches('/').count()),
+        )
     });
     let mut mismatches = Mismatches::default();
     for (path, method, operation) in operations {
@@ -224,7 +232,8 @@ async fn the_first_example_of_every_operation_succeeds_for_an_administrator() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let parameter = resolved(&document, parameter);
             if let Some(example) = parameter.get("example") {
-                tried = tried.replace("{id}", &example.to_string());
+                let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+                tried = tried.replace(&name, &example.to_string());
             }
         }
         let content = operation["requestBody"]["content"].as_object();
@@ -338,13 +347,14 @@ async fn real_answers_are_as_documented() {
     session.sell(&admin).await;
     session.order(&shop, &admin).await;
     session.keep_customers(&admin).await;
+    session.keep_addresses(&shop, &admin).await;
     session.look_back(&admin).await;
     session.tell_others(&admin).await;
     session.go_wrong(&shop, &admin).await;
     session.assert_complete();
 }
 
-/// What is sent to an operation, by its name: the id of its path or its query, a body, and the status to come.
+/// What is sent to an operation, by its name: the ids of its path or its query, a body, and the status to come.
 type Step<'a> = (&'a Client, &'a str, &'a str, Value, u16);
 
 /// Compares every answer with the document.
@@ -441,6 +451,38 @@ impl Session {
         ]).await;
     }
 
+    async fn keep_addresses(&self, shop: &Shop, admin: &Client) {
+        let customer = &shop.customer("addresses").await;
+        let address = address("1 Elm Road");
+        let made = self.expect(&(customer, "create_own_address", "", address.clone(), 201)).await;
+        let own = &made.body["id"].to_string();
+        let of = &customer.customer_id.to_string();
+        let made = self.expect(&(admin, "create_customer_address", of, address.clone(), 201)).await;
+        let theirs = &format!("{of}/{}", made.body["id"]);
+        let order = json!({ "items": order_lines(&[(2, 1)]), "shipping_address_id": made.body["id"] });
+        let city = json!({ "city": "Bristol", "default": true });
+        self.expect_all([
+            (customer, "place_order", "", order, 201),
+            (customer, "create_own_address", "", json!({ "country": "ZZ" }), 422),
+            (customer, "list_own_addresses", "", Value::Null, 200),
+            (customer, "show_own_address", own, Value::Null, 200),
+            (customer, "replace_own_address", own, address.clone(), 200),
+            (customer, "change_own_address", own, city.clone(), 200),
+            (admin, "list_own_addresses", "", Value::Null, 404),
+            (admin, "create_own_address", "", address.clone(), 404),
+            (admin, "list_customer_addresses", of, Value::Null, 200),
+            (admin, "list_customer_addresses", "0", Value::Null, 404),
+            (admin, "show_customer_address", theirs, Value::Null, 200),
+            (admin, "show_customer_address", "0/x", Value::Null, 400),
+            (admin, "replace_customer_address", theirs, address, 200),
+            (admin, "change_customer_address", theirs, city, 200),
+            (admin, "list_events", "?type=customer_address.*", Value::Null, 200),
+            (customer, "delete_own_address", own, Value::Null, 204),
+            (admin, "delete_customer_address", theirs, Value::Null, 204),
+            (admin, "delete_customer_address", theirs, Value::Null, 404),
+        ]).await;
+    }
+
     async fn look_back(&self, admin: &Client) {
         self.expect_all([
             (admin, "list_events", "", Value::Null, 200),
@@ -508,7 +550,8 @@ impl Session {
     async fn expect(&self, (client, name, rest, body, status): &Step<'_>) -> Answer {
         let (path, method, _) = self.operation(name);
         let path = if path.contains("{id}") {
-            path.replace("{id}", rest)
+            let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            path.replace("{id}", id).replace("{address_id}", rest)
         } else {
             format!("{path}{rest}")
         };

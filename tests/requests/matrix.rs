@@ -13,15 +13,15 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Client, Mismatches, PASSWORD, Shop};
+use crate::support::{Client, Mismatches, PASSWORD, Shop, address};
 
 /// A route, what is sent, and what a stranger, the customer whose things these are, another customer and an
 /// administrator are answered. A caller whose token has expired, or whose account was deleted or demoted,
 /// is answered as a stranger is.
 pub(super) type Row = (&'static str, &'static str, &'static str, [u16; 4]);
 
-/// `:product`, `:order`, `:customer` and `:account` are new ones for every caller; the order is the first
-/// customer's. Logging out comes last, for it ends the tokens.
+/// `:product`, `:order`, `:customer`, `:address` and `:account` are new ones for every caller; the order is the first
+/// customer's, and so is an address of `/me`. Logging out comes last, for it ends the tokens.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     // method  path                             body           stranger owner other admin
@@ -50,6 +50,20 @@ pub(super) const TABLE: &[Row] = &[
     ("PUT",    "/customers/:customer",          "customer",          [401, 403, 403, 200]),
     ("PATCH",  "/customers/:customer",          "name",              [401, 403, 403, 200]),
     ("DELETE", "/customers/:customer",          "",                  [401, 403, 403, 204]),
+
+    ("GET",    "/me/addresses",                    "",                  [401, 200, 200, 404]),
+    ("POST",   "/me/addresses",                    "address",           [401, 201, 201, 404]),
+    ("GET",    "/me/addresses/:address",           "",                  [401, 200, 404, 404]),
+    ("PUT",    "/me/addresses/:address",           "other address",     [401, 200, 404, 404]),
+    ("PATCH",  "/me/addresses/:address",           "city",              [401, 200, 404, 404]),
+    ("DELETE", "/me/addresses/:address",           "",                  [401, 204, 404, 404]),
+
+    ("GET",    "/customers/:customer/addresses",   "",                  [401, 403, 403, 200]),
+    ("POST",   "/customers/:customer/addresses",   "address",           [401, 403, 403, 201]),
+    ("GET",    "/customers/:customer/addresses/:address", "",                  [401, 403, 403, 200]),
+    ("PUT",    "/customers/:customer/addresses/:address", "other address",     [401, 403, 403, 200]),
+    ("PATCH",  "/customers/:customer/addresses/:address", "city",              [401, 403, 403, 200]),
+    ("DELETE", "/customers/:customer/addresses/:address", "",                  [401, 403, 403, 204]),
 
     ("GET",    "/customer-accounts",            "",                  [401, 403, 403, 200]),
     ("POST",   "/customer-accounts",            "account",           [401, 403, 403, 201]),
@@ -183,8 +197,11 @@ async fn the_table_names_every_route() {
 
 /// The path as the routes have it.
 pub(super) fn with_id(path: &str) -> String {
-    let parts = path.split('/');
-    let parts = parts.map(|part| if part.starts_with(':') { "{id}" } else { part });
+    let mut names = ["{id}", "{address_id}"].into_iter();
+    let parts = path.split('/').map(|part| match part.strip_prefix(':') {
+        Some(_) => names.next().unwrap(),
+        None => part,
+    });
     parts.collect::<Vec<_>>().join("/")
 }
 
@@ -267,24 +284,33 @@ impl Scene {
                 .unwrap();
             self.is_done(delivery).await;
             return path.replace(name, &delivery.to_string());
+        } else if name == ":address" {
+            let (list, _) = path.split_once("/:").unwrap();
+            let who = if list == "/me/addresses" {
+                self.remove(&self.owner, list).await;
+                &self.owner
+            } else {
+                &self.admin
+            };
+            who.post(list, address("1 Elm Road")).await
         } else {
             if name == ":endpoint" {
-                self.remove_endpoints().await;
+                self.remove(&self.admin, "/webhook-endpoints").await;
             }
             // What its list makes of a body of that name.
             let (list, _) = path.split_once("/:").unwrap();
             let body = self.body(&name[1..]).await.unwrap();
             self.admin.post(list, body).await
         };
-        path.replace(name, &new.id().to_string())
+        let path = path.replacen(name, &new.id().to_string(), 1);
+        Box::pin(self.fill(&path)).await
     }
 
     /// There may not be many.
-    async fn remove_endpoints(&self) {
-        let endpoints = self.admin.get("/webhook-endpoints").await;
-        for endpoint in endpoints.body["items"].as_array().unwrap() {
-            let path = format!("/webhook-endpoints/{}", endpoint["id"]);
-            assert_eq!(self.admin.delete(&path).await.outcome(), "204");
+    async fn remove(&self, who: &Client, list: &str) {
+        for item in who.get(list).await.body["items"].as_array().unwrap() {
+            let path = format!("{list}/{}", item["id"]);
+            assert_eq!(who.delete(&path).await.outcome(), "204");
         }
     }
 
@@ -324,6 +350,9 @@ impl Scene {
             "paid" => json!({ "status": "paid" }),
             "customer" => json!({ "name": "Cleo", "email": format!("{unique}@example.com") }),
             "name" => json!({ "name": "Cleopatra" }),
+            "address" => address("1 Elm Road"),
+            "other address" => address("2 Oak Street"),
+            "city" => json!({ "city": "Bristol" }),
             "account" => json!({
                 "customer_id": Box::pin(self.customer()).await, "username": unique, "password": PASSWORD,
             }),

@@ -4,6 +4,7 @@ mod auth;
 mod caching;
 mod cors;
 mod customer_accounts;
+mod customer_addresses;
 mod customers;
 mod document;
 mod errors;

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     assert_answer,
-    support::{Answer, Client, Mismatches, Shop, order_lines},
+    support::{Answer, Client, Mismatches, Shop, address, order_lines, shown_address},
 };
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_customer_orders_for_itself() {
         (admin.add_product(a_cup(null())).await, 6),
     ]);
     let body = json!({
-        "items": items, "shipping_address": "1 Harbour Road\nArlington", "note": "Ring twice.",
+        "items": items, "shipping_address": address("1 Harbour Road"), "note": "Ring twice.",
     });
     let answer = customer.post("/orders", body).await;
     assert_answer!(answer);
@@ -283,16 +283,119 @@ async fn the_greatest_order_there_can_be_has_an_exact_total() {
 }
 
 #[tokio::test]
-async fn address_and_note_have_up_to_a_thousand_characters() {
+async fn a_note_has_up_to_a_thousand_characters() {
     let (_shop, _admin, customer, cup) = shop_with_cups(8).await;
-    for field in ["shipping_address", "note"] {
-        let mut body = json!({ "items": order_lines(&[(cup, 1)]), field: "é".repeat(1_000) });
-        let answer = customer.post("/orders", body.clone()).await;
-        assert_eq!(answer.body[field], body[field]);
-        body[field] = "é".repeat(1_001).into();
-        let answer = customer.post("/orders", body).await;
-        answer.assert_invalid(&[(&format!("/{field}"), "length")]);
+    let mut body = json!({ "items": order_lines(&[(cup, 1)]), "note": "é".repeat(1_000) });
+    let answer = customer.post("/orders", body.clone()).await;
+    assert_eq!(answer.body["note"], body["note"]);
+    body["note"] = "é".repeat(1_001).into();
+    let answer = customer.post("/orders", body).await;
+    answer.assert_invalid(&[("/note", "length")]);
+}
+
+#[tokio::test]
+async fn every_broken_rule_of_an_address_is_named_where_it_stands_in_the_order() {
+    let (_shop, _admin, customer, cup) = shop_with_cups(8).await;
+    let mut mismatches = Mismatches::default();
+    for (address, faults) in [
+        (json!("41 Elm Road"), &[("", "type")][..]),
+        (json!([]), &[("", "type")]),
+        (
+            json!({}),
+            &[
+                ("/name", "required"),
+                ("/line1", "required"),
+                ("/city", "required"),
+                ("/country", "required"),
+            ],
+        ),
+        (
+            json!({
+                "name": "x".repeat(121), "line1": "a\nb", "city": " ", "country": "Germany", "phone": "call",
+                "postal_code": 7, "default": true,
+            }),
+            &[
+                ("/name", "length"),
+                ("/line1", "format"),
+                ("/city", "length"),
+                ("/postal_code", "type"),
+                ("/country", "choice"),
+                ("/phone", "format"),
+                ("/default", "unknown"),
+            ],
+        ),
+    ] {
+        let body = json!({ "items": order_lines(&[(cup, 1)]), "shipping_address": address });
+        let refused = customer.post("/orders", body).await;
+        let expected: Vec<_> = faults
+            .iter()
+            .map(|(field, code)| (format!("/shipping_address{field}"), *code))
+            .collect();
+        let found = refused.faults().into_iter();
+        let found: Vec<_> = found.map(|(at, code)| (at.to_owned(), code)).collect();
+        mismatches.compare(address, found, expected);
     }
+    assert_eq!(customer.get("/orders").await.body["total_items"], 0);
+}
+
+#[tokio::test]
+async fn an_order_keeps_a_copy_of_the_address_as_it_was_then() {
+    let (_shop, admin, customer, cup) = shop_with_cups(8).await;
+    let saved = customer.post("/me/addresses", address("1 Elm Road")).await;
+    let (id, path) = (saved.id(), format!("/me/addresses/{}", saved.id()));
+    let body = json!({
+        "items": order_lines(&[(cup, 1)]), "shipping_address": null, "shipping_address_id": id,
+    });
+    let placed = customer.post("/orders", body).await;
+    let order = format!("/orders/{}", placed.id());
+    assert_eq!(placed.body["shipping_address"], shown_address("1 Elm Road"));
+    let moved = customer
+        .patch(&path, json!({ "line1": "2 Oak Street" }))
+        .await;
+    assert_eq!(moved.outcome(), "200");
+    assert_eq!(customer.get(&order).await.body, placed.body);
+    assert_eq!(customer.delete(&path).await.outcome(), "204");
+    assert_eq!(admin.get(&order).await.body, placed.body);
+    let event = admin.get("/events?type=order.placed").await.body;
+    assert_eq!(event["items"][0]["data"], placed.body);
+}
+
+#[tokio::test]
+async fn an_order_goes_to_an_address_of_its_own_customer_only_and_to_one() {
+    let (shop, admin, customer, cup) = shop_with_cups(8).await;
+    let other = shop.customer("alan").await;
+    let own = customer
+        .post("/me/addresses", address("1 Elm Road"))
+        .await
+        .id();
+    let theirs = other
+        .post("/me/addresses", address("2 Oak Street"))
+        .await
+        .id();
+    let items = order_lines(&[(cup, 1)]);
+    for unknown in [theirs, 404, -1] {
+        let body = json!({ "items": items, "shipping_address_id": unknown });
+        let refused = customer.post("/orders", body).await;
+        refused.assert_invalid(&[("/shipping_address_id", "reference")]);
+    }
+    // For whom an administrator orders, to theirs.
+    let order_for = |address: i64| json!({ "customer_id": other.customer_id, "items": items, "shipping_address_id": address });
+    let refused = admin.post("/orders", order_for(own)).await;
+    refused.assert_invalid(&[("/shipping_address_id", "reference")]);
+    let placed = admin.post("/orders", order_for(theirs)).await;
+    assert_eq!(placed.outcome(), "201");
+    assert_eq!(placed.body["shipping_address"]["line1"], "2 Oak Street");
+    let both = json!({ "items": items, "shipping_address": address("1 Elm Road"), "shipping_address_id": own });
+    let refused = customer.post("/orders", both).await;
+    refused.assert_invalid(&[("/shipping_address_id", "exclusive")]);
+    let lines = json!([{ "product_id": 404, "quantity": 1 }]);
+    let both = json!({ "items": lines, "shipping_address_id": 404 });
+    let refused = customer.post("/orders", both).await;
+    refused.assert_invalid(&[
+        ("/items/0/product_id", "reference"),
+        ("/shipping_address_id", "reference"),
+    ]);
+    assert_eq!(customer.get("/orders").await.body["total_items"], 0);
 }
 
 #[tokio::test]

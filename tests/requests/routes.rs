@@ -14,12 +14,13 @@ use serde_json::json;
 use crate::{
     assert_answer,
     models::rows::mail,
-    support::{Answer, Client, Mismatches, Shop},
+    support::{Answer, Client, Mismatches, Shop, address},
 };
 
 #[tokio::test]
 async fn head_answers_as_get_does_without_a_body() {
-    let (shop, admin) = Shop::open_with_admin().await;
+    let shop = Shop::open().await;
+    let admin = shop.customer_and_admin("boss").await;
     one_of_everything(&shop, &admin).await;
     let mut mismatches = Mismatches::default();
     for (method, path) in routes(&shop) {
@@ -141,6 +142,7 @@ fn routes(shop: &Shop) -> Vec<(Method, String)> {
             let path = route
                 .uri
                 .replace("{id}", "1")
+                .replace("{address_id}", "1")
                 .replace("{name}", "not-found");
             assert!(!path.contains('{'), "{path}");
             assert!(!route.actions.is_empty(), "{path}");
@@ -173,11 +175,13 @@ async fn request(client: &Client, method: &Method, path: &str) -> Answer {
     client.request(request.body(Body::empty()).unwrap()).await
 }
 
-/// Makes id 1 a customer, an account, a product and an order.
+/// Makes id 1 an address, a product and an order. The administrator is customer and account 1.
 async fn one_of_everything(shop: &Shop, admin: &Client) {
     let ada = shop.customer("ada").await;
     let lamp = admin.sell("Lamp", "19.99", 5).await;
     assert_eq!(ada.order(&[(lamp, 1)]).await.outcome(), "201");
+    let address = admin.post("/me/addresses", address("1 Elm Road")).await;
+    assert_eq!(address.outcome(), "201");
     let endpoint = json!({ "url": "https://example.com/hooks", "types": ["*"] });
     let endpoint = admin.post("/webhook-endpoints", endpoint).await.id();
     let test = format!("/webhook-endpoints/{endpoint}/test");

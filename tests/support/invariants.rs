@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 13] = [
+const NEVER: [(&str, &str); 15] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -59,6 +59,15 @@ const NEVER: [(&str, &str); 13] = [
     (
         "an order without a customer",
         "SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.id IS NULL",
+    ),
+    (
+        "a customer with addresses of whom not exactly one is the default",
+        "SELECT customer_id AS id FROM customer_addresses GROUP BY customer_id HAVING COUNT(default_of) <> 1",
+    ),
+    (
+        "a customer with more than twenty addresses, or one who was erased and has some",
+        "SELECT a.customer_id AS id FROM customer_addresses a JOIN customers c ON c.id = a.customer_id \
+         GROUP BY a.customer_id, c.erased HAVING COUNT(*) > 20 OR c.erased",
     ),
     (
         "a step of an order that is not exactly one event",

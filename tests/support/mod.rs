@@ -27,7 +27,9 @@ pub use self::{
     schema::schema,
     server::{Server, free_port, request_at},
     services::Service,
-    shop::{Answer, Client, PASSWORD, Shop, order_lines, snapshot_settings},
+    shop::{
+        Answer, Client, PASSWORD, Shop, address, order_lines, shown_address, snapshot_settings,
+    },
     small_disk::SmallDisk,
     smtp::{SmtpReply, SmtpServer},
 };

@@ -366,6 +366,20 @@ pub fn order_lines(lines: &[(i64, i64)]) -> Value {
         .collect()
 }
 
+/// An address in London with that first line.
+pub fn address(line1: &str) -> Value {
+    json!({ "name": "Ada Lovelace", "line1": line1, "city": "London", "postal_code": "SE22 9XD", "country": "GB" })
+}
+
+/// That address as an order shows it.
+pub fn shown_address(line1: &str) -> Value {
+    let mut shown = address(line1);
+    for field in ["company", "line2", "region", "phone"] {
+        shown[field] = Value::Null;
+    }
+    shown
+}
+
 impl Answer {
     /// The last part of the problem's type, such as `not-found`.
     pub fn problem(&self) -> &str {

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use super::{answers, printed, run};
 use crate::{
     models::rows,
-    support::{Mismatches, Shop, order_lines},
+    support::{Mismatches, Shop, address, order_lines},
 };
 
 const HEADER: &str = "order_id,status,placed_at,customer_id,customer_name,currency,product_id,sku,name,unit_price,\
-                      quantity,line_total,total,shipping_address,note,updated_at\n";
+                      quantity,line_total,total,shipping_name,shipping_company,shipping_line1,\
+                      shipping_line2,shipping_city,shipping_region,shipping_postal_code,shipping_country,\
+                      shipping_phone,note,updated_at\n";
 
 #[tokio::test]
 async fn each_item_of_an_order_is_a_row() {
@@ -27,13 +29,13 @@ async fn each_item_of_an_order_is_a_row() {
     let cup = admin.sell("Cup", "2", None).await;
     let order = json!({
         "items": order_lines(&[(tea, 2), (cup, 1)]),
-        "shipping_address": "1 Harbour Road\nArlington",
+        "shipping_address": address("1 Harbour Road, 2"),
     });
     let order = customer.post("/orders", order).await.body;
     let text = |pointer| order.pointer(pointer).and_then(Value::as_str).unwrap();
     let (at, name) = (text("/placed_at"), text("/customer/name"));
     let start = format!("1,placed,{at},{},{name},USD", order["customer"]["id"]);
-    let end = format!("11.00,\"1 Harbour Road\nArlington\",,{at}");
+    let end = format!("11.00,Ada Lovelace,,\"1 Harbour Road, 2\",,London,,SE22 9XD,GB,,,{at}");
     assert_eq!(
         printed(&shop, "orders:export", &[]).await,
         format!(
@@ -61,12 +63,11 @@ async fn what_a_spreadsheet_would_calculate_is_written_as_text() {
     let (shop, admin, customer) = Shop::open_with_customer("grace").await;
     let tea = json!({ "sku": "-A", "name": "=1+1", "price": "1" });
     let tea = admin.add_product(tea).await;
-    let order =
-        json!({ "items": order_lines(&[(tea, 1)]), "shipping_address": "+1", "note": "@x" });
+    let order = json!({ "items": order_lines(&[(tea, 1)]), "shipping_address": address("+1"), "note": "@x" });
     customer.post("/orders", order).await;
     let table = printed(&shop, "orders:export", &[]).await;
     assert!(
-        table.contains(",'-A,'=1+1,1.00,1,1.00,1.00,'+1,'@x,"),
+        table.contains(",'-A,'=1+1,1.00,1,1.00,1.00,Ada Lovelace,,'+1,,London,,SE22 9XD,GB,,'@x,"),
         "{table}"
     );
 }

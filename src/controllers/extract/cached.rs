@@ -75,6 +75,13 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
         "/products/{id}/stock" => vec![CacheTag::Stock(id), CacheTag::People],
         "/customers" => vec![CacheTag::Customers, CacheTag::Clientele],
         "/customers/{id}" => vec![CacheTag::Customer(id)],
+        "/customers/{id}/addresses" | "/customers/{id}/addresses/{address_id}" => {
+            vec![CacheTag::Addresses(id)]
+        }
+        "/me/addresses" | "/me/addresses/{id}" => match scope {
+            Some(Scope::Customer(id)) => vec![CacheTag::Addresses(id)],
+            _ => return None,
+        },
         "/orders" => match scope {
             Some(Scope::Customer(id)) => {
                 vec![

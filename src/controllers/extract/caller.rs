@@ -54,6 +54,14 @@ struct Request {
     deadline: Arc<Deadline>,
 }
 
+/// The caller of a request with the valid token of an account that has a customer.
+#[derive(Clone, Debug)]
+pub struct Oneself {
+    account: Account,
+    /// The customer.
+    pub customer_id: i64,
+}
+
 /// The caller of a request with an administrator's valid token.
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -161,6 +169,14 @@ impl Deref for Admin {
     }
 }
 
+impl Deref for Oneself {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.account
+    }
+}
+
 impl RequestContext {
     /// What is known of that request.
     ///
@@ -205,6 +221,20 @@ impl<S: Sync> FromRequestParts<S> for Admin {
         } else {
             Err(Problem::new(Kind::FORBIDDEN))
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Oneself {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let account = Account::from_request_parts(parts, state).await?;
+        let customer_id = account.0.customer_id;
+        let customer_id = customer_id.ok_or_else(|| Problem::new(Kind::NOT_FOUND))?;
+        Ok(Self {
+            account,
+            customer_id,
+        })
     }
 }
 

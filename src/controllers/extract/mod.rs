@@ -16,12 +16,12 @@ use utoipa::{
 
 pub use self::{
     cached::Cached,
-    caller::{Account, Address, Admin, RequestContext},
+    caller::{Account, Address, Admin, Oneself, RequestContext},
     conditional::{IfMatch, Tags},
     entry::Entry,
     idempotent::{Idempotent, key_of},
     json::Json,
-    path::{Id, ParentId},
+    path::{Id, Ids, ParentId},
     query::Query,
 };
 
@@ -43,6 +43,7 @@ macro_rules! documented {
 
 documented! {
     Id: Path "id",
+    Ids: Path "id" "address_id",
     ParentId: Path "id",
     Cached: Header "If-Match" "If-None-Match",
     IfMatch: Header "If-Match",

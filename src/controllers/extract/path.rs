@@ -20,6 +20,24 @@ pub struct Id(pub i64);
 #[derive(Clone, Copy, Debug)]
 pub struct ParentId(pub i64);
 
+/// The ids of a resource and of another one within it. Such a request takes no parameters either.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids(pub i64, pub i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        type Texts = extract::Path<(String, String)>;
+        let extract::Path((outer, inner)) = Texts::from_request_parts(parts, state)
+            .await
+            .map_err(|_| malformed())?;
+        let ids = Self(id(&outer)?, id(&inner)?);
+        no_parameters(&parts.uri)?;
+        Ok(ids)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
@@ -34,17 +52,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ParentId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let malformed = || {
-            Problem::new(Kind::MALFORMED_REQUEST)
-                .because("The id in the path must be a 64-bit integer.")
-        };
         let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| malformed())?;
-        match <i64 as Scalar>::parse(&text) {
-            // A path has one spelling.
-            Ok(id) if id.to_string() == text => Ok(Self(id)),
-            _ => Err(malformed()),
-        }
+        id(&text).map(Self)
     }
+}
+
+fn id(text: &str) -> Result<i64, Problem> {
+    match <i64 as Scalar>::parse(text) {
+        // A path has one spelling.
+        Ok(id) if id.to_string() == text => Ok(id),
+        _ => Err(malformed()),
+    }
+}
+
+fn malformed() -> Problem {
+    Problem::new(Kind::MALFORMED_REQUEST).because("The id in the path must be a 64-bit integer.")
 }

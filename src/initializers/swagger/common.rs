@@ -215,6 +215,7 @@ fn share_parameters(operation: &mut Value, shared: &mut Shared) {
     for parameter in parameters.into_iter().flatten() {
         let name = match parameter["name"].as_str() {
             Some("id") => id,
+            Some("address_id") => "AddressId",
             Some("page") => "Page",
             Some("page_size") => "PageSize",
             Some("cursor") => "Cursor",

@@ -2,7 +2,7 @@ Hello {{ text.order.customer.name }},
 
 Your order is on its way.
 
-{% include "order.t" %}{% if text.order.shipping_address %}
+{% include "order.t" %}{% if text.ships_to %}
 Ships to:
-{{ text.order.shipping_address }}
+{{ text.ships_to }}
 {% endif %}{% include "end.t" %}

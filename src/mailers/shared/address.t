@@ -1,2 +1,2 @@
-{% if html.order.shipping_address %}<p style="margin:0 0 16px"><b>Ships to</b><br>{{ html.order.shipping_address | newlines_to_br }}</p>
+{% if html.ships_to %}<p style="margin:0 0 16px"><b>Ships to</b><br>{{ html.ships_to | newlines_to_br }}</p>
 {% endif %}

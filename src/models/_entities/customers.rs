@@ -24,6 +24,8 @@ pub struct Model {
 pub enum Relation {
     #[sea_orm(has_one = "super::customer_accounts::Entity")]
     CustomerAccounts,
+    #[sea_orm(has_many = "super::customer_addresses::Entity")]
+    CustomerAddresses,
     #[sea_orm(has_many = "super::orders::Entity")]
     Orders,
 }
@@ -31,6 +33,12 @@ pub enum Relation {
 impl Related<super::customer_accounts::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::CustomerAccounts.def()
+    }
+}
+
+impl Related<super::customer_addresses::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::CustomerAddresses.def()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod prelude;
 
 pub mod customer_accounts;
+pub mod customer_addresses;
 pub mod customers;
 pub mod events;
 pub mod idempotency_keys;

@@ -5,7 +5,7 @@ use sea_orm::{
     entity::prelude::*,
     sea_query::{CaseStatement, Expr},
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{Column, Entity, Model};
 use crate::models::{
@@ -53,8 +53,8 @@ impl Model {
         Ok(())
     }
 
-    /// Takes a customer's personal data out of all that has happened to them, their accounts and their orders, which
-    /// have to be locked.
+    /// Takes a customer's personal data out of all that has happened to them, their accounts, their addresses and their
+    /// orders, which have to be locked.
     pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         let orders = orders::Entity::find()
             .select_only()
@@ -90,7 +90,13 @@ impl Model {
         ] {
             rewrite(txn, theirs, overwrite).await?;
         }
-        Ok(())
+        // Nothing of an address says nothing of the person.
+        let addresses = about(SubjectKind::CustomerAddress);
+        let theirs = addresses.filter(Column::CustomerId.eq(customer_id));
+        rewrite(txn, theirs, |event, data| {
+            *data = json!({ "id": event.subject_id });
+        })
+        .await
     }
 }
 

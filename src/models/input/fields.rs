@@ -48,6 +48,10 @@ impl Given<'_> {
     fn is_empty_cell(&self) -> bool {
         matches!(self, Self::Cell(text) if text.trim().is_empty())
     }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Json(raw) if raw.get() == "null")
+    }
 }
 
 /// A JSON object with its keys as they stand, twice where they stand twice.
@@ -153,10 +157,34 @@ impl<'a> Fields<'a> {
     pub fn clearable<T: Scalar>(&mut self, name: &'static str) -> Option<Option<Option<T>>> {
         match self.take(name) {
             None => Some(None),
-            Some(Given::Json(raw)) if raw.get() == "null" => Some(Some(None)),
-            Some(given) if given.is_empty_cell() => Some(Some(None)),
+            Some(given) if given.is_null() || given.is_empty_cell() => Some(Some(None)),
             Some(given) => self.parse(name, &given).map(Some).map(Some),
         }
+    }
+
+    /// Another object, which has to be there.
+    pub fn nested<T: Input>(&mut self, name: &'static str) -> Option<T> {
+        if let Some(given) = self.take(name) {
+            return self.object(name, &given);
+        }
+        self.refuse(name, "required", "is required");
+        None
+    }
+
+    /// Another object, which may be missing or `null`.
+    pub fn nested_or_null<T: Input>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(given) if !given.is_null() => self.object(name, &given).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    fn object<T: Input>(&mut self, name: &'static str, given: &Given<'a>) -> Option<T> {
+        let Given::Json(raw) = given else {
+            self.refuse(name, "type", "must be a JSON object");
+            return None;
+        };
+        self.element(raw, format!("{}/{}", self.path, escaped(name)))
     }
 
     /// A list of objects, which has to be there, and what each of them is read as.
@@ -260,11 +288,11 @@ impl<'a> Fields<'a> {
         self.malformed.get_or_insert_with(|| why.into());
     }
 
-    /// Whether a field was sent, and is not an empty cell.
+    /// Whether a field was sent, and is neither `null` nor an empty cell.
     pub fn has(&self, name: &str) -> bool {
         self.given
             .iter()
-            .any(|(given, value)| given == name && !value.is_empty_cell())
+            .any(|(given, value)| given == name && !value.is_null() && !value.is_empty_cell())
     }
 
     fn note(&mut self, errors: impl IntoIterator<Item = FieldError>) {
@@ -390,6 +418,14 @@ mod tests {
         price: Option<Money>,
         #[input(items = 1..=3)]
         parts: Vec<Part>,
+        #[input(nested)]
+        whole: Option<Part>,
+    }
+
+    #[derive(Debug, PartialEq, Input)]
+    struct Box {
+        #[input(nested)]
+        part: Part,
     }
 
     #[derive(Debug, PartialEq, Input)]
@@ -435,6 +471,36 @@ mod tests {
         assert_eq!(thing.name.as_str(), "ab");
         assert_eq!(thing.price, Some(Money::from_minor(150)));
         assert_eq!(thing.parts.len(), 1);
+        assert_eq!(thing.whole, None);
+    }
+
+    #[test]
+    fn an_object_within_is_read_by_its_own_rules() {
+        let part = |body: &str| {
+            let body = format!(r#"{{"name":"a","parts":[{{"count":1}}],"whole":{body}}}"#);
+            from_json::<Thing>(body.as_bytes())
+                .map(|thing| thing.whole.map(|part| part.count.get()))
+        };
+        assert_eq!(part(r#"{"count":2}"#).unwrap(), Some(2));
+        assert_eq!(part("null").unwrap(), None);
+        for (body, error) in [
+            ("7", "/whole type"),
+            ("[]", "/whole type"),
+            ("{}", "/whole/count required"),
+            (r#"{"count":0}"#, "/whole/count range"),
+            (r#"{"count":1,"x":1}"#, "/whole/x unknown"),
+            (r#"{"count":1,"count":1}"#, "/whole/count duplicate"),
+        ] {
+            let body = format!(r#"{{"name":"a","parts":[{{"count":1}}],"whole":{body}}}"#);
+            assert_eq!(broken(&body), [error], "{body}");
+        }
+        let refused = |body: &str| match from_json::<Box>(body.as_bytes()) {
+            Err(Error::Invalid(errors)) => format!("{} {}", errors[0].pointer, errors[0].code),
+            other => panic!("{body}: {other:?}"),
+        };
+        assert_eq!(refused("{}"), "/part required");
+        assert_eq!(refused(r#"{"part":null}"#), "/part type");
+        assert!(from_json::<Box>(br#"{"part":{"count":1}}"#).is_ok());
     }
 
     #[test]

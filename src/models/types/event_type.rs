@@ -67,6 +67,15 @@ pub enum EventType {
     /// Too many logins to an account have failed.
     #[strum(serialize = "customer_account.locked_out")]
     CustomerAccountLockedOut,
+    /// An address of a customer was added.
+    #[strum(serialize = "customer_address.created")]
+    CustomerAddressCreated,
+    /// An address of a customer was changed, or is the default from now on, or not any more.
+    #[strum(serialize = "customer_address.updated")]
+    CustomerAddressUpdated,
+    /// An address of a customer was deleted.
+    #[strum(serialize = "customer_address.deleted")]
+    CustomerAddressDeleted,
     /// A webhook endpoint was added.
     #[strum(serialize = "webhook_endpoint.created")]
     WebhookEndpointCreated,
@@ -102,6 +111,8 @@ pub enum SubjectKind {
     Customer,
     /// A customer account.
     CustomerAccount,
+    /// An address of a customer.
+    CustomerAddress,
     /// A webhook endpoint.
     WebhookEndpoint,
     /// A webhook delivery.

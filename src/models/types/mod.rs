@@ -4,7 +4,9 @@
 //! again; code that has only text gets one by [`Scalar::parse`], or hears what is wrong with it. Each says
 //! what it looks like in the API's document.
 
+mod address;
 mod bounded_int;
+mod country;
 mod delivery_status;
 mod email;
 mod event_type;
@@ -29,7 +31,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 
 pub use self::{
+    address::{Address, AddressChanges, ShippingAddress},
     bounded_int::BoundedInt,
+    country::CountryCode,
     delivery_status::DeliveryStatus,
     email::Email,
     event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
@@ -57,8 +61,6 @@ pub type ProductName = SingleLine<200>;
 pub type Sku = SingleLine<64>;
 /// A product's description, up to 5,000 characters.
 pub type Description = MultiLine<5_000>;
-/// Where an order goes, up to 1,000 characters.
-pub type ShippingAddress = MultiLine<1_000>;
 /// A remark on an order, or why something was done, up to 1,000 characters.
 pub type Note = MultiLine<1_000>;
 /// Why the stock was changed, 1 to 200 characters.
