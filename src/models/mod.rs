@@ -7,6 +7,7 @@
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;
 
+pub mod codes;
 pub mod customer_accounts;
 pub mod customers;
 pub mod events;
@@ -29,8 +30,10 @@ pub mod error;
 pub mod growing;
 pub mod input;
 pub mod listing;
+pub mod personal_data;
 pub mod queue;
 pub mod reader;
+pub mod self_service;
 pub mod transaction;
 pub mod types;
 pub mod write_probe;
@@ -60,6 +63,7 @@ pub const TABLES: &[&str] = &[
     "webhook_endpoints",
     "webhook_deliveries",
     "mails",
+    "codes",
     "idempotency_keys",
 ];
 

@@ -2,7 +2,7 @@
 
 use boxcar::{
     models::{
-        Actor, customer_accounts, customers, events, idempotency_keys, mails, order_events,
+        Actor, codes, customer_accounts, customers, events, idempotency_keys, mails, order_events,
         order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
@@ -169,6 +169,23 @@ pub fn mail() -> mails::Model {
         leased_until: None,
         created_at: moment(),
         updated_at: moment(),
+        recipient_key: None,
+        sealed_code: None,
+    }
+}
+
+/// What proves that somebody called Ada, who registers, reads the mails to an address.
+pub fn code() -> codes::Model {
+    codes::Model {
+        id: 23,
+        digest: "0".repeat(64),
+        kind: "registration".to_owned(),
+        account_id: None,
+        email: Some("Ada@example.org".to_owned()),
+        email_key: Some("ada@example.org".to_owned()),
+        name: Some("Ada".to_owned()),
+        expires_at: moment(),
+        created_at: moment(),
     }
 }
 

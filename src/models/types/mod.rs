@@ -5,6 +5,7 @@
 //! what it looks like in the API's document.
 
 mod bounded_int;
+mod code;
 mod delivery_status;
 mod email;
 mod event_type;
@@ -30,6 +31,7 @@ pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 
 pub use self::{
     bounded_int::BoundedInt,
+    code::{Code, CodeKind},
     delivery_status::DeliveryStatus,
     email::Email,
     event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
