@@ -226,6 +226,7 @@ pub(super) async fn export(ctx: &Context, customer_id: i64) -> Result<Response, 
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::VARY, "authorization".to_owned()),
         (header::CONTENT_DISPOSITION, disposition),
     ];
     Ok((headers, Body::from_stream(written)).into_response())

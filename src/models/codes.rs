@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sea_orm::{
     ActiveValue::Set, Condition, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+    sea_query::SelectStatement,
 };
 
 pub use super::_entities::codes::{ActiveModel, Column, Entity, Model};
@@ -143,6 +144,11 @@ impl Model {
     /// Ends every code that proves an address, folded as it is: registrations, and whoever wants to move there.
     pub async fn end_of_email(txn: &Transaction, email_key: &str) -> Result<()> {
         delete(txn, Column::EmailKey.eq(email_key)).await
+    }
+
+    /// The same of all addresses that a query finds.
+    pub async fn end_of_emails(txn: &Transaction, email_keys: SelectStatement) -> Result<()> {
+        delete(txn, Column::EmailKey.in_subquery(email_keys)).await
     }
 
     /// Deletes those that are not good any more, some at a time, and says how many there were. Several nodes may do it

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ExprTrait, QueryOrder, QuerySelect, Select,
+    Condition, ExprTrait, QueryOrder, QuerySelect, QueryTrait, Select,
     entity::prelude::*,
     sea_query::{Expr, Query},
 };
@@ -14,7 +14,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::mails::{ActiveModel, Column, Entity, Model};
 use super::{
-    CacheTag, Result, Transaction, customer_accounts, customers,
+    CacheTag, Result, Transaction, codes, customer_accounts, customers,
     deliveries::{self, Attempt, Schedule, Verdict},
     events::{Event, Subject},
     found,
@@ -386,6 +386,14 @@ impl Model {
     pub async fn anonymize_customer(txn: &Transaction, customer: &customers::Model) -> Result<()> {
         Self::belong_to(txn, customer).await?;
         let theirs = Condition::all().add(Column::CustomerId.eq(customer.id));
+        // Also to the addresses that they had before.
+        let addresses = Entity::find()
+            .select_only()
+            .column(Column::RecipientKey)
+            .filter(theirs.clone())
+            .filter(Column::RecipientKey.is_not_null())
+            .into_query();
+        codes::Model::end_of_emails(txn, addresses).await?;
         deliveries::cancel::<Entity>(txn, theirs.clone()).await?;
         forget_codes(txn, theirs.clone()).await?;
         Entity::update_many()

@@ -351,10 +351,9 @@ impl Scene {
             }),
             "registration" => json!({ "email": format!("{unique}@example.com"), "name": "Cleo" }),
             "verification" => {
-                let code = self
-                    .shop
-                    .registration_code(&format!("{unique}@example.com"));
-                json!({ "token": code.await, "password": PASSWORD })
+                let email = format!("{unique}@example.com");
+                let code = self.shop.registration_code(&email).await;
+                json!({ "token": code, "password": PASSWORD })
             }
             "forgotten" => json!({ "email": format!("{unique}@example.com") }),
             "reset" => {

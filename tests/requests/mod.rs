@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod mails;
 mod matrix;
+mod me;
 mod metrics;
 mod orders;
 mod problems;
