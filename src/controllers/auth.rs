@@ -88,16 +88,19 @@ async fn login(
     let turn = hashing().turn(Client::at(address.0)).await?;
     // Both names of an account have one budget. That an email address is one is asked of the database first, in one
     // statement whether it is or not; a username needs no question.
-    let by_email = match username.contains('@') {
-        true => customer_accounts::Model::find_by_login(&ctx.db, &username).await?,
-        false => None,
+    let is_email = username.contains('@');
+    let by_email = if is_email {
+        customer_accounts::Model::find_by_login(&ctx.db, &username).await?
+    } else {
+        None
     };
     let counted = by_email.as_ref().map_or(&username, |it| &it.username);
     let attempt = LoginAttempt::begin(&ctx, counted, address, &entry).await?;
     let account = async {
-        let account = match username.contains('@') {
-            true => by_email.clone(),
-            false => customer_accounts::Model::find_by_login(&ctx.db, &username).await?,
+        let account = if is_email {
+            by_email.clone()
+        } else {
+            customer_accounts::Model::find_by_login(&ctx.db, &username).await?
         };
         let is_theirs =
             customer_accounts::Model::authenticate(account.as_ref(), password, &turn).await?;

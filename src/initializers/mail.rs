@@ -34,9 +34,10 @@ impl Initializer for Mail {
             (Some(post), None) => {
                 let working = "the server for mails works";
                 // Nobody can register then, nor set a forgotten password.
-                let working = match settings.mail.is_linked() {
-                    true => working.to_owned(),
-                    false => format!("{working}; SHOP_URL is not set: nobody can register"),
+                let working = if settings.mail.is_linked() {
+                    working.to_owned()
+                } else {
+                    format!("{working}; SHOP_URL is not set: nobody can register")
                 };
                 post.check().await.map(|()| working)
             }

@@ -1,5 +1,7 @@
-//! Mails: what customers are told. Each is written in the transaction of its event, or of what somebody has asked for
-//! without an account, and sent afterwards. The text is made then, from the event or the code, so that none is kept.
+//! Mails: what customers are told.
+//!
+//! Each is written in the transaction of its event, or of what somebody has asked for, and sent afterwards. The text is
+//! made then, from the event or the code, so that none is kept.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -195,9 +195,9 @@ impl Verification {
         let account = account.hashed_for(Some((name, email)), client).await?;
         Ok(Verified {
             code,
+            pending,
             account,
             is_named,
-            pending,
         })
     }
 }
@@ -301,19 +301,16 @@ impl customers::Model {
         let email_key = case_fold(email.as_str());
         let owner = Self::find_by_email_locked(txn, &email_key).await?;
         let others = owner.filter(|owner| owner.id != self.id);
-        match others {
-            Some(owner) => {
-                let nothing = Proof::Nothing(CodeKind::EmailChange);
-                envelope.prove(txn, nothing).await?;
-                let (template, id) = (MailTemplate::EmailTaken, Some(owner.id));
-                envelope.mail(txn, template, &owner.email, id).await?;
-            }
-            None => {
-                let proof = Proof::EmailChange { account_id, email };
-                envelope.prove(txn, proof).await?;
-                let (template, id) = (MailTemplate::EmailChange, Some(self.id));
-                envelope.mail(txn, template, email.as_str(), id).await?;
-            }
+        if let Some(owner) = others {
+            let nothing = Proof::Nothing(CodeKind::EmailChange);
+            envelope.prove(txn, nothing).await?;
+            let (template, id) = (MailTemplate::EmailTaken, Some(owner.id));
+            envelope.mail(txn, template, &owner.email, id).await?;
+        } else {
+            let proof = Proof::EmailChange { account_id, email };
+            envelope.prove(txn, proof).await?;
+            let (template, id) = (MailTemplate::EmailChange, Some(self.id));
+            envelope.mail(txn, template, email.as_str(), id).await?;
         }
         let (template, id) = (MailTemplate::EmailChangeRequested, Some(self.id));
         envelope.mail(txn, template, &self.email, id).await

@@ -261,7 +261,7 @@ fn person(customer: &customers::Model) -> (&str, &str) {
 fn names_in(username: &str, person: Option<(&str, &str)>) -> Vec<String> {
     let mut names = vec![username];
     names.extend(STORE_NAMES);
-    names.extend(person.into_iter().flat_map(|(name, email)| [name, email]));
+    names.extend(person.into_iter().flat_map(<[_; 2]>::from));
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()
