@@ -151,7 +151,7 @@ impl Shop {
 
     /// The browser of somebody who has not logged in: it may do what visitors may.
     pub async fn visitor(&self) -> Client {
-        self.account(None, "browser", Role::Admin).await
+        self.customer("browser").await
     }
 
     /// The code in the last mail to that address which has one.
