@@ -126,6 +126,7 @@ impl Hooks for App {
 
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::admin_create::AdminCreate);
+        tasks.register(tasks::customers_export::CustomersExport);
         tasks.register(tasks::events_prune::EventsPrune);
         tasks.register(tasks::idempotency_prune::IdempotencyPrune);
         tasks.register(tasks::openapi_write::OpenapiWrite(|| {

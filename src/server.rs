@@ -32,7 +32,7 @@ use crate::{
     context::Context,
     initializers::{banner, config_audit::check_interface},
     middleware::{client_address::network, detach_writes::response_timeout},
-    models::{connection::erased, events, idempotency_keys, mails, webhook_deliveries},
+    models::{codes, connection::erased, events, idempotency_keys, mails, webhook_deliveries},
     settings::Settings,
     signals,
     workers::{mails::Mails, relay, webhooks::Webhooks, wire::Wire},
@@ -276,6 +276,7 @@ async fn prune_hourly(ctx: &AppContext, settings: &Settings) -> Infallible {
                 webhook_deliveries::Model::prune(ctx, deliveries).await,
             ),
             ("mails", mails::Model::prune(ctx, deliveries).await),
+            ("codes", codes::Model::prune(ctx).await),
             ("events", events::Model::prune(ctx, events).await),
         ] {
             match pruned {

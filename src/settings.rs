@@ -19,6 +19,9 @@ pub use self::{
 /// A year, in seconds: longer than any of the times that can be set.
 const YEAR: u64 = 31_536_000;
 
+/// For how many hours a link may be good: from some seconds to a year.
+const HOURS: RangeInclusive<f64> = 0.001..=8_760.0;
+
 /// How often a webhook is sent again at most.
 const MOST_RETRIES: usize = 30;
 
@@ -74,6 +77,10 @@ pub struct Security {
     pub login_failures: u32,
     /// Over how many seconds they are counted.
     pub login_failures_period_seconds: u64,
+    /// For how many hours the links are good that end a registration or move an account to another address.
+    pub verify_hours: f64,
+    /// For how many hours a link is good that sets a new password.
+    pub reset_hours: f64,
     /// What signed tokens before; empty when those are not good any more.
     previous_jwt_secret: String,
 }
@@ -216,6 +223,18 @@ impl Security {
     }
 }
 
+impl Security {
+    /// For how long the links are good that end a registration or move an account to another address.
+    pub fn verify_within(&self) -> Duration {
+        Duration::from_secs_f64(self.verify_hours * 3_600.0)
+    }
+
+    /// For how long a link is good that sets a new password.
+    pub fn reset_within(&self) -> Duration {
+        Duration::from_secs_f64(self.reset_hours * 3_600.0)
+    }
+}
+
 impl Webhooks {
     /// How long to wait after each failure; `None` when that cannot be read.
     pub fn waits(&self) -> Option<Vec<Duration>> {
@@ -317,6 +336,15 @@ impl Settings {
         for (key, value, range) in numbers {
             if !range.contains(&value) {
                 let (least, most) = range.into_inner();
+                return Err(fault(key, &format!("must be between {least} and {most}")));
+            }
+        }
+        for (key, hours) in [
+            ("settings.security.verify_hours", security.verify_hours),
+            ("settings.security.reset_hours", security.reset_hours),
+        ] {
+            if !HOURS.contains(&hours) {
+                let (least, most) = HOURS.into_inner();
                 return Err(fault(key, &format!("must be between {least} and {most}")));
             }
         }

@@ -1,4 +1,4 @@
-//! Logging in, and who one is.
+//! Logging in, registering, setting a new password, and who one is.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -8,19 +8,22 @@ use utoipa_axum::routes;
 
 use super::{
     Endpoint,
-    extract::{Account, Address, Cached, Entry, Json, Query, cached::Audience},
+    extract::{Account, Address, Cached, Entry, Json, Query, Visitor, cached::Audience},
+    mailing::{Mailing, in_even_time},
 };
 use crate::{
     context::Context,
     models::{
         self, Actor, customer_accounts,
-        customer_accounts::{Login, PasswordChange},
+        customer_accounts::{Login, PasswordChange, PasswordReset},
+        error::FieldError,
         events::Cause,
         input::NoBody,
         listing::NoFilter,
         now,
         queue::{Client, hashing},
-        types::{RawText, case_fold},
+        self_service::{ForgottenPassword, Registration, Verification},
+        types::{Password, RawText, case_fold},
     },
     shared::quotas::Quota,
     transaction,
@@ -28,6 +31,7 @@ use crate::{
         answer::{Answer, CachedBody},
         auth::Token,
         customer_accounts::CustomerAccount,
+        me::Accepted,
         problem::Problem,
     },
 };
@@ -53,13 +57,17 @@ pub fn endpoints() -> Vec<Endpoint> {
         routes!(show_me),
         routes!(log_out),
         routes!(change_password),
+        routes!(register),
+        routes!(verify),
+        routes!(request_password_reset),
+        routes!(reset_password),
     ]
 }
 
 /// Log in
 ///
 /// Gives a token for a name and a password. It goes into the `Authorization` header of every other
-/// request.
+/// request. The email address of the customer does as well as the name of the account.
 #[utoipa::path(
     post, path = "/auth/login", tag = TAG, security(()), request_body = Login,
     responses((status = 200, body = Token))
@@ -78,21 +86,41 @@ async fn login(
         facts.username_digest = Some(digest);
     });
     let turn = hashing().turn(Client::at(address.0)).await?;
-    let attempt = LoginAttempt::begin(&ctx, &username, address, &entry).await?;
-    let account = customer_accounts::Model::authenticate(&ctx.db, &username, password, &turn).await;
+    // Both names of an account have one budget. That an email address is one is asked of the database first, in one
+    // statement whether it is or not; a username needs no question.
+    let is_email = username.contains('@');
+    let by_email = if is_email {
+        customer_accounts::Model::find_by_login(&ctx.db, &username).await?
+    } else {
+        None
+    };
+    let counted = by_email.as_ref().map_or(&username, |it| &it.username);
+    let attempt = LoginAttempt::begin(&ctx, counted, address, &entry).await?;
+    let account = async {
+        let account = if is_email {
+            by_email.clone()
+        } else {
+            customer_accounts::Model::find_by_login(&ctx.db, &username).await?
+        };
+        let is_theirs =
+            customer_accounts::Model::authenticate(account.as_ref(), password, &turn).await?;
+        Ok::<_, models::Error>((account, is_theirs))
+    };
+    let account = account.await;
     match &account {
-        Ok(Some(_)) => attempt.succeed().await,
-        Ok(None) => {}
+        Ok((_, true)) => attempt.succeed().await,
+        Ok((_, false)) => {}
         Err(_) => attempt.forget().await,
     }
-    let Some(account) = account? else {
+    let (account, is_theirs) = account?;
+    let Some(account) = account.filter(|tried| {
         // Only the name of an account is logged: anything else may be a password that was typed there.
-        let tried = customer_accounts::Model::find_by_username(&ctx.db, &username).await?;
-        entry.note(|facts| facts.account = tried.map(|tried| Arc::new(tried.without_password())));
+        let known = Arc::new(tried.clone().without_password());
+        entry.note(|facts| facts.account = Some(known));
+        is_theirs
+    }) else {
         return Err(Problem::invalid_credentials());
     };
-    let known = Arc::new(account.clone().without_password());
-    entry.note(|facts| facts.account = Some(known));
     let token = account.token(&ctx.jwt)?;
     Ok(axum::Json(Token::new(token, ctx.jwt.expiration, account)))
 }
@@ -162,6 +190,145 @@ async fn change_password(
     })?;
     entry.note(|facts| facts.changed = vec!["password"]);
     Ok(Answer::no_content())
+}
+
+/// Register
+///
+/// Sends a link to the address, which ends the registration. The answer is the same, and takes the same time, where the
+/// address has an account: then a mail says so. No more than 3 such mails go to an address in an hour.
+#[utoipa::path(
+    post, path = "/auth/register", tag = TAG, request_body = Registration,
+    responses((status = 202, body = Accepted, description = "Accepted. A mail is sent, if one can be."))
+)]
+async fn register(
+    visitor: Visitor,
+    State(ctx): State<Context>,
+    Json(registration): Json<Registration>,
+) -> Result<Answer, Problem> {
+    let mailing = Mailing::new(&ctx, ctx.settings.security.verify_within())?;
+    let mailing = mailing.to(&registration.email, visitor.address).await;
+    in_even_time(async {
+        if let Some(envelope) = mailing.envelope() {
+            let begun = transaction!(&ctx.visited_by(&visitor), |txn| {
+                registration.begin(txn, envelope).await
+            });
+            if let Err(error) = begun {
+                return Err(mailing.failed(error).await);
+            }
+        }
+        Ok(Answer::accepted_silently(&Accepted {})?)
+    })
+    .await
+}
+
+/// End a registration
+///
+/// Takes the `token` of the link in the mail. Makes the customer, unless the shop knows one with that address, and the
+/// account, and logs in. The link stays good when the password or the name is refused.
+#[utoipa::path(
+    post, path = "/auth/verify", tag = TAG, request_body = Verification,
+    responses((status = 200, body = Token), (status = 409, description = "conflict"))
+)]
+async fn verify(
+    visitor: Visitor,
+    State(ctx): State<Context>,
+    entry: Entry,
+    Json(verification): Json<Verification>,
+) -> Result<Answer, Problem> {
+    let verified = verification.hashed(&ctx.db, visitor.client()).await?;
+    let store = ctx.visited_by(&visitor);
+    let (account, _) = transaction!(&store, |txn| {
+        let account = verified.register(txn).await?;
+        store.is_by(account.0.actor());
+        Ok(account)
+    })?;
+    let known = Arc::new(account.clone().without_password());
+    entry.note(|facts| facts.account = Some(known));
+    let token = account.token(&ctx.jwt)?;
+    Ok(Answer::ok(&Token::new(token, ctx.jwt.expiration, account))?)
+}
+
+/// Ask for a new password
+///
+/// Sends a link to the address, if it is that of a customer with an account. The answer is the same, and takes the same
+/// time, if it is not. No more than 3 such mails go to an address in an hour.
+#[utoipa::path(
+    post, path = "/auth/password-reset", tag = TAG, request_body = ForgottenPassword,
+    responses((status = 202, body = Accepted, description = "Accepted. A mail is sent, if there is an account."))
+)]
+async fn request_password_reset(
+    visitor: Visitor,
+    State(ctx): State<Context>,
+    Json(forgotten): Json<ForgottenPassword>,
+) -> Result<Answer, Problem> {
+    let mailing = Mailing::new(&ctx, ctx.settings.security.reset_within())?;
+    let mailing = mailing.to(&forgotten.email, visitor.address).await;
+    in_even_time(async {
+        if let Some(envelope) = mailing.envelope() {
+            let reminded = transaction!(&ctx.visited_by(&visitor), |txn| {
+                forgotten.remind(txn, envelope).await
+            });
+            if let Err(error) = reminded {
+                return Err(mailing.failed(error).await);
+            }
+        }
+        Ok(Answer::accepted_silently(&Accepted {})?)
+    })
+    .await
+}
+
+/// Set a new password
+///
+/// Takes the `token` of the link in the mail. Ends the tokens that are out, and every other link of the account.
+#[utoipa::path(
+    post, path = "/auth/password-reset/confirm", tag = TAG, request_body = PasswordReset,
+    responses((status = 204))
+)]
+async fn reset_password(
+    visitor: Visitor,
+    State(ctx): State<Context>,
+    entry: Entry,
+    Json(reset): Json<PasswordReset>,
+) -> Result<Answer, Problem> {
+    let code = reset.token.clone();
+    let (id, changes) = reset.hashed(&ctx.db, visitor.client()).await?;
+    let store = ctx.visited_by(&visitor);
+    let (account, _) = transaction!(&store, |txn| {
+        let account = customer_accounts::Model::reset_password(txn, id, &code, &changes).await?;
+        store.is_by(account.0.actor());
+        Ok(account)
+    })?;
+    let known = Arc::new(account.without_password());
+    entry.note(|facts| {
+        facts.account = Some(known);
+        facts.changed = vec!["password"];
+    });
+    Ok(Answer::no_content())
+}
+
+/// Shows by their password that it is the owner of the account who calls. Whoever has found a token must not find out
+/// the password with it: a wrong one, or none, counts as a failed login.
+///
+/// # Errors
+/// 422 for `/current_password`; 429 when too many have failed.
+pub(super) async fn prove(
+    ctx: &Context,
+    account: &Account,
+    address: Address,
+    entry: &Entry,
+    password: Option<Password>,
+) -> Result<(), Problem> {
+    let turn = hashing().turn(Client::Account(account.0.id)).await?;
+    let attempt = LoginAttempt::begin(ctx, &account.0.username, address, entry).await?;
+    let Some(password) = password else {
+        let error = FieldError::at("/current_password", "required", "is required");
+        return Err(models::Error::from(error).into());
+    };
+    let proven = account.0.proven(&ctx.db, password, &turn).await;
+    if !matches!(proven, Err(models::Error::WrongPassword)) {
+        attempt.forget().await;
+    }
+    Ok(proven.map(drop)?)
 }
 
 /// A username as failures are counted for it, whatever was typed: no account has a longer name.

@@ -9,6 +9,7 @@ use super::{
         Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
     },
     location,
+    me::export,
 };
 use crate::{
     idempotent,
@@ -22,6 +23,7 @@ use crate::{
         answer::{Answer, CachedBody},
         customers::Customer,
         page::Page,
+        personal_data::PersonalDataFile,
         problem::Problem,
     },
 };
@@ -38,6 +40,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             change_customer,
             delete_customer
         ),
+        routes!(export_customer),
     ]
 }
 
@@ -165,6 +168,24 @@ async fn delete_customer(
     })?;
     erased(&ctx.db).await;
     Ok(Answer::no_content())
+}
+
+/// Export a customer
+///
+/// All that is kept of them, as a file.
+#[utoipa::path(
+    get, path = "/customers/{id}/export", tag = TAG, security(("bearer" = ["admin"])), params(Id),
+    responses((
+        status = 200, body = PersonalDataFile,
+        headers(("Content-Disposition", description = "That it is a file, and its name."))
+    ))
+)]
+async fn export_customer(
+    _: Admin,
+    State(ctx): State<Context>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    export(&ctx, id).await
 }
 
 async fn change(

@@ -4,16 +4,19 @@
 //! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
 //! * a handler reads, says one verb to a model, and shows a view.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use loco_rs::controller::Routes;
 use sea_orm::DatabaseConnection;
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use self::extract::Account;
+use self::extract::{Account, Visitor};
 use crate::{
     context::Context,
-    models::{self, CacheTag, Transaction, deadline::Deadline, transaction::Database},
+    models::{self, Actor, CacheTag, Transaction, deadline::Deadline, transaction::Database},
 };
 
 pub mod auth;
@@ -23,7 +26,9 @@ pub mod customers;
 pub mod events;
 pub mod extract;
 pub mod health;
+mod mailing;
 pub mod mails;
+pub mod me;
 pub mod orders;
 pub mod problems;
 pub mod products;
@@ -39,7 +44,37 @@ pub struct OnBehalf<'a> {
     account: &'a Account,
 }
 
+/// The store, as a visitor changes it. Who they are turns out while they do.
+pub struct Visit<'a> {
+    ctx: &'a Context,
+    visitor: &'a Visitor,
+    actor: Mutex<Option<Actor>>,
+}
+
+impl Visit<'_> {
+    /// Says who the visitor is.
+    pub fn is_by(&self, actor: Actor) {
+        *self.actor.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+    }
+
+    fn actor(&self) -> Option<Actor> {
+        self.actor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
 impl Context {
+    /// The store, to be changed for that visitor, in the time that their request has.
+    pub const fn visited_by<'a>(&'a self, visitor: &'a Visitor) -> Visit<'a> {
+        Visit {
+            ctx: self,
+            visitor,
+            actor: Mutex::new(None),
+        }
+    }
+
     /// The store, to be changed for that caller, in the time that their request has.
     pub const fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
         OnBehalf { ctx: self, account }
@@ -68,6 +103,29 @@ impl Database for OnBehalf<'_> {
     }
 }
 
+impl Database for Visit<'_> {
+    fn db(&self) -> &DatabaseConnection {
+        &self.ctx.db
+    }
+
+    async fn changed(&self, tags: BTreeSet<CacheTag>) {
+        self.ctx.invalidate(tags).await;
+    }
+
+    async fn record(&self, txn: &Transaction) -> models::Result<()> {
+        let actor = self.actor().unwrap_or_else(Actor::system);
+        self.ctx.record(txn, &self.visitor.cause(actor)).await
+    }
+
+    async fn admit(&self, txn: &Transaction) -> models::Result<()> {
+        self.visitor.admit(txn).await
+    }
+
+    fn deadline(&self) -> Option<&Deadline> {
+        Some(self.visitor.deadline())
+    }
+}
+
 /// The methods of one path, with their documents.
 pub type Endpoint = UtoipaMethodRouter<Context>;
 
@@ -75,6 +133,7 @@ pub type Endpoint = UtoipaMethodRouter<Context>;
 pub fn endpoints() -> Vec<Endpoint> {
     [
         auth::endpoints(),
+        me::endpoints(),
         products::endpoints(),
         orders::endpoints(),
         customers::endpoints(),

@@ -32,7 +32,13 @@ impl Initializer for Mail {
             (None, _) => Ok("no mails are sent: SMTP_URL is not set".to_owned()),
             (Some(_), Some(dir)) => Ok(format!("mails are written to files in {dir}")),
             (Some(post), None) => {
-                let working = "the server for mails works".to_owned();
+                let working = "the server for mails works";
+                // Nobody can register then, nor set a forgotten password.
+                let working = if settings.mail.is_linked() {
+                    working.to_owned()
+                } else {
+                    format!("{working}; SHOP_URL is not set: nobody can register")
+                };
                 post.check().await.map(|()| working)
             }
         };

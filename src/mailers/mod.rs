@@ -23,8 +23,8 @@ use self::post::{Outcome, Post};
 use crate::{
     context::Context,
     models::{
-        self, events, mails,
-        types::{MailTemplate, Scalar},
+        self, codes, events, mails,
+        types::{Code, CodeKind, MailTemplate, Scalar},
     },
     settings::mail::Mail,
 };
@@ -38,14 +38,23 @@ macro_rules! folder {
     };
 }
 
-static SHARED: Dir<'_> = folder!("shared": "base.t" "address.t" "order.t" "end.t" "notice.t");
+static SHARED: Dir<'_> =
+    folder!("shared": "base.t" "address.t" "order.t" "end.t" "notice.t" "link.t");
 static ORDER_PLACED: Dir<'_> = folder!("order_placed": "subject.t" "text.t" "html.t");
 static ORDER_SHIPPED: Dir<'_> = folder!("order_shipped": "subject.t" "text.t" "html.t");
 static ORDER_CANCELLED: Dir<'_> = folder!("order_cancelled": "subject.t" "text.t" "html.t");
 static WEBHOOK_DISABLED: Dir<'_> = folder!("webhook_disabled": "subject.t" "text.t" "html.t");
 static WEBHOOK_FAILED: Dir<'_> = folder!("webhook_failed": "subject.t" "text.t" "html.t");
+static REGISTRATION: Dir<'_> = folder!("registration": "subject.t" "text.t" "html.t");
+static ALREADY_REGISTERED: Dir<'_> = folder!("already_registered": "subject.t" "text.t" "html.t");
+static PASSWORD_RESET: Dir<'_> = folder!("password_reset": "subject.t" "text.t" "html.t");
+static PASSWORD_CHANGED: Dir<'_> = folder!("password_changed": "subject.t" "text.t" "html.t");
+static EMAIL_CHANGE: Dir<'_> = folder!("email_change": "subject.t" "text.t" "html.t");
+static EMAIL_CHANGE_REQUESTED: Dir<'_> =
+    folder!("email_change_requested": "subject.t" "text.t" "html.t");
+static EMAIL_TAKEN: Dir<'_> = folder!("email_taken": "subject.t" "text.t" "html.t");
 
-/// Writes to customers about their orders, and to administrators about webhooks.
+/// Writes to customers about their orders and accounts, and to administrators about webhooks.
 #[derive(Clone, Copy, Debug)]
 pub struct ShopMailer;
 
@@ -73,6 +82,9 @@ impl ShopMailer {
         let (folder, args) = match letter(ctx, mail).await {
             Ok(letter) => letter,
             Err(models::Error::NotFound) => return Outcome::refused("the event is gone"),
+            Err(models::Error::Invalid(_)) => {
+                return Outcome::refused("the code was used, or is not good any more");
+            }
             Err(error) => return unmade(mail, &error),
         };
         let sent = async {
@@ -99,22 +111,17 @@ async fn letter(
 ) -> models::Result<(&'static Dir<'static>, Args)> {
     let ctx = Context::of(ctx)?;
     let template = MailTemplate::parse(&mail.template).map_err(|_| models::Error::NotFound)?;
-    let folder = match template {
-        MailTemplate::OrderPlaced => &ORDER_PLACED,
-        MailTemplate::OrderShipped => &ORDER_SHIPPED,
-        MailTemplate::OrderCancelled => &ORDER_CANCELLED,
-        MailTemplate::WebhookDisabled => &WEBHOOK_DISABLED,
-        MailTemplate::WebhookFailed => &WEBHOOK_FAILED,
-    };
-    let event_id = mail.event_id.ok_or(models::Error::NotFound)?;
-    let event = events::Model::find(&ctx.db, event_id).await?;
-    let data = serde_json::from_str(&event.data).map_err(loco_rs::Error::from)?;
+    let folder = folder_of(template);
     let settings = &ctx.settings.mail;
-    let text = match template {
-        MailTemplate::WebhookDisabled | MailTemplate::WebhookFailed => {
-            json!({ "shop": settings.shop_name, "subject": mail.subject, "webhook": data })
-        }
-        _ => shown(settings, &mail.subject, &data),
+    let text = if let Some((kind, page)) = template.code() {
+        linked(&ctx, mail, kind, page).await?
+    } else if mail.event_id.is_none() {
+        json!({ "shop": settings.shop_name, "subject": mail.subject })
+    } else {
+        let event_id = mail.event_id.ok_or(models::Error::NotFound)?;
+        let event = events::Model::find(&ctx.db, event_id).await?;
+        let data = serde_json::from_str(&event.data).map_err(loco_rs::Error::from)?;
+        shown_of_event(settings, template, &mail.subject, &data)
     };
     let args = Args {
         to: mail.recipient.clone(),
@@ -126,6 +133,59 @@ async fn letter(
         ..Args::default()
     };
     Ok((folder, args))
+}
+
+const fn folder_of(template: MailTemplate) -> &'static Dir<'static> {
+    match template {
+        MailTemplate::OrderPlaced => &ORDER_PLACED,
+        MailTemplate::OrderShipped => &ORDER_SHIPPED,
+        MailTemplate::OrderCancelled => &ORDER_CANCELLED,
+        MailTemplate::WebhookDisabled => &WEBHOOK_DISABLED,
+        MailTemplate::WebhookFailed => &WEBHOOK_FAILED,
+        MailTemplate::Registration => &REGISTRATION,
+        MailTemplate::AlreadyRegistered => &ALREADY_REGISTERED,
+        MailTemplate::PasswordReset => &PASSWORD_RESET,
+        MailTemplate::PasswordChanged => &PASSWORD_CHANGED,
+        MailTemplate::EmailChange => &EMAIL_CHANGE,
+        MailTemplate::EmailChangeRequested => &EMAIL_CHANGE_REQUESTED,
+        MailTemplate::EmailTaken => &EMAIL_TAKEN,
+    }
+}
+
+/// What templates show of a code: a link to the page of the shop that takes it. A code that does not work any more is
+/// sent to nobody.
+async fn linked(
+    ctx: &Context,
+    mail: &mails::Model,
+    kind: CodeKind,
+    page: &str,
+) -> models::Result<Value> {
+    let sealed = mail.sealed_code.as_deref();
+    let code = sealed.and_then(|sealed| ctx.sealer.open_code(sealed));
+    let code = code.ok_or_else(Code::refused)?;
+    let proof = codes::Model::find(&ctx.db, kind, &code).await?;
+    let settings = &ctx.settings.mail;
+    let shop = settings.shop_url().unwrap_or_default();
+    let until = proof.expires_at.to_utc();
+    Ok(json!({
+        "shop": settings.shop_name,
+        "subject": mail.subject,
+        "link": format!("{shop}/{page}?token={}", code.reveal()),
+        "until": until.format("%-d %B %Y, %H:%M UTC").to_string(),
+    }))
+}
+
+/// What templates show of what has happened.
+fn shown_of_event(settings: &Mail, template: MailTemplate, subject: &str, data: &Value) -> Value {
+    match template {
+        MailTemplate::WebhookDisabled | MailTemplate::WebhookFailed => {
+            json!({ "shop": settings.shop_name, "subject": subject, "webhook": data })
+        }
+        MailTemplate::PasswordChanged => {
+            json!({ "shop": settings.shop_name, "subject": subject, "account": data })
+        }
+        _ => shown(settings, subject, data),
+    }
 }
 
 /// What templates show of an order. What may be missing is `null`: a name that is not there is an error to them.
@@ -209,11 +269,18 @@ mod tests {
             &ORDER_CANCELLED,
             &WEBHOOK_DISABLED,
             &WEBHOOK_FAILED,
+            &REGISTRATION,
+            &ALREADY_REGISTERED,
+            &PASSWORD_RESET,
+            &PASSWORD_CHANGED,
+            &EMAIL_CHANGE,
+            &EMAIL_CHANGE_REQUESTED,
+            &EMAIL_TAKEN,
         ] {
             for file in folder.files() {
                 let name = file.path().to_str().unwrap();
                 let text = file.contents_utf8().unwrap();
-                if ["html.t", "base.t", "address.t", "notice.t"].contains(&name) {
+                if ["html.t", "base.t", "address.t", "notice.t", "link.t"].contains(&name) {
                     assert!(!text.contains("text."), "{name} shows what is not escaped");
                 } else {
                     assert!(!text.contains("html."), "{name} shows what is escaped");

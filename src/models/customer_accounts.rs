@@ -3,6 +3,7 @@
 mod passwords;
 mod tokens;
 
+use rand::Rng;
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, DbBackend, ExprTrait, IntoActiveModel,
     LoaderTrait, QuerySelect, Statement, entity::prelude::*, sea_query::Expr,
@@ -10,12 +11,12 @@ use sea_orm::{
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use self::{
-    passwords::{Hashed, Login, PasswordChange},
+    passwords::{Hashed, Login, PasswordChange, PasswordReset},
     tokens::{Claims, Verifier},
 };
 pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customers,
+    Actor, CacheTag, Error, Result, Transaction, codes, customers,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
@@ -24,7 +25,8 @@ use super::{
     queue::Turn,
     stock_movements,
     types::{
-        ActorKind, EventType, NewPassword, Password, PasswordHash, Role, Scalar, Search, Username,
+        ActorKind, Code, CodeKind, EventType, NewPassword, Password, PasswordHash, Role, Scalar,
+        Search, Username, case_fold,
     },
     update,
 };
@@ -184,6 +186,19 @@ impl Model {
         Ok(account.one(db).await?)
     }
 
+    /// The account whose name or whose customer's email address was typed, if there is one. No name of an account has an
+    /// `@`, so that nobody can take another's address for a name.
+    pub async fn find_by_login(db: &impl ConnectionTrait, login: &str) -> Result<Option<Self>> {
+        if !login.contains('@') {
+            return Self::find_by_username(db, login).await;
+        }
+        let account = Entity::find()
+            .inner_join(customers::Entity)
+            .filter(customers::Column::EmailKey.eq(case_fold(login.trim())))
+            .filter(customers::Column::Erased.eq(false));
+        Ok(account.one(db).await?)
+    }
+
     /// The account with that id, with its customer, locked until the transaction ends. The
     /// administrators are locked with it, all in the order of their ids, because how many there are
     /// decides what may become of one of them.
@@ -234,20 +249,15 @@ impl Model {
             .await?)
     }
 
-    /// The account with that name and password, or nothing; which of the two was wrong is not told,
-    /// nor does the time it takes tell.
+    /// Whether that is the password of the account that was found, if one was. Which of the two was wrong is not told, nor
+    /// does the time it takes tell.
     pub async fn authenticate(
-        db: &impl ConnectionTrait,
-        username: &str,
+        account: Option<&Self>,
         password: Password,
         turn: &Turn,
-    ) -> Result<Option<Self>> {
-        let account = Self::find_by_username(db, username).await?;
-        let hash = account
-            .as_ref()
-            .map(|account| PasswordHash::stored(account.password_hash.clone()));
-        let matches = password.matches(hash, turn).await?;
-        Ok(account.filter(|_| matches))
+    ) -> Result<bool> {
+        let hash = account.map(|account| PasswordHash::stored(account.password_hash.clone()));
+        password.matches(hash, turn).await
     }
 
     /// Whether there is an administrator.
@@ -316,7 +326,7 @@ impl Model {
     }
 
     /// Changes some of the account, which has to be locked. A new password or role ends the tokens that
-    /// are out. Where nothing differs it stays as it is.
+    /// are out, a new password the codes too. Where nothing differs it stays as it is.
     ///
     /// # Errors
     /// [`Error::Revoked`] when the password that was verified has been replaced,
@@ -369,6 +379,9 @@ impl Model {
         }
         account.updated_at = Set(now());
         update(txn, account).await.map_err(username_taken())?;
+        if password_hash.is_some() {
+            codes::Model::end_of_account(txn, id).await?;
+        }
         let account = Self::find(txn, id).await?;
         if new_name || new_role {
             txn.happened(EventType::CustomerAccountUpdated, &account);
@@ -379,12 +392,42 @@ impl Model {
         Ok(account)
     }
 
+    /// Sets another password for the account whose code that is. It is used by that.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the code does not work any more.
+    pub async fn reset_password(
+        txn: &Transaction,
+        id: i64,
+        code: &Code,
+        changes: &Hashed<Changes>,
+    ) -> Result<WithCustomer> {
+        let account = Self::find_locked(txn, id).await;
+        let (account, _) = account.map_err(passwords::refused_if_gone)?;
+        codes::Model::redeem(txn, CodeKind::PasswordReset, code).await?;
+        account.change(txn, changes).await
+    }
+
+    /// A name for the account of somebody with that address, which no other account has at this moment.
+    pub async fn free_username(txn: &Transaction, email: &str) -> Result<Username> {
+        let plain = Username::like(email, None);
+        if let Some(plain) = plain
+            && Self::find_by_username(txn, plain.as_str()).await?.is_none()
+        {
+            return Ok(plain);
+        }
+        // Should another account have this one after all, it is tried again with other digits.
+        let digits = rand::rng().random_range(1_000..1_000_000);
+        Username::like(email, Some(digits)).ok_or(Error::WriteConflict)
+    }
+
     /// Deletes the account, and with it the tokens that are out.
     ///
     /// # Errors
     /// [`Error::LastAdministrator`].
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         txn.happened(EventType::CustomerAccountDeleted, &self);
+        codes::Model::end_of_account(txn, self.id).await?;
         if locked(txn, is_administrator()).await? == [self.id] {
             return Err(Error::LastAdministrator);
         }

@@ -8,7 +8,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customer_addresses,
+    Actor, CacheTag, Error, Result, Transaction, codes, customer_accounts, customer_addresses,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
@@ -113,6 +113,12 @@ impl Model {
         Ok(name.ok_or(Error::NotFound)?.try_get_by_index(0)?)
     }
 
+    /// The customer who has that address, folded as it is, locked until the transaction ends.
+    pub async fn find_by_email_locked(txn: &Transaction, email_key: &str) -> Result<Option<Self>> {
+        let customer = active().filter(Column::EmailKey.eq(email_key));
+        Ok(customer.lock_exclusive().one(txn).await?)
+    }
+
     /// A page of customers.
     pub async fn list(
         db: &impl ConnectionTrait,
@@ -137,7 +143,8 @@ impl Model {
         Ok(customer)
     }
 
-    /// Changes some of the customer, who has to be locked. Where nothing differs they stay as they are.
+    /// Changes some of the customer, who has to be locked. Where nothing differs they stay as they are. Another email ends
+    /// every code of their account: those were sent to the one before, or asked for by who had it.
     ///
     /// # Errors
     /// [`Error::NotUnique`] for the email.
@@ -149,6 +156,11 @@ impl Model {
         };
         if customer.clone().try_into_model()? == unchanged {
             return Ok(self);
+        }
+        let moves = customer.email.as_ref() != &self.email;
+        if moves {
+            codes::Model::end_of_customer(txn, self.id).await?;
+            mails::Model::belong_to(txn, &self).await?;
         }
         let customer = update(txn, customer).await.map_err(email_taken())?;
         txn.happened(EventType::CustomerUpdated, &customer);
@@ -162,6 +174,7 @@ impl Model {
     /// [`Error::LastAdministrator`] when the account is that.
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
         let id = self.id;
+        codes::Model::end_of_email(txn, &self.email_key).await?;
         if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
             let account_id = account.id;
             account.delete(txn).await?;
@@ -178,12 +191,12 @@ impl Model {
             > 0;
         if has_orders {
             orders::Model::anonymize_customer(txn, id).await?;
-            update(txn, self.into_active_model().erase()).await?;
+            update(txn, self.clone().into_active_model().erase()).await?;
         } else {
             Entity::delete_by_id(id).exec(txn).await?;
         }
         events::Model::anonymize_customer(txn, id).await?;
-        mails::Model::anonymize_customer(txn, id).await?;
+        mails::Model::anonymize_customer(txn, &self).await?;
         idempotency_keys::Model::delete_of_customer(txn, id).await
     }
 }

@@ -37,6 +37,9 @@ pub enum Error {
         /// What it should have become.
         to: OrderStatus,
     },
+    /// An order of the customer is under way.
+    #[error("an order is placed or paid, and not shipped yet")]
+    OpenOrders,
     /// There are as many as there may be.
     #[error("{0}")]
     LimitReached(&'static str),

@@ -1,11 +1,14 @@
-//! Mails: what customers are told. Each is written in the transaction of its event, and sent afterwards: the text is
-//! made then, from the event, so that none is kept.
+//! Mails: what customers are told.
+//!
+//! Each is written in the transaction of its event, or of what somebody has asked for, and sent afterwards. The text is
+//! made then, from the event or the code, so that none is kept.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    Condition, QuerySelect, Select,
+    ActiveValue::Set,
+    Condition, ExprTrait, QueryOrder, QuerySelect, QueryTrait, Select,
     entity::prelude::*,
     sea_query::{Expr, Query},
 };
@@ -13,7 +16,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::mails::{ActiveModel, Column, Entity, Model};
 use super::{
-    CacheTag, Result, Transaction, customer_accounts, customers,
+    CacheTag, Result, Transaction, codes, customer_accounts, customers,
     deliveries::{self, Attempt, Schedule, Verdict},
     events::{Event, Subject},
     found,
@@ -21,7 +24,7 @@ use super::{
     listing::{self, ByCursor, Page, Sort, SortKey},
     now,
     transaction::Database,
-    types::{ActorKind, DeliveryStatus, Email, MailTemplate},
+    types::{ActorKind, DeliveryStatus, Email, MailTemplate, case_fold},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -57,9 +60,23 @@ pub struct Letterhead {
 #[derive(Clone, Copy, Debug)]
 pub struct Letter {
     template: MailTemplate,
-    /// The order, or the webhook endpoint.
+    /// The order, the webhook endpoint or the account.
     about: i64,
     to: Addressee,
+}
+
+/// A mail that no event asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice<'a> {
+    /// What it tells.
+    pub template: MailTemplate,
+    /// The address that it goes to.
+    pub to: &'a str,
+    /// Whose address that is, if it is a customer's. They have to be locked: whoever erases them then comes before, or
+    /// finds the mail.
+    pub customer_id: Option<i64>,
+    /// The code that it shows, sealed.
+    pub sealed_code: Option<&'a str>,
 }
 
 /// Who is written to.
@@ -149,6 +166,11 @@ impl Letter {
             Subject::WebhookDelivery(delivery) => {
                 (false, delivery.endpoint_id, Addressee::Administrators)
             }
+            Subject::CustomerAccount(account) => (
+                false,
+                account.0.id,
+                Addressee::Customer(account.0.customer_id?),
+            ),
             _ => return None,
         };
         (!is_known).then_some(Self {
@@ -175,6 +197,47 @@ impl Model {
         ByCursor(listing): &ByCursor<Filter, Key>,
     ) -> Result<Page<Self>> {
         listing::fetch(db, Entity::find(), listing).await
+    }
+
+    /// A page of the mails to a customer, in the order of their ids, after that one.
+    pub async fn of_customer(
+        db: &impl ConnectionTrait,
+        customer: &customers::Model,
+        after: i64,
+        count: u64,
+    ) -> Result<Vec<Self>> {
+        let theirs = Entity::find().filter(to_customer(customer));
+        let some = theirs.filter(Column::Id.gt(after)).order_by_asc(Column::Id);
+        Ok(some.limit(count).all(db).await?)
+    }
+
+    /// Writes a mail that no event asks for.
+    pub async fn write(
+        txn: &Transaction,
+        letterhead: &Letterhead,
+        notice: Notice<'_>,
+    ) -> Result<()> {
+        let (at, message_id) = (now(), Uuid::new_v4());
+        let mail = ActiveModel {
+            event_id: Set(None),
+            template: Set(notice.template.as_str().to_owned()),
+            recipient: Set(notice.to.to_owned()),
+            subject: Set(notice.template.subject(&letterhead.shop_name, 0)),
+            customer_id: Set(notice.customer_id),
+            message_id: Set(format!("<{message_id}@{}>", letterhead.domain)),
+            status: Set(DeliveryStatus::Pending.as_str().to_owned()),
+            tries: Set(0),
+            attempts: Set("[]".to_owned()),
+            next_attempt_at: Set(Some(at)),
+            created_at: Set(at),
+            updated_at: Set(at),
+            recipient_key: Set(Some(case_fold(notice.to))),
+            sealed_code: Set(notice.sealed_code.map(str::to_owned)),
+            ..Default::default()
+        };
+        Entity::insert(mail).exec_without_returning(txn).await?;
+        txn.touch([CacheTag::Mails]);
+        Ok(())
     }
 
     /// Writes the mails that events ask for, each with the id of its event.
@@ -299,7 +362,13 @@ impl Model {
             } = outcome;
             let settled =
                 deliveries::settle::<Entity>(txn, mail, lease, attempt, *verdict, &schedule);
-            due.extend(settled.await?.and_then(|settled| settled.next));
+            let settled = settled.await?;
+            if mail.sealed_code.is_some()
+                && settled.is_some_and(|settled| settled.status != DeliveryStatus::Pending)
+            {
+                forget_codes(txn, Condition::all().add(Column::Id.eq(mail.id))).await?;
+            }
+            due.extend(settled.and_then(|settled| settled.next));
         }
         Ok(due)
     }
@@ -315,15 +384,26 @@ impl Model {
     }
 
     /// Takes a customer out of all mails to them, and cancels those that are not sent. One that is being sent may
-    /// arrive still, and is cancelled here. Their orders have to be locked.
-    pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
-        let theirs = Condition::all().add(Column::CustomerId.eq(customer_id));
+    /// arrive still, and is cancelled here. They and their orders have to be locked.
+    pub async fn anonymize_customer(txn: &Transaction, customer: &customers::Model) -> Result<()> {
+        Self::belong_to(txn, customer).await?;
+        let theirs = Condition::all().add(Column::CustomerId.eq(customer.id));
+        // Also to the addresses that they had before.
+        let addresses = Entity::find()
+            .select_only()
+            .column(Column::RecipientKey)
+            .filter(theirs.clone())
+            .filter(Column::RecipientKey.is_not_null())
+            .into_query();
+        codes::Model::end_of_emails(txn, addresses).await?;
         deliveries::cancel::<Entity>(txn, theirs.clone()).await?;
+        forget_codes(txn, theirs.clone()).await?;
         Entity::update_many()
             .col_expr(
                 Column::Recipient,
-                customers::erased_email(customer_id).into(),
+                customers::erased_email(customer.id).into(),
             )
+            .col_expr(Column::RecipientKey, Expr::value(None::<String>))
             .col_expr(Column::Subject, ERASED.into())
             .col_expr(Column::UpdatedAt, Expr::value(now()))
             .filter(theirs.clone())
@@ -346,6 +426,39 @@ impl Model {
         }
         Ok(())
     }
+
+    /// Counts the mails that went to a customer's address before that was theirs among those to them. Asked before they
+    /// have another address, or none.
+    pub async fn belong_to(txn: &Transaction, customer: &customers::Model) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::CustomerId, Expr::value(customer.id))
+            .filter(Column::CustomerId.is_null())
+            .filter(Column::RecipientKey.eq(&customer.email_key))
+            .exec(txn)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The mails to a customer, also those of the time when their address was nobody's yet.
+fn to_customer(customer: &customers::Model) -> Condition {
+    let before = Column::CustomerId
+        .is_null()
+        .and(Column::RecipientKey.eq(&customer.email_key));
+    Condition::any()
+        .add(Column::CustomerId.eq(customer.id))
+        .add(before)
+}
+
+/// Takes the codes out of mails that are not sent any more.
+async fn forget_codes(txn: &Transaction, mails: Condition) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::SealedCode, Expr::value(None::<String>))
+        .filter(Column::SealedCode.is_not_null())
+        .filter(mails)
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

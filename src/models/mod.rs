@@ -7,6 +7,7 @@
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;
 
+pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
@@ -30,8 +31,10 @@ pub mod error;
 pub mod growing;
 pub mod input;
 pub mod listing;
+pub mod personal_data;
 pub mod queue;
 pub mod reader;
+pub mod self_service;
 mod statement;
 pub mod transaction;
 pub mod types;
@@ -63,6 +66,7 @@ pub const TABLES: &[&str] = &[
     "webhook_endpoints",
     "webhook_deliveries",
     "mails",
+    "codes",
     "idempotency_keys",
 ];
 

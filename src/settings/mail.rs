@@ -58,6 +58,12 @@ impl Mail {
         !self.smtp_url.is_empty() || !self.dir.is_empty()
     }
 
+    /// Whether mails can lead to a page of the shop. Those that are files have a link without the shop's address, unless
+    /// it is known: who develops a shop reads the code there.
+    pub fn is_linked(&self) -> bool {
+        self.dir().is_some() || (self.is_on() && self.shop_url().is_some())
+    }
+
     /// The server that takes mails, if there is one.
     pub fn smtp(&self) -> Option<Smtp> {
         Smtp::at(&self.smtp_url).ok()

@@ -7,6 +7,7 @@ use migration::Migrator;
 use tokio::task::spawn_blocking;
 
 pub mod admin_create;
+pub mod customers_export;
 pub mod events_prune;
 mod export;
 pub mod idempotency_prune;

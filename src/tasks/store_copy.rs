@@ -24,9 +24,9 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            customer_accounts, customer_addresses, customers, events, idempotency_keys, mails,
-            order_events, order_items, orders, products, stock_movements, webhook_deliveries,
-            webhook_endpoints,
+            codes, customer_accounts, customer_addresses, customers, events, idempotency_keys,
+            mails, order_events, order_items, orders, products, stock_movements,
+            webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
         idempotency_keys::expiry,
@@ -55,6 +55,7 @@ static TABLES: &[&dyn Table] = &[
     &webhook_endpoints::Entity,
     &webhook_deliveries::Entity,
     &mails::Entity,
+    &codes::Entity,
     &idempotency_keys::Entity,
 ];
 

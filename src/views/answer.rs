@@ -50,6 +50,13 @@ impl Answer {
         Ok(Self::ok(view)?.at(StatusCode::ACCEPTED, location))
     }
 
+    /// 202 with no more than that: there is nothing to be looked at later.
+    pub fn accepted_silently(view: &impl Serialize) -> Result<Self> {
+        let mut answer = Self::ok(view)?;
+        answer.stored.status = StatusCode::ACCEPTED.as_u16();
+        Ok(answer)
+    }
+
     /// 204 without a body.
     pub const fn no_content() -> Self {
         Self::of(StatusCode::NO_CONTENT, String::new())

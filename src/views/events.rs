@@ -16,6 +16,9 @@ use crate::models::{
     types::{ActorKind, EventType, SubjectKind},
 };
 
+/// What other people are called where they are not named.
+const STAFF: &str = "staff";
+
 /// Something that has happened.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Event {
@@ -121,6 +124,22 @@ impl From<Model> for Event {
             request_id: event.request_id,
             data: RawValue::from_string(event.data).unwrap_or_default(),
         }
+    }
+}
+
+impl Event {
+    /// The same, without who has done it if that was somebody else than the account with that id.
+    #[must_use]
+    pub fn without_others(mut self, account_id: Option<i64>) -> Self {
+        let is_person = [ActorKind::Account, ActorKind::ApiKey]
+            .iter()
+            .any(|kind| kind.as_str() == self.actor.kind);
+        let is_own = self.actor.kind == ActorKind::Account.as_str() && self.actor.id == account_id;
+        if is_person && !(is_own && account_id.is_some()) {
+            self.actor.id = None;
+            STAFF.clone_into(&mut self.actor.name);
+        }
+        self
     }
 }
 

@@ -11,7 +11,7 @@ use crate::models::{
     types::{DeliveryStatus, MailTemplate},
 };
 
-/// A mail to a customer.
+/// A mail.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Mail {
     /// Its id.
@@ -23,7 +23,7 @@ pub struct Mail {
     /// What it tells.
     #[schema(value_type = MailTemplate)]
     template: String,
-    /// The event that it tells of.
+    /// The event that it tells of; `null` where somebody has asked for it.
     #[schema(required)]
     event_id: Option<i64>,
     /// How far it has come.

@@ -212,6 +212,7 @@ impl From<models::Error> for Problem {
             | Error::NotTracked
             | Error::LimitReached(_)
             | Error::WriteConflict => Self::new(Kind::CONFLICT).because(sentence(&error)),
+            Error::OpenOrders => Self::new(Kind::OPEN_ORDERS),
             Error::KeyReused => Self::new(Kind::IDEMPOTENCY_MISMATCH),
             Error::PreconditionFailed => Self::new(Kind::PRECONDITION_FAILED),
             Error::Revoked => Self::unauthenticated(Some("invalid_token")),

@@ -6,11 +6,11 @@ use boxcar::{
     models::mails,
     workers::{relay, webhooks::Webhooks, wire::Wire},
 };
-use sea_orm::{EntityTrait, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Client, Letter, Receiver, Reply, Shop};
+use crate::support::{Client, Letter, PASSWORD, Receiver, Reply, Shop};
 
 /// Names that would do something, were they not escaped.
 const NASTY: &str = "<b>Ada</b> & \"Sons\" 'n' {{ shop }} https://eve.example";
@@ -42,6 +42,37 @@ impl Scene {
     async fn last(&self) -> (mails::Model, Letter) {
         let mail = mails::Entity::find().order_by_desc(mails::Column::Id);
         let mail = mail.one(&self.shop.ctx.db).await.unwrap().unwrap();
+        self.sent(mail).await
+    }
+
+    /// Compares the last mail of a template with its snapshots, in which the code and the end of its time are always the
+    /// same.
+    async fn show(&self, template: &str) {
+        let mail = mails::Entity::find()
+            .filter(mails::Column::Template.eq(template))
+            .order_by_desc(mails::Column::Id);
+        let mail = mail.one(&self.shop.ctx.db).await.unwrap().unwrap();
+        let sealed = mail.sealed_code.clone();
+        let sealer = &Context::of(&self.shop.ctx).unwrap().sealer;
+        let code = sealed.and_then(|sealed| sealer.open_code(&sealed));
+        let (mail, letter) = self.sent(mail).await;
+        let plain = |text: &str| {
+            let text = match &code {
+                Some(code) => text.replace(code.reveal(), "THE-CODE"),
+                None => text.to_owned(),
+            };
+            let Some((before, after)) = text.split_once("good until ") else {
+                return text;
+            };
+            let (_, after) = after.split_once(" UTC").unwrap();
+            format!("{before}good until 31 January 2026, 12:00 UTC{after}")
+        };
+        let text = format!("{}\n\n{}", mail.subject, plain(&letter.text));
+        insta::assert_snapshot!(format!("{template}.text"), text);
+        insta::assert_snapshot!(format!("{template}.html"), plain(&letter.html));
+    }
+
+    async fn sent(&self, mail: mails::Model) -> (mails::Model, Letter) {
         let outcome = ShopMailer::attempt(&self.shop.ctx, &mail).await;
         assert_eq!(outcome, Outcome::Sent(None));
         let mut files: Vec<_> = std::fs::read_dir(self.mails.path())
@@ -121,6 +152,40 @@ fn show(name: &str, mail: &mails::Model, letter: &Letter, order: &Value) {
         format!("{}\n\n{text}", mail.subject)
     );
     insta::assert_snapshot!(format!("{name}.html"), html);
+}
+
+#[tokio::test]
+async fn who_helps_themselves_reads_what_to_do_and_what_has_happened() {
+    let scene = Scene::open(&[
+        ("mail", "shop_name", json!("Bücher & Tee")),
+        ("mail", "shop_url", json!("https://shop.example/de/")),
+    ])
+    .await;
+    let visitor = scene.shop.visitor().await;
+    let ada = scene.shop.customer("ada").await;
+    scene.shop.customer("bob").await;
+    let register = |email: &str| json!({ "email": email, "name": NASTY });
+    let moves = |email: &str| json!({ "email": email, "current_password": PASSWORD });
+    visitor
+        .post("/auth/register", register("rosa@example.com"))
+        .await;
+    scene.show("registration").await;
+    visitor
+        .post("/auth/register", register("ada@example.com"))
+        .await;
+    scene.show("already_registered").await;
+    let forgotten = json!({ "email": "ada@example.com" });
+    visitor.post("/auth/password-reset", forgotten).await;
+    scene.show("password_reset").await;
+    ada.patch("/me", moves("ada@example.org")).await;
+    scene.show("email_change").await;
+    scene.show("email_change_requested").await;
+    ada.patch("/me", moves("bob@example.com")).await;
+    scene.show("email_taken").await;
+    let change =
+        json!({ "current_password": PASSWORD, "new_password": "gravel otter 3 plinth dune" });
+    assert_eq!(ada.put("/auth/password", change).await.status, 204);
+    scene.show("password_changed").await;
 }
 
 #[tokio::test]

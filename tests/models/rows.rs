@@ -2,8 +2,8 @@
 
 use boxcar::{
     models::{
-        Actor, customer_accounts, customer_addresses, customers, events, idempotency_keys, mails,
-        order_events, order_items, orders, products, stock_movements,
+        Actor, codes, customer_accounts, customer_addresses, customers, events, idempotency_keys,
+        mails, order_events, order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -187,6 +187,23 @@ pub fn mail() -> mails::Model {
         leased_until: None,
         created_at: moment(),
         updated_at: moment(),
+        recipient_key: None,
+        sealed_code: None,
+    }
+}
+
+/// What proves that somebody called Ada, who registers, reads the mails to an address.
+pub fn code() -> codes::Model {
+    codes::Model {
+        id: 23,
+        digest: "0".repeat(64),
+        kind: "registration".to_owned(),
+        account_id: None,
+        email: Some("Ada@example.org".to_owned()),
+        email_key: Some("ada@example.org".to_owned()),
+        name: Some("Ada".to_owned()),
+        expires_at: moment(),
+        created_at: moment(),
     }
 }
 

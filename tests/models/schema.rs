@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxcar::{
     app::App,
     models::{
-        Error, TABLES, customer_accounts, customer_addresses, customers, events,
+        Error, TABLES, codes, customer_accounts, customer_addresses, customers, events,
         idempotency_keys::{self, InFlight, RequestKey},
         listing::{Listing, PageInfo, Paging, Sort},
         mails, order_events, order_items, orders, products, stock_movements,
@@ -260,6 +260,7 @@ async fn a_row_that_breaks_a_rule_is_refused() {
         ("ck_order_items_quantity", insert(db, order_items::Model { quantity: 0, line_total_minor: 0, ..item }).await),
         ("ck_order_events_status", insert(db, order_events::Model { status: word(), ..rows::step() }).await),
         ("ck_mails_status", insert(db, mails::Model { status: word(), ..rows::mail() }).await),
+        ("ck_codes_kind", insert(db, codes::Model { kind: word(), ..rows::code() }).await),
         ("ck_stock_movements_kind", insert(db, stock_movements::Model { kind: word(), ..rows::movement() }).await),
     ] {
         let refusal = outcome.map_err(|error| error.to_string());
@@ -425,6 +426,7 @@ async fn fill(db: &DatabaseConnection) {
     insert(db, rows::movement()).await.unwrap();
     insert(db, rows::event()).await.unwrap();
     insert(db, rows::mail()).await.unwrap();
+    insert(db, rows::code()).await.unwrap();
     insert(db, rows::idempotency_key()).await.unwrap();
     insert(db, rows::address()).await.unwrap();
 }

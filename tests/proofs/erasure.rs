@@ -41,6 +41,22 @@ async fn an_erased_customer_with_orders_is_nowhere() {
 }
 
 #[tokio::test]
+async fn who_has_erased_themselves_is_nowhere() {
+    let person = Person::known_everywhere().await;
+    for order in person.admin.get("/orders?status=placed").await.body["items"]
+        .as_array()
+        .unwrap()
+    {
+        let path = format!("/orders/{}/cancel", order["id"]);
+        assert_eq!(person.admin.post(&path, json!({})).await.status, 200);
+    }
+    let farewell = json!({ "current_password": NEW_PASSWORD });
+    let left = person.client.post("/me/erase", farewell).await;
+    assert_eq!(left.status, 204, "{}", left.body);
+    person.assert_erased().await;
+}
+
+#[tokio::test]
 async fn a_deleted_customer_without_orders_is_nowhere() {
     let person = Person::without_orders().await;
     person.delete_customer().await;
@@ -251,6 +267,26 @@ impl Person {
         order["customer_id"] = person.client.customer_id.into();
         order["items"] = order_lines(&[(person.product, 1)]);
         person.admin_posts("admin-order", "/orders", order).await;
+        // What was asked for by mail: before they had another address, to move to yet another, and for a new password.
+        let visitor = person.shop.visitor().await;
+        let email = "Erasable@KestrelPost.example";
+        let own = format!("/customers/{}", person.client.customer_id);
+        for moved in ["Erasable@Kestrelpost.example.org", email] {
+            let register = json!({ "email": moved, "name": "Quillon Zarathrup" });
+            let answer = visitor.post("/auth/register", register).await;
+            assert_eq!(answer.status, 202, "{}", answer.body);
+            let moved = person.admin.patch(&own, json!({ "email": moved })).await;
+            assert_eq!(moved.status, 200, "{}", moved.body);
+        }
+        let moves =
+            json!({ "email": "quillon@kestrelpost.example.net", "current_password": PASSWORD });
+        let moves = person.client.patch("/me", moves).await;
+        assert_eq!(moves.status, 200, "{}", moves.body);
+        visitor
+            .post("/auth/password-reset", json!({ "email": email }))
+            .await;
+        // A registration that was begun before there was an account.
+        person.shop.registration_code(email).await;
         // Under a name and a password that are not theirs any more.
         let path = format!("/customer-accounts/{}", person.client.account_id);
         let renamed = person

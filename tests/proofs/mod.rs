@@ -15,6 +15,7 @@ mod freshness;
 mod histories;
 mod nodes;
 mod outage;
+mod people;
 mod private_addresses;
 mod races;
 mod readme;

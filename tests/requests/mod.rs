@@ -16,6 +16,7 @@ mod limits;
 mod lists;
 mod mails;
 mod matrix;
+mod me;
 mod metrics;
 mod orders;
 mod problems;

@@ -1,5 +1,7 @@
 //! A running shop, and clients who talk to it.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
@@ -7,11 +9,13 @@ use axum::{
 };
 use boxcar::{
     app::App,
+    context::Context,
     models::{
+        codes::{self, Proof},
         customer_accounts::{self, NewAccount},
-        customers,
+        customers, mails,
         queue::Client as Asker,
-        types::{CustomerName, Email, NewPassword, Role, Scalar, Username},
+        types::{Code, CustomerName, Email, NewPassword, Role, Scalar, Username},
     },
     transaction,
 };
@@ -23,6 +27,7 @@ use loco_rs::{
     config::Config,
     environment::Environment,
 };
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -142,6 +147,54 @@ impl Shop {
     /// A client without a token.
     pub fn stranger(&self) -> Client {
         self.bearing(None)
+    }
+
+    /// The browser of somebody who has not logged in: it may do what visitors may.
+    pub async fn visitor(&self) -> Client {
+        self.customer("browser").await
+    }
+
+    /// The code in the last mail to that address which has one.
+    pub async fn code_for(&self, email: &str) -> String {
+        let mail = mails::Entity::find()
+            .filter(mails::Column::Recipient.eq(email))
+            .filter(mails::Column::SealedCode.is_not_null())
+            .order_by_desc(mails::Column::Id);
+        let mail = mail.one(&self.ctx.db).await.unwrap();
+        let sealed = mail.and_then(|mail| mail.sealed_code);
+        let sealed = sealed.unwrap_or_else(|| panic!("no code was sent to {email}"));
+        let sealer = &Context::of(&self.ctx).unwrap().sealer;
+        sealer.open_code(&sealed).unwrap().reveal().to_owned()
+    }
+
+    /// The mails to that address, oldest first, by what they tell.
+    pub async fn mails_to(&self, email: &str) -> Vec<String> {
+        let mails = mails::Entity::find()
+            .filter(mails::Column::Recipient.eq(email))
+            .order_by_asc(mails::Column::Id);
+        let mails = mails.all(&self.ctx.db).await.unwrap();
+        mails.into_iter().map(|mail| mail.template).collect()
+    }
+
+    /// A code that ends a registration of somebody with that address, without a mail.
+    pub async fn registration_code(&self, email: &str) -> String {
+        let email = Email::parse(email).unwrap();
+        let name = CustomerName::parse("Somebody").unwrap();
+        self.code(Proof::Registration(&email, &name)).await
+    }
+
+    /// A code that proves that, for a day.
+    pub async fn code(&self, proof: Proof<'_>) -> String {
+        let code = Code::generated();
+        transaction!(&self.ctx, |txn| codes::Model::issue(
+            txn,
+            &code,
+            proof,
+            Duration::from_hours(24)
+        )
+        .await)
+        .unwrap();
+        code.reveal().to_owned()
     }
 
     /// A client with that token.

@@ -317,6 +317,8 @@ fn wrong_values() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         ("JWT_SECRET_PREVIOUS", "settings.security.previous_jwt_secret", vec!["QUJD"]),
         ("STORE_CURRENCY", "settings.store.currency", vec![empty, "usd", "it's"]),
         ("LOGIN_FAILURES", "settings.security.login_failures", vec![empty, word, "-1", long]),
+        ("VERIFY_HOURS", "settings.security.verify_hours", vec![word, "0", "-1", "8761", "NaN"]),
+        ("RESET_HOURS", "settings.security.reset_hours", vec![word, "0", "-1", "8761"]),
         ("LOGIN_FAILURES_PERIOD_SECONDS", "settings.security.login_failures_period_seconds", vec![empty, word, "0", most]),
         ("RATE_LIMIT_REQUESTS", "settings.rate_limit.requests", vec![empty, word, "1.5"]),
         ("RATE_LIMIT_PERIOD_SECONDS", "settings.rate_limit.period_seconds", vec![empty, "0", most]),

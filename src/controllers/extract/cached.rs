@@ -68,7 +68,8 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
     // An id that is written in another way than as a number (`%31`) may be one to the handler.
     let id = id.map_or(Some(0), |(_, id)| id.parse().ok())?;
     Some(match route.strip_prefix(BASE)? {
-        "/auth/me" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
+        // Every account, with the customer whom it shows.
+        "/me" | "/auth/me" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
         "/customer-accounts" => vec![CacheTag::Accounts, CacheTag::Membership],
         "/products" => vec![CacheTag::Products, CacheTag::Assortment],
         "/products/{id}" => vec![CacheTag::Product(id)],
@@ -93,7 +94,8 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
             _ => vec![CacheTag::Orders, CacheTag::People, CacheTag::PastOrders],
         },
         "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
-        // Also events, which each write would outdate, and webhooks and mails, which change while they are sent.
+        // Also events, which each write would outdate, webhooks and mails, which change while they are sent, and
+        // exports, which are long and asked for once.
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ mod idempotent;
 mod json;
 mod path;
 mod query;
+mod visitor;
 
 use utoipa::{
     IntoParams,
@@ -23,6 +24,7 @@ pub use self::{
     json::Json,
     path::{Id, Ids, ParentId},
     query::Query,
+    visitor::Visitor,
 };
 
 /// Says in a handler's `params` that it takes an `Idempotency-Key`, as [`Idempotent`] does.

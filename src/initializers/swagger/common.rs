@@ -49,7 +49,7 @@ pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
             (!open, "ETag"),
             (once, "Idempotency-Replayed"),
             (lists, "Link"),
-            (true, "Location"),
+            (once, "Location"),
             (true, "Vary"),
         ],
     );
@@ -141,17 +141,24 @@ fn declared(responses: &mut Value) -> Result<Vec<Kind>> {
 fn succeed(responses: &mut Value, headers: &[(bool, &'static str)]) {
     for (status, response) in responses.as_mapping_mut().into_iter().flatten() {
         let status = status.as_str().unwrap_or_default();
+        // A file is made while it is sent.
+        let is_file = response["headers"].get("Content-Disposition").is_some();
         let sent = headers.iter().filter(|(sent, name)| match *name {
-            "ETag" => *sent && status != "204",
-            "Location" => matches!(status, "201" | "202"),
+            "ETag" => *sent && status != "204" && !is_file,
+            "Location" => status == "201" || (*sent && status == "202"),
             _ => *sent,
         });
-        let mut complete = mapping([
-            ("description", words(status).into()),
-            ("headers", sending(sent.map(|(_, name)| *name))),
-        ]);
-        if let (Value::Mapping(complete), Value::Mapping(own)) = (&mut complete, &response) {
-            complete.extend(own.clone());
+        let own = response.as_mapping_mut().map(std::mem::take);
+        let mut own = own.unwrap_or_default();
+        let mut headers = sending(sent.map(|(_, name)| *name));
+        if let (Value::Mapping(headers), Some(Value::Mapping(own))) =
+            (&mut headers, own.remove("headers"))
+        {
+            headers.extend(own);
+        }
+        let mut complete = mapping([("description", words(status).into()), ("headers", headers)]);
+        if let Value::Mapping(complete) = &mut complete {
+            complete.extend(own);
         }
         *response = complete;
     }

@@ -151,6 +151,7 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
             (refused(refusal), "orders/1/cancel")
         }
         Kind::INVALID_CREDENTIALS => (Problem::new(kind), "auth/login"),
+        Kind::OPEN_ORDERS => (Problem::new(kind), "me/erase"),
         Kind::FORBIDDEN => (Problem::new(kind), "customers"),
         Kind::IDEMPOTENCY_IN_PROGRESS | Kind::IDEMPOTENCY_MISMATCH => {
             (Problem::new(kind), "orders")

@@ -2,13 +2,13 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{Changes, Model, NewAccount};
+use super::{Changes, Model, NewAccount, WithCustomer};
 use crate::models::{
-    Error, Result, customers,
+    Error, Result, codes, customers,
     error::FieldError,
     input::Input,
     queue::{Client, Turn, hashing},
-    types::{NewPassword, Password, PasswordHash, RawText, Role, Username},
+    types::{Code, CodeKind, NewPassword, Password, PasswordHash, RawText, Role, Username},
 };
 
 /// What is known of every store, and tried first in a password.
@@ -18,7 +18,7 @@ const STORE_NAMES: [&str; 3] = ["boxcar", "shop", "store"];
 #[derive(Clone, Debug, Input)]
 #[input(schema = LoginBody)]
 pub struct Login {
-    /// The account's name.
+    /// The account's name, or the email address of its customer.
     pub username: RawText,
     /// Its password.
     pub password: Password,
@@ -30,6 +30,16 @@ pub struct Login {
 pub struct PasswordChange {
     /// The password to log in with so far.
     pub current_password: Password,
+    /// The password to log in with from now on, of any characters, as long as it is not easily guessed.
+    pub new_password: NewPassword,
+}
+
+/// A new password, and the code that shows who asks for it.
+#[derive(Clone, Debug, Input)]
+#[input(schema = PasswordResetBody)]
+pub struct PasswordReset {
+    /// The `token` of the link in the mail.
+    pub token: Code,
     /// The password to log in with from now on, of any characters, as long as it is not easily guessed.
     pub new_password: NewPassword,
 }
@@ -67,8 +77,21 @@ impl NewAccount {
             }
             None => None,
         };
+        let person = customer.as_ref().map(person);
+        self.hashed_for(person, client).await
+    }
+
+    /// The same for the account of a person of that name and that email address, who need be no customer yet.
+    ///
+    /// # Errors
+    /// As [`hashed`](Self::hashed).
+    pub async fn hashed_for(
+        self,
+        person: Option<(&str, &str)>,
+        client: Client,
+    ) -> Result<Hashed<Self>> {
         let turn = hashing().turn(client).await?;
-        let names = names_in(self.username.as_str(), customer.as_ref());
+        let names = names_in(self.username.as_str(), person);
         let password_hash = hashed(self.password.clone().into(), names, "/password", &turn).await?;
         Ok(Hashed {
             what: self,
@@ -84,6 +107,40 @@ impl Hashed<NewAccount> {
     pub const fn for_customer(mut self, id: i64) -> Self {
         self.what.customer_id = Some(id);
         self
+    }
+
+    /// The same account under another name.
+    #[must_use]
+    pub fn named(mut self, username: Username) -> Self {
+        self.what.username = username;
+        self
+    }
+}
+
+impl Model {
+    /// The account as it is now, with its customer, if that is its password.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`]; [`Error::Revoked`] when the account is not what the caller's token proved any more.
+    pub async fn proven(
+        &self,
+        db: &impl ConnectionTrait,
+        password: Password,
+        turn: &Turn,
+    ) -> Result<WithCustomer> {
+        let (account, customer) = match Self::find(db, self.id).await {
+            Ok((account, _)) if account.token_version != self.token_version => {
+                return Err(Error::Revoked);
+            }
+            Err(Error::NotFound) => return Err(Error::Revoked),
+            found => found?,
+        };
+        let hash = PasswordHash::stored(account.password_hash.clone());
+        if password.matches(Some(hash), turn).await? {
+            Ok((account, customer))
+        } else {
+            Err(Error::WrongPassword)
+        }
     }
 }
 
@@ -105,7 +162,8 @@ impl Changes {
                 let (account, customer) = Model::find(db, id).await?;
                 let turn = hashing().turn(client).await?;
                 let username = self.username.as_ref().map(Username::as_str);
-                let names = names_in(username.unwrap_or(&account.username), customer.as_ref());
+                let customer = customer.as_ref().map(person);
+                let names = names_in(username.unwrap_or(&account.username), customer);
                 Some(hashed(password.into(), names, "/password", &turn).await?)
             }
         };
@@ -131,29 +189,53 @@ impl PasswordChange {
         turn: &Turn,
     ) -> Result<Hashed<Changes>> {
         let new = Password::from(self.new_password);
-        let (account, customer) = match Model::find(db, caller.id).await {
-            Ok((account, _)) if account.token_version != caller.token_version => {
-                return Err(Error::Revoked);
-            }
-            Err(Error::NotFound) => return Err(Error::Revoked),
-            found => found?,
-        };
-        let (current, hash) = (self.current_password.clone(), account.password_hash);
-        let hash = PasswordHash::stored(hash);
-        if !current.matches(Some(hash), turn).await? {
-            return Err(Error::WrongPassword);
-        }
+        let current = self.current_password.clone();
+        let (account, customer) = caller.proven(db, current, turn).await?;
         if new == self.current_password {
             let message = "must differ from the current password";
             return Err(FieldError::at("/new_password", "unchanged", message).into());
         }
-        let names = names_in(&account.username, customer.as_ref());
+        let names = names_in(&account.username, customer.as_ref().map(person));
         let password_hash = hashed(new, names, "/new_password", turn).await?;
         Ok(Hashed {
             what: Changes::default(),
             password_hash: Some(password_hash),
             proven_version: Some(account.token_version),
         })
+    }
+}
+
+impl PasswordReset {
+    /// Whose code it is, and the change, with a password hashed that is not easily guessed. The code is looked up before
+    /// anything is hashed, so that strangers cannot make the server work.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the code does not work, or the password is guessable; [`Error::Busy`].
+    pub async fn hashed(
+        self,
+        db: &impl ConnectionTrait,
+        client: Client,
+    ) -> Result<(i64, Hashed<Changes>)> {
+        let code = codes::Model::find(db, CodeKind::PasswordReset, &self.token).await?;
+        let account = Model::find(db, code.account_id.unwrap_or_default()).await;
+        let (account, customer) = account.map_err(refused_if_gone)?;
+        let turn = hashing().turn(client).await?;
+        let names = names_in(&account.username, customer.as_ref().map(person));
+        let password_hash = hashed(self.new_password.into(), names, "/new_password", &turn).await?;
+        let changes = Hashed {
+            what: Changes::default(),
+            password_hash: Some(password_hash),
+            proven_version: None,
+        };
+        Ok((account.id, changes))
+    }
+}
+
+/// The code of an account that is gone does not work.
+pub(super) fn refused_if_gone(error: Error) -> Error {
+    match error {
+        Error::NotFound => Code::refused(),
+        error => error,
     }
 }
 
@@ -170,15 +252,16 @@ async fn hashed(
     }
 }
 
-/// What those who know an account's owner try first.
-fn names_in(username: &str, customer: Option<&customers::Model>) -> Vec<String> {
+/// A customer's name and email address.
+fn person(customer: &customers::Model) -> (&str, &str) {
+    (&customer.name, &customer.email)
+}
+
+/// What those who know an account's owner try first: the username, the name and the email address.
+fn names_in(username: &str, person: Option<(&str, &str)>) -> Vec<String> {
     let mut names = vec![username];
     names.extend(STORE_NAMES);
-    names.extend(
-        customer
-            .iter()
-            .flat_map(|own| [own.name.as_str(), &own.email]),
-    );
+    names.extend(person.into_iter().flat_map(<[_; 2]>::from));
     // A surname alone, or an email without its domain, is as easily tried as the whole.
     let parts = names
         .iter()

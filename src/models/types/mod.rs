@@ -6,6 +6,7 @@
 
 mod address;
 mod bounded_int;
+mod code;
 mod country;
 mod delivery_status;
 mod email;
@@ -33,6 +34,7 @@ pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 pub use self::{
     address::{Address, AddressChanges, ShippingAddress},
     bounded_int::BoundedInt,
+    code::{Code, CodeKind},
     country::CountryCode,
     delivery_status::DeliveryStatus,
     email::Email,

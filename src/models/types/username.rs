@@ -34,6 +34,24 @@ impl Scalar for Username {
     }
 }
 
+/// What a name is made of where an address has nothing for it.
+const ANYBODY: &str = "customer";
+
+impl Username {
+    /// A name like the local part of an address, with those digits if any are given. Without them there may be none.
+    #[must_use]
+    pub fn like(email: &str, digits: Option<u32>) -> Option<Self> {
+        let (local, _) = email.rsplit_once('@')?;
+        let kept = |letter: &char| letter.is_ascii_alphanumeric() || "._-".contains(*letter);
+        let local: String = local.chars().filter(kept).take(56).collect();
+        match digits {
+            None => Self::parse(&local).ok(),
+            Some(digits) if local.is_empty() => Self::parse(&format!("{ANYBODY}{digits}")).ok(),
+            Some(digits) => Self::parse(&format!("{local}{digits}")).ok(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +60,27 @@ mod tests {
     fn folds_case() {
         let username = Username::parse("Ada.Lovelace").unwrap();
         assert_eq!(username.as_str(), "ada.lovelace");
+    }
+
+    #[test]
+    fn a_name_is_made_of_an_address() {
+        let long = format!("{}@example.com", "a".repeat(64));
+        let with_digits = "a".repeat(56) + "999999";
+        for (email, plain, with) in [
+            (
+                "Ada.Lovelace@example.com",
+                Some("ada.lovelace"),
+                "ada.lovelace999999",
+            ),
+            ("ada+shop@example.com", Some("adashop"), "adashop999999"),
+            ("a@example.com", None, "a999999"),
+            ("!!!@example.com", None, "customer999999"),
+            (&long, Some(&*"a".repeat(56)), &*with_digits),
+        ] {
+            let like = |digits| Username::like(email, digits).map(String::from);
+            assert_eq!(like(None).as_deref(), plain, "{email}");
+            assert_eq!(like(Some(999_999)).as_deref(), Some(with), "{email}");
+        }
     }
 
     #[test]

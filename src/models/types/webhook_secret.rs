@@ -1,14 +1,16 @@
-//! The secrets that webhooks are signed with, and how they are stored.
+//! The secrets that webhooks are signed with; and how they and codes are stored.
 
 use std::{fmt, iter};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
-    aead::{Aead, Nonce},
+    aead::{Aead, Nonce, Payload},
 };
 use hkdf::Hkdf;
 use sha2::Sha256;
+
+use super::Code;
 
 /// How many bytes a secret has: Standard Webhooks 1.0 takes 24 to 64.
 const LENGTH: usize = 24;
@@ -18,6 +20,12 @@ const NONCE: usize = 12;
 
 /// What the key of sealed secrets is for: another label would derive an unrelated key.
 const LABEL: &[u8] = b"boxcar webhook secrets";
+
+/// What is sealed along with a secret: nothing. What was sealed with one cannot be opened with the other.
+const WITH_SECRET: &[u8] = b"";
+
+/// What is sealed along with a code.
+const WITH_CODE: &[u8] = b"code";
 
 /// A secret that an endpoint shares with the store. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +58,8 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Seals secrets for the database, and opens them again: who has a copy of the database cannot sign.
+/// Seals secrets for the database, and opens them again: who has a copy of the database cannot sign. The same for codes
+/// that are yet to be mailed.
 ///
 /// ChaCha20-Poly1305 (RFC 8439) with a nonce at random: an endpoint is sealed a few times in its life, and a nonce may
 /// be expected to repeat after 2^48. A sealed secret is not bound to its row, whose id is not known before it is
@@ -74,12 +83,31 @@ impl Sealer {
     /// # Errors
     /// Never in practice: the cipher refuses only what is longer than 256 GB.
     pub fn seal(&self, secret: &WebhookSecret) -> loco_rs::Result<String> {
+        self.sealed(secret.as_bytes(), WITH_SECRET)
+    }
+
+    /// The same of a code.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_code(&self, code: &Code) -> loco_rs::Result<String> {
+        self.sealed(code.reveal().as_bytes(), WITH_CODE)
+    }
+
+    /// The code in a stored text, as [`open`](Self::open) does.
+    #[must_use]
+    pub fn open_code(&self, sealed: &str) -> Option<Code> {
+        let (_, code) = self.opened(sealed, WITH_CODE)?;
+        String::from_utf8(code).ok().map(Code::from_text)
+    }
+
+    fn sealed(&self, msg: &[u8], aad: &[u8]) -> loco_rs::Result<String> {
         let nonce: [u8; NONCE] = rand::random();
-        let sealed = self
-            .0
-            .first()
-            .and_then(|cipher| cipher.encrypt(nonce_of(&nonce), secret.as_bytes()).ok())
-            .ok_or_else(|| loco_rs::Error::Message("a secret was not sealed".to_owned()))?;
+        let seal =
+            |cipher: &ChaCha20Poly1305| cipher.encrypt(nonce_of(&nonce), Payload { msg, aad });
+        let sealed = self.0.first().and_then(|cipher| seal(cipher).ok());
+        let sealed =
+            sealed.ok_or_else(|| loco_rs::Error::Message("a secret was not sealed".to_owned()))?;
         Ok(BASE64_STANDARD.encode([nonce.as_slice(), sealed.as_slice()].concat()))
     }
 
@@ -87,7 +115,7 @@ impl Sealer {
     /// was sealed under neither, or was changed.
     #[must_use]
     pub fn open(&self, sealed: &str) -> Option<WebhookSecret> {
-        self.opened(sealed).map(|(_, secret)| secret)
+        self.opened_secret(sealed).map(|(_, secret)| secret)
     }
 
     /// Seals anew what is not sealed under the current secret of the store, so that the one before it can be
@@ -96,19 +124,24 @@ impl Sealer {
     /// # Errors
     /// As [`Self::seal`].
     pub fn reseal(&self, sealed: &str) -> loco_rs::Result<Option<String>> {
-        match self.opened(sealed) {
+        match self.opened_secret(sealed) {
             Some((key, secret)) if key > 0 => self.seal(&secret).map(Some),
             _ => Ok(None),
         }
     }
 
     /// The secret, and which key has opened it.
-    fn opened(&self, sealed: &str) -> Option<(usize, WebhookSecret)> {
+    fn opened_secret(&self, sealed: &str) -> Option<(usize, WebhookSecret)> {
+        let (key, secret) = self.opened(sealed, WITH_SECRET)?;
+        Some((key, WebhookSecret(secret.try_into().ok()?)))
+    }
+
+    fn opened(&self, sealed: &str, aad: &[u8]) -> Option<(usize, Vec<u8>)> {
         let sealed = BASE64_STANDARD.decode(sealed).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+        let (nonce, msg) = sealed.split_first_chunk::<NONCE>()?;
         self.0.iter().enumerate().find_map(|(key, cipher)| {
-            let secret = cipher.decrypt(nonce_of(nonce), sealed).ok()?;
-            Some((key, WebhookSecret(secret.try_into().ok()?)))
+            let payload = Payload { msg, aad };
+            Some((key, cipher.decrypt(nonce_of(nonce), payload).ok()?))
         })
     }
 }

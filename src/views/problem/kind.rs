@@ -126,6 +126,17 @@ impl Kind {
         remedy: "Read the resource again to see its status.",
     });
 
+    /// An order of the customer is under way.
+    pub const OPEN_ORDERS: Self = Self(&Entry {
+        uri: "/problems/open-orders",
+        status: StatusCode::CONFLICT,
+        title: "Open orders",
+        detail: "An order of yours is placed or paid, and not shipped yet.",
+        meaning: "An account cannot be erased by its owner while an order of theirs is placed or paid: the shop has to \
+                  know where to send it.",
+        remedy: "Cancel the order, wait until it is shipped, or ask an administrator.",
+    });
+
     /// The first request with this key is still running.
     pub const IDEMPOTENCY_IN_PROGRESS: Self = Self(&Entry {
         uri: "/problems/idempotency-in-progress",
@@ -245,7 +256,7 @@ impl Kind {
 
     /// Every kind that has a name. Where a status has several, the first stands for an answer of that status
     /// without a problem of its own: the router's 404, say.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MALFORMED_REQUEST,
         Self::UNAUTHENTICATED,
         Self::INVALID_CREDENTIALS,
@@ -255,6 +266,7 @@ impl Kind {
         Self::CONFLICT,
         Self::INSUFFICIENT_STOCK,
         Self::INVALID_TRANSITION,
+        Self::OPEN_ORDERS,
         Self::IDEMPOTENCY_IN_PROGRESS,
         Self::PRECONDITION_FAILED,
         Self::PAYLOAD_TOO_LARGE,
