@@ -22,9 +22,9 @@ use crate::{
     idempotent,
     models::{
         connection::erased,
-        customers,
+        customer_addresses, customers,
         listing::NoFilter,
-        personal_data::{PersonalData, addresses_of},
+        personal_data::PersonalData,
         self_service::{EmailChange, Farewell, OwnChanges},
     },
     transaction,
@@ -64,7 +64,7 @@ async fn show_own_data(
     let id = customer_of(&account)?;
     let me = || async {
         let customer = customers::Model::find(&ctx.db, id).await?;
-        let addresses = addresses_of(&ctx.db, id).await?;
+        let addresses = customer_addresses::Model::of_customer(&ctx.db, id).await?;
         Ok(CachedBody::of(&Me::new(customer, addresses))?)
     };
     cached.answer(Audience::Account(account.0.id), me).await
@@ -116,7 +116,7 @@ async fn change(
 ) -> Result<Answer, Problem> {
     let changed = transaction!(&ctx.on_behalf_of(account), |txn| {
         let customer = customers::Model::find_locked(txn, id).await?;
-        let addresses = addresses_of(txn, id).await?;
+        let addresses = customer_addresses::Model::of_customer(txn, id).await?;
         if_match.check(|| Me::new(customer.clone(), addresses.clone()))?;
         let envelope = mailing.and_then(Mailing::envelope);
         if let (Some(email), Some(envelope)) = (changes.new_email(&customer), envelope) {
@@ -152,7 +152,7 @@ async fn move_email(
     idempotent!(&ctx.on_behalf_of(&account), key, |txn| {
         let customer = customers::Model::find_locked(txn, id).await?;
         let customer = customer.move_email(txn, account_id, &proof.token).await?;
-        let addresses = addresses_of(txn, id).await?;
+        let addresses = customer_addresses::Model::of_customer(txn, id).await?;
         Ok(Answer::ok(&Me::new(customer, addresses))?.about_customer(id))
     })
 }

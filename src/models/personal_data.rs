@@ -5,7 +5,7 @@ use std::mem;
 use sea_orm::{Condition, QueryOrder, QuerySelect, Select, entity::prelude::*};
 
 use super::{
-    Result, customer_accounts, customers, events,
+    Result, customer_accounts, customer_addresses, customers, events,
     listing::{Listing, PageInfo, Paging, Position, Sort},
     mails, orders,
     orders::{Order, Scope},
@@ -15,9 +15,6 @@ use super::{
 /// How many orders, events or mails are read at once.
 const BATCH: u64 = 100;
 
-/// The addresses of a customer.
-pub type Addresses = Vec<serde_json::Value>;
-
 /// A part of it.
 #[derive(Clone, Debug)]
 pub enum Part {
@@ -25,7 +22,7 @@ pub enum Part {
     Person(
         Box<customers::Model>,
         Option<Box<customer_accounts::Model>>,
-        Addresses,
+        Vec<customer_addresses::Model>,
     ),
     /// Some of their orders.
     Orders(Vec<Order>),
@@ -52,7 +49,11 @@ enum Next {
 }
 
 /// The kinds of subjects whose events are found by the customer whom they show.
-const SUBJECTS: [SubjectKind; 2] = [SubjectKind::Customer, SubjectKind::CustomerAccount];
+const SUBJECTS: [SubjectKind; 3] = [
+    SubjectKind::Customer,
+    SubjectKind::CustomerAccount,
+    SubjectKind::CustomerAddress,
+];
 
 /// What is kept of a person, from its beginning to its end.
 #[derive(Clone, Debug)]
@@ -89,7 +90,7 @@ impl PersonalData {
                 Part::Person(
                     Box::new(self.customer.clone()),
                     self.account.clone().map(Box::new),
-                    addresses_of(db, id).await?,
+                    customer_addresses::Model::of_customer(db, id).await?,
                 )
             }
             Next::Orders(after) => {
@@ -161,9 +162,4 @@ impl PersonalData {
 fn about(kind: SubjectKind) -> Select<events::Entity> {
     let events = events::Entity::find().order_by_asc(events::Column::Id);
     events.filter(Condition::all().add(events::Column::SubjectKind.eq(kind.as_str())))
-}
-
-/// The addresses of a customer, as [`GET /me`](crate::models::self_service) and the export show them.
-pub async fn addresses_of(_: &impl ConnectionTrait, _: i64) -> Result<Addresses> {
-    Ok(Vec::new())
 }

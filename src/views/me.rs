@@ -1,11 +1,10 @@
 //! What people see of themselves, on the wire.
 
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::customers::Customer;
-use crate::models::{customers, personal_data::Addresses};
+use super::{customer_addresses::CustomerAddress, customers::Customer};
+use crate::models::{customer_addresses, customers};
 
 /// The customer whom the caller is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -13,8 +12,7 @@ pub struct Me {
     #[serde(flatten)]
     customer: Customer,
     /// Their addresses.
-    #[schema(value_type = Vec<Object>)]
-    addresses: Vec<Value>,
+    addresses: Vec<CustomerAddress>,
 }
 
 /// That something is done, if there is something to do: no more is said.
@@ -23,10 +21,10 @@ pub struct Accepted {}
 
 impl Me {
     /// A customer with their addresses.
-    pub fn new(customer: customers::Model, addresses: Addresses) -> Self {
+    pub fn new(customer: customers::Model, addresses: Vec<customer_addresses::Model>) -> Self {
         Self {
             customer: customer.into(),
-            addresses,
+            addresses: addresses.into_iter().map(CustomerAddress::from).collect(),
         }
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    customer_accounts::CustomerAccount, customers::Customer, events::Event, mails::Mail,
-    orders::Order,
+    customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
+    events::Event, mails::Mail, orders::Order,
 };
 use crate::models::{
     Result, customers, now,
@@ -26,8 +26,7 @@ pub struct PersonalDataFile {
     #[schema(required)]
     pub account: Option<CustomerAccount>,
     /// Their addresses.
-    #[schema(value_type = Vec<Object>)]
-    pub addresses: Vec<Value>,
+    pub addresses: Vec<CustomerAddress>,
     /// Their orders, oldest first.
     pub orders: Vec<Order>,
     /// Their checkouts.
@@ -76,6 +75,7 @@ impl PersonalDataText {
         let text = match part {
             Part::Person(customer, account, addresses) => {
                 let owner: Option<customers::Model> = Some((*customer).clone());
+                let addresses: Vec<_> = addresses.into_iter().map(CustomerAddress::from).collect();
                 let account = account.map(|account| CustomerAccount::from((*account, owner)));
                 format!(
                     "{{\"exported_at\":{},\"customer\":{},\"account\":{},\"addresses\":{}",

@@ -69,7 +69,7 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
     let id = id.map_or(Some(0), |(_, id)| id.parse().ok())?;
     Some(match route.strip_prefix(BASE)? {
         // Every account, with the customer whom it shows.
-        "/me" | "/auth/me" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
+        "/auth/me" | "/customer-accounts/{id}" => vec![CacheTag::Accounts],
         "/customer-accounts" => vec![CacheTag::Accounts, CacheTag::Membership],
         "/products" => vec![CacheTag::Products, CacheTag::Assortment],
         "/products/{id}" => vec![CacheTag::Product(id)],
@@ -79,6 +79,10 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
         "/customers/{id}/addresses" | "/customers/{id}/addresses/{address_id}" => {
             vec![CacheTag::Addresses(id)]
         }
+        "/me" => match scope {
+            Some(Scope::Customer(id)) => vec![CacheTag::Accounts, CacheTag::Addresses(id)],
+            _ => return None,
+        },
         "/me/addresses" | "/me/addresses/{id}" => match scope {
             Some(Scope::Customer(id)) => vec![CacheTag::Addresses(id)],
             _ => return None,
