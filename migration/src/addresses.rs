@@ -48,7 +48,7 @@ pub fn is_address(text: &str) -> bool {
             let value = address.get(*field);
             value.is_some_and(|value| value.is_string() || value.is_null() && *field != "line1")
         };
-        address.len() == FIELDS.len() && FIELDS.iter().all(|field| has(&field))
+        address.len() == FIELDS.len() && FIELDS.iter().all(has)
     })
 }
 

@@ -187,8 +187,9 @@ impl Scene {
         let answer = match ask {
             Ask::Order { key } => {
                 let items = order_lines(&[(self.product, 1)]);
+                let note = format!("{tag} {filler}");
                 let order =
-                    json!({ "items": items, "note": tag, "shipping_address": address(&filler) });
+                    json!({ "items": items, "note": note, "shipping_address": address(tag) });
                 if key {
                     in_time(self.customer.post_once(tag, "/orders", &order)).await
                 } else {
@@ -332,7 +333,10 @@ async fn tags(db: &DatabaseConnection) -> Vec<String> {
     let query = Statement::from_string(db.get_database_backend(), query);
     let rows = db.query_all_raw(query).await.unwrap();
     rows.iter()
-        .map(|row| row.try_get("", "tag").unwrap())
+        .map(|row| {
+            let text: String = row.try_get("", "tag").unwrap();
+            text.split(' ').next().unwrap_or_default().to_owned()
+        })
         .collect()
 }
 

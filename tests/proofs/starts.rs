@@ -449,7 +449,8 @@ async fn steps_of_the_migrations(database: &TestDatabase) -> Vec<Vec<Statement>>
     let mut seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(seen.pop().map(|steps| steps.len()), Some(0));
     assert_eq!(seen.len(), Migrator::migrations().len());
-    assert!(seen.iter().all(|steps| !steps.is_empty()));
+    // One that changes rows alone has no step.
+    assert!(seen.iter().flatten().count() > seen.len());
     seen
 }
 

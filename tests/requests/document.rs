@@ -601,9 +601,13 @@ impl Session {
     /// Sends what the operation takes, and compares the answer.
     async fn expect(&self, (client, name, rest, body, status): &Step<'_>) -> Answer {
         let (path, method, _) = self.operation(name);
-        let path = if path.contains("{id}") {
-            let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
-            path.replace("{id}", id).replace("{address_id}", rest)
+        let path = if path.contains('{') {
+            let mut ids = rest.split('/');
+            let parts = path.split('/').map(|part| match part.strip_prefix('{') {
+                Some(_) => ids.next().unwrap_or_default(),
+                None => part,
+            });
+            parts.collect::<Vec<_>>().join("/")
         } else {
             format!("{path}{rest}")
         };
