@@ -586,13 +586,13 @@ async fn one_logs_in_by_email_too_and_both_names_have_one_budget() {
     for (name, status) in [
         ("ada", 401),
         ("ada@example.com", 401),
-        ("Ada@Example.com", 401),
+        (" Ada@Example.com ", 401),
         ("ada", 429),
         ("ada@example.com", 429),
         ("nobody@example.com", 401),
+        (" Nobody@Example.com ", 401),
         ("nobody@example.com", 401),
-        ("nobody@example.com", 401),
-        ("nobody@example.com", 429),
+        (" NOBODY@example.com", 429),
     ] {
         let answer = shop.log_in(name, "not the right one").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
