@@ -23,7 +23,7 @@ use crate::{
         now,
         queue::{Client, hashing},
         self_service::{ForgottenPassword, Registration, Verification},
-        types::{Password, RawText, case_fold},
+        types::{Email, Password, RawText, Scalar, case_fold},
     },
     shared::quotas::Quota,
     transaction,
@@ -80,6 +80,7 @@ async fn login(
 ) -> Result<axum::Json<Token>, Problem> {
     let Login { username, password } = login;
     let RawText(username) = username;
+    let username = in_one_form(username);
     let digest = ctx.shared.digest(&as_counted(&username));
     entry.note(|facts| {
         facts.account = None;
@@ -331,9 +332,16 @@ pub(super) async fn prove(
     Ok(proven.map(drop)?)
 }
 
-/// A username as failures are counted for it, whatever was typed: no account has a longer name.
+/// An email address in the form in which the shop compares it, so that one that is not known has one budget too, however
+/// it is written. Anything else as it is.
+fn in_one_form(login: String) -> String {
+    Email::parse(&login).map_or(login, |email| case_fold(email.as_str()))
+}
+
+/// A username as failures are counted for it, whatever was typed: no account has a longer name, nor a customer a longer
+/// address.
 fn as_counted(username: &str) -> String {
-    let username: String = username.chars().take(64).collect();
+    let username: String = username.chars().take(254).collect();
     case_fold(&username)
 }
 

@@ -194,7 +194,7 @@ impl Model {
         }
         let account = Entity::find()
             .inner_join(customers::Entity)
-            .filter(customers::Column::EmailKey.eq(case_fold(login.trim())))
+            .filter(customers::Column::EmailKey.eq(case_fold(login)))
             .filter(customers::Column::Erased.eq(false));
         Ok(account.one(db).await?)
     }

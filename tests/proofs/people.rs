@@ -1,6 +1,9 @@
 //! People who help themselves, and those who would help themselves to what is others'.
 
-use axum::http::header;
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use boxcar::{
     context::Context,
     mailers::{ShopMailer, post::Outcome},
@@ -30,7 +33,16 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        let (shop, mails) = Shop::open_with_mails().await;
+        let mails = tempfile::tempdir().unwrap();
+        let settings = [
+            ("mail", "dir", json!(mails.path())),
+            (
+                "connections",
+                "trusted_proxy_header",
+                json!("X-Forwarded-For"),
+            ),
+        ];
+        let shop = Shop::open_with(&settings).await;
         Self {
             admin: shop.admin().await,
             visitor: shop.visitor().await,
@@ -47,7 +59,16 @@ impl Scene {
 
     async fn verify(&self, token: &str, username: &str) -> Answer {
         let body = json!({ "token": token, "password": PASSWORD, "username": username });
-        self.visitor.post("/auth/verify", body).await
+        self.post_from_afar("/auth/verify", &body).await
+    }
+
+    /// From an address of its own: what has to be hashed for it keeps no other test waiting.
+    async fn post_from_afar(&self, path: &str, body: &Value) -> Answer {
+        let request = Request::post(format!("/api/v1{path}"))
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", "203.0.113.7")
+            .body(Body::from(body.to_string()));
+        self.visitor.request(request.unwrap()).await
     }
 
     async fn forget(&self, email: &str) -> Answer {
@@ -57,8 +78,7 @@ impl Scene {
 
     async fn reset(&self, token: &str) -> Answer {
         let body = json!({ "token": token, "new_password": OTHER_PASSWORD });
-        self.visitor
-            .post("/auth/password-reset/confirm", body)
+        self.post_from_afar("/auth/password-reset/confirm", &body)
             .await
     }
 
@@ -586,13 +606,13 @@ async fn one_logs_in_by_email_too_and_both_names_have_one_budget() {
     for (name, status) in [
         ("ada", 401),
         ("ada@example.com", 401),
-        ("Ada@Example.com", 401),
+        (" Ada@Example.com ", 401),
         ("ada", 429),
         ("ada@example.com", 429),
         ("nobody@example.com", 401),
+        (" Nobody@Example.com ", 401),
         ("nobody@example.com", 401),
-        ("nobody@example.com", 401),
-        ("nobody@example.com", 429),
+        (" NOBODY@example.com", 429),
     ] {
         let answer = shop.log_in(name, "not the right one").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
