@@ -21,6 +21,7 @@ mod m20261126_000011_search_keys;
 mod m20261127_000012_events;
 mod m20261127_000013_webhooks;
 mod m20261127_000014_mails;
+mod m20261127_000015_api_keys;
 mod steps;
 mod turn;
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_events::Migration),
             Box::new(m20261127_000013_webhooks::Migration),
             Box::new(m20261127_000014_mails::Migration),
+            Box::new(m20261127_000015_api_keys::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -8,13 +8,13 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customer_accounts,
+    Actor, CacheTag, Error, Result, Transaction, api_keys, customer_accounts,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     mails, now, order_events, orders, stock_movements,
-    types::{CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
+    types::{ActorKind, CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
     update,
 };
 
@@ -97,6 +97,21 @@ impl Model {
         found(txn, active().filter(Column::Id.eq(id)).lock_exclusive()).await
     }
 
+    /// The same, for somebody who is going to change or delete them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`] when they are an administrator, and somebody has come with a key.
+    pub async fn find_locked_for(txn: &Transaction, id: i64, actor: &Actor) -> Result<Self> {
+        let customer = Self::find_locked(txn, id).await?;
+        // Asked of keys alone, so that the account of nobody else is locked.
+        if actor.kind == ActorKind::ApiKey
+            && let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await?
+        {
+            account.assert_within_reach_of(actor)?;
+        }
+        Ok(customer)
+    }
+
     /// The name of the customer with that id, who is locked until the transaction ends.
     pub async fn name_locked(txn: &Transaction, id: i64) -> Result<String> {
         let name = active().select_only().column(Column::Name);
@@ -159,6 +174,7 @@ impl Model {
             order_events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             stock_movements::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
+            api_keys::Model::anonymize_creator(txn, account_id, Actor::ERASED).await?;
         }
         txn.happened(EventType::CustomerDeleted, &self);
         let has_orders = orders::Entity::find()

@@ -153,6 +153,23 @@ impl Property {
         Self::of::<T>(name, description, false, true)
     }
 
+    /// Another input, which may be missing or `null`.
+    pub fn nested<T: Input + ToSchema>(name: &'static str, description: &'static str) -> Self {
+        let null = ObjectBuilder::new().schema_type(Type::Null);
+        let one_of = OneOfBuilder::new()
+            .item(null)
+            .item(Ref::from_schema_name(T::NAME));
+        let mut named = vec![(T::NAME.to_owned(), T::schema())];
+        named_schemas::<T>(&mut named);
+        Self {
+            name,
+            description: description.to_owned(),
+            is_required: false,
+            schema: one_of.description(Some(description)).into(),
+            named,
+        }
+    }
+
     /// A list of other inputs.
     pub fn list<T: Input + ToSchema>(
         name: &'static str,

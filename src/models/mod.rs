@@ -7,6 +7,7 @@
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;
 
+pub mod api_keys;
 pub mod customer_accounts;
 pub mod customers;
 pub mod events;
@@ -60,6 +61,7 @@ pub const TABLES: &[&str] = &[
     "webhook_endpoints",
     "webhook_deliveries",
     "mails",
+    "api_keys",
     "idempotency_keys",
 ];
 

@@ -24,7 +24,7 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            customer_accounts, customers, events, idempotency_keys, mails, order_events,
+            api_keys, customer_accounts, customers, events, idempotency_keys, mails, order_events,
             order_items, orders, products, stock_movements, webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
@@ -53,6 +53,7 @@ static TABLES: &[&dyn Table] = &[
     &webhook_endpoints::Entity,
     &webhook_deliveries::Entity,
     &mails::Entity,
+    &api_keys::Entity,
     &idempotency_keys::Entity,
 ];
 

@@ -16,7 +16,7 @@ use utoipa::{
 
 pub use self::{
     cached::Cached,
-    caller::{Account, Address, Admin, RequestContext},
+    caller::{Account, Address, Admin, Caller, Identity, RequestContext},
     conditional::{IfMatch, Tags},
     entry::Entry,
     idempotent::{Idempotent, key_of},

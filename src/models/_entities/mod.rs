@@ -2,6 +2,7 @@
 
 pub mod prelude;
 
+pub mod api_keys;
 pub mod customer_accounts;
 pub mod customers;
 pub mod events;

@@ -159,6 +159,22 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An object that may be missing or `null`, and what it is read as.
+    pub fn nested<T: Input>(&mut self, name: &'static str) -> Option<Option<Option<T>>> {
+        match self.take(name) {
+            None => Some(None),
+            Some(Given::Json(raw)) if raw.get() == "null" => Some(Some(None)),
+            Some(Given::Json(raw)) => {
+                let path = format!("{}/{}", self.path, escaped(name));
+                self.element(raw, path).map(|object| Some(Some(object)))
+            }
+            Some(Given::Parameter(_) | Given::Cell(_)) => {
+                self.refuse(name, "type", "must be a JSON object");
+                None
+            }
+        }
+    }
+
     /// A list of objects, which has to be there, and what each of them is read as.
     pub fn each<T: Input>(
         &mut self,
