@@ -106,6 +106,33 @@ impl From<Registration> for NewAccount {
     }
 }
 
+impl NewAccount {
+    /// Refuses a key that is used to add an administrator.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`].
+    pub fn assert_within_reach_of(&self, actor: &Actor) -> Result<()> {
+        assert_grantable(Some(self.role), actor)
+    }
+}
+
+impl Changes {
+    /// Refuses a key that is used to make somebody an administrator.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`].
+    pub fn assert_within_reach_of(&self, actor: &Actor) -> Result<()> {
+        assert_grantable(self.role, actor)
+    }
+}
+
+fn assert_grantable(role: Option<Role>, actor: &Actor) -> Result<()> {
+    if actor.kind == ActorKind::ApiKey && role == Some(Role::Admin) {
+        return Err(Error::OutOfReach);
+    }
+    Ok(())
+}
+
 impl From<Credentials> for Changes {
     fn from(credentials: Credentials) -> Self {
         Self {

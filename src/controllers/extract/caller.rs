@@ -1,7 +1,7 @@
 //! Who is calling. A handler that takes a [`Caller`], an [`Account`] or an [`Admin`] cannot run without one whom
 //! [the table](crate::controllers::access) lets in.
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{fmt::Write, net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -22,10 +22,10 @@ use crate::{
         now,
         orders::Scope,
         queue::Client,
-        types::{ApiKey, KeyKind, KeyScope, Role},
+        types::{ApiKey, KeyKind, KeyScope, RateLimit, Role},
     },
     shared::{
-        quotas::Decision,
+        quotas::{Decision, Quota},
         versions::{Version, VersionSnapshot},
     },
     views::problem::{Kind, Problem},
@@ -261,6 +261,15 @@ impl Identity {
         }
     }
 
+    /// The limit that a key has of its own.
+    #[must_use]
+    pub fn own_limit(&self) -> Option<RateLimit> {
+        match self {
+            Self::Account(_) => None,
+            Self::Key(permit) => permit.limit,
+        }
+    }
+
     /// What names their budgets.
     #[must_use]
     pub fn client(&self, address: IpAddr, counts_visitors: bool) -> String {
@@ -271,10 +280,10 @@ impl Identity {
                 // Under another limit it begins anew.
                 if let Some(limit) = permit.limit {
                     let (requests, seconds) = (limit.requests.get(), limit.period_seconds.get());
-                    client.push_str(&format!(" {requests}/{seconds}"));
+                    let _ = write!(client, " {requests}/{seconds}");
                 }
                 if counts_visitors {
-                    client.push_str(&format!(" {address}"));
+                    let _ = write!(client, " {address}");
                 }
                 client
             }
@@ -421,6 +430,21 @@ impl RequestContext {
             return self.address.to_string();
         };
         identity.client(self.address, self.counts_visitors())
+    }
+
+    /// How large their budgets are: as large as the shop's, unless their key has a limit of its own. `None` when there
+    /// is no limit.
+    #[must_use]
+    pub fn quota(&self, shop: Option<Quota>) -> Option<Quota> {
+        match self.caller.as_ref().ok().and_then(Identity::own_limit) {
+            None => shop,
+            Some(own) => {
+                let requests = u32::try_from(own.requests.get()).ok();
+                let seconds = u64::try_from(own.period_seconds.get()).ok();
+                let (requests, seconds) = requests.filter(|it| *it > 0).zip(seconds)?;
+                Some(Quota::per(requests, Duration::from_secs(seconds)))
+            }
+        }
     }
 
     /// Whether the budget is one of several that belong to a key.

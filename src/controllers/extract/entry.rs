@@ -39,11 +39,15 @@ impl Entry {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Notes who sends it.
-    pub fn sent_by(&self, sender: &Identity) {
-        self.note(|facts| match sender {
-            Identity::Account(account) => facts.account = Some(Arc::clone(account)),
-            Identity::Key(permit) => facts.api_key = Some(Arc::clone(permit)),
+    /// Notes who sends it, if that is known, and from where.
+    pub fn sent_by(&self, sender: Option<&Identity>, address: IpAddr) {
+        self.note(|facts| {
+            facts.address = Some(address);
+            match sender {
+                Some(Identity::Account(account)) => facts.account = Some(Arc::clone(account)),
+                Some(Identity::Key(permit)) => facts.api_key = Some(Arc::clone(permit)),
+                None => {}
+            }
         });
     }
 
