@@ -87,7 +87,10 @@ impl MigrationTrait for Migration {
                 rebuild(m, false).await?;
             } else {
                 if has_foreign_key(m).await? {
-                    let drop = ForeignKey::drop().name(FOREIGN_KEY).table(ANSWERS).to_owned();
+                    let drop = ForeignKey::drop()
+                        .name(FOREIGN_KEY)
+                        .table(ANSWERS)
+                        .to_owned();
                     m.drop_foreign_key(drop).await?;
                 }
                 steps::drop_index(m, OF_KEY, ANSWERS).await?;

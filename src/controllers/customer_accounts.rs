@@ -5,7 +5,10 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Cached, Caller, Entry, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience},
+    extract::{
+        Cached, Caller, Entry, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query,
+        cached::Audience,
+    },
     location,
 };
 use crate::{
@@ -79,9 +82,7 @@ async fn create_customer_account(
 ) -> Result<Answer, Problem> {
     let account = NewAccount::from(registration);
     account.assert_within_reach_of(&caller.actor())?;
-    let account = account
-        .hashed(&ctx.db, caller.client())
-        .await?;
+    let account = account.hashed(&ctx.db, caller.client()).await?;
     idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let account = customer_accounts::Model::create(txn, &account).await?;
         let (id, customer_id) = (account.0.id, account.0.customer_id);

@@ -5,7 +5,10 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, ParentId, Query, cached::Audience},
+    extract::{
+        Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, ParentId, Query,
+        cached::Audience,
+    },
     location,
 };
 use crate::{

@@ -5,7 +5,9 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience},
+    extract::{
+        Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
+    },
     location,
 };
 use crate::{

@@ -139,8 +139,7 @@ impl Limiter {
         let budgets = quota(settings).map(|quota| {
             Ok::<_, Error>(Budgets {
                 quota,
-                policy: policy(settings.requests, settings.period_seconds)
-                    .map_err(Error::wrap)?,
+                policy: policy(settings.requests, settings.period_seconds).map_err(Error::wrap)?,
                 accounts: AccountQuotas::new(quota)?,
                 addresses: LocalQuotas::default(),
             })

@@ -95,7 +95,8 @@ impl Input for Rights {
 
     fn properties() -> Vec<Property> {
         let kind = "`publishable`: what a visitor may; it can be in a page's source. `secret`: what its scopes say.";
-        let scopes = "What a secret key may do. `:write` contains `:read`. A publishable key has none.";
+        let scopes =
+            "What a secret key may do. `:write` contains `:read`. A publishable key has none.";
         vec![
             KeyKind::property("kind", kind),
             Property::values::<KeyScope>("scopes", scopes, 1..=KeyScope::COUNT, false),

@@ -14,7 +14,9 @@ use super::{
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     mails, now, order_events, orders, stock_movements,
-    types::{ActorKind, CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
+    types::{
+        ActorKind, CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold,
+    },
     update,
 };
 

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
-    api_keys::ApiKey, customer_accounts::CustomerAccount, customers::Customer, orders::Order, products::Product,
-    webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
+    api_keys::ApiKey, customer_accounts::CustomerAccount, customers::Customer, orders::Order,
+    products::Product, webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
 };
 use crate::models::{
     Result,

@@ -33,7 +33,10 @@ fn moment<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(rfc3339(*at, digits).as_str())
 }
 
-#[allow(clippy::ref_option, reason = "serde hands out a reference to the field")]
+#[allow(
+    clippy::ref_option,
+    reason = "serde hands out a reference to the field"
+)]
 fn moment_or_null<S: Serializer>(at: &Option<DateTime<Utc>>, to: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => moment(at, to),

@@ -301,8 +301,7 @@ impl Identity {
             }
             Self::Key(permit) => {
                 let as_visitor = access.is_for_visitors()
-                    && (permit.kind == KeyKind::Publishable
-                        || permit.includes(KeyScope::Visitors));
+                    && (permit.kind == KeyKind::Publishable || permit.includes(KeyScope::Visitors));
                 let by_scope = access.scope.is_some_and(|scope| permit.includes(scope));
                 if as_visitor || by_scope || access.least == Least::Anybody {
                     return Ok(());
@@ -539,7 +538,9 @@ fn refused() -> Problem {
 }
 
 fn not_in_the_table() -> Problem {
-    Problem::internal(&loco_rs::Error::string("access.rs does not say who may call this"))
+    Problem::internal(&loco_rs::Error::string(
+        "access.rs does not say who may call this",
+    ))
 }
 
 fn not_identified() -> Problem {

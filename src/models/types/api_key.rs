@@ -129,7 +129,10 @@ mod tests {
         let key = ApiKey::of(KeyKind::Secret, counted());
         assert_eq!(key.reveal(), KNOWN);
         assert_eq!(key.prefix(), &KNOWN[..8]);
-        assert_eq!(key.digest(), "dcc60bfaa155b8b801e71d35083e8e45328bbf5519f8ab456435c45ddfb715ac");
+        assert_eq!(
+            key.digest(),
+            "dcc60bfaa155b8b801e71d35083e8e45328bbf5519f8ab456435c45ddfb715ac"
+        );
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl KeyKind {
 
 impl KeyScope {
     /// How many there are.
-    pub const COUNT: usize = Self::VARIANTS.len();
+    pub const COUNT: usize = <Self as VariantNames>::VARIANTS.len();
 
     /// What it contains beside itself.
     fn contained(self) -> Option<Self> {
