@@ -129,6 +129,9 @@ impl Hooks for App {
         tasks.register(tasks::customers_export::CustomersExport);
         tasks.register(tasks::events_prune::EventsPrune);
         tasks.register(tasks::idempotency_prune::IdempotencyPrune);
+        tasks.register(tasks::keys_create::KeysCreate);
+        tasks.register(tasks::keys_delete::KeysDelete);
+        tasks.register(tasks::keys_list::KeysList);
         tasks.register(tasks::openapi_write::OpenapiWrite(|| {
             Ok(&initializers::swagger::document()?.yaml)
         }));

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     models::{
         self, Actor, CacheTag, Transaction,
+        api_keys::{Permit, Uses},
         customer_accounts::{Model, Verifier},
         events::{self, Cause, Feed},
         growing::KeptBase,
@@ -31,6 +32,12 @@ use crate::{
 
 /// How many bytes of accounts are kept: some ten thousand of them.
 const ACCOUNTS_BYTES: u64 = 8 << 20;
+
+/// How many bytes of keys are kept: of as many as there may be.
+const KEYS_BYTES: u64 = 2 << 20;
+
+/// How long a key is kept at most: without a Redis nobody tells a server of what a command deletes.
+const KEYS_TTL: Duration = Duration::from_secs(5);
 
 /// How many bytes of lists' sizes are kept: of some thousand filters.
 const TOTALS_BYTES: u64 = 1 << 20;
@@ -49,6 +56,9 @@ pub type Bases = VersionedCache<Arc<KeptBase>>;
 
 /// The accounts that have called lately, by their `pid`.
 pub type Accounts = VersionedCache<Arc<Model>>;
+
+/// The keys that were used lately, by their digests.
+pub type Keys = VersionedCache<Arc<Permit>>;
 
 /// What handlers work with. axum clones it for each request, which costs next to nothing.
 ///
@@ -74,6 +84,10 @@ pub struct ServerState {
     pub bases: Bases,
     /// The accounts that are kept.
     pub accounts: Accounts,
+    /// The keys that are kept.
+    pub keys: Keys,
+    /// When keys were used.
+    pub key_uses: Uses,
     /// What is known of the feed of events.
     pub feed: Feed,
     /// In whose name mails are sent, if they are.
@@ -162,6 +176,8 @@ impl Context {
                 size_of::<KeptBase>()
             }),
             accounts: Accounts::new(ACCOUNTS_BYTES, ttl, Metrics::default(), |_| 512),
+            keys: Keys::new(KEYS_BYTES, ttl.min(KEYS_TTL), Metrics::default(), |_| 256),
+            key_uses: Uses::default(),
             feed: Feed::default(),
             letterhead: settings.mail.is_on().then(|| Letterhead {
                 shop_name: settings.mail.shop_name.clone(),

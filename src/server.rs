@@ -48,6 +48,9 @@ const OTHER_FILES: usize = 256;
 /// How often what is kept for a time is looked through for what is past it.
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
+/// How often it is looked whether an API key was used that is not written down.
+const NOTE_EVERY: Duration = Duration::from_secs(4);
+
 /// How long the last requests may take at most when the server ends.
 const LONGEST_END: Duration = Duration::from_mins(1);
 
@@ -114,6 +117,7 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
         served = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
         () = end => {}
         never = prune_hourly(ctx, settings) => match never {},
+        never = note_key_uses(ctx, &state) => match never {},
     }
     if handle.connection_count() > 0 {
         tracing::warn!("some clients have not sent or read to the end: they are cut off");
@@ -124,6 +128,10 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
         .is_err()
     {
         tracing::warn!("some writes have not come to an end: they are cut off");
+    }
+    let last = state.key_uses.write(ctx, true);
+    if !matches!(time::timeout(request, last).await, Ok(Ok(()))) {
+        tracing::warn!("when some API keys were last used could not be written down");
     }
     Ok(())
 }
@@ -254,6 +262,21 @@ fn raise_fd_limit(connections: usize) {
             "the system allows too few open files for settings.connections.max"
         ),
         Err(error) => tracing::warn!(%error, "how many files may be open is not known"),
+    }
+}
+
+/// Writes down when API keys were last used, and goes on when the database does not answer.
+async fn note_key_uses(ctx: &AppContext, state: &Context) -> Infallible {
+    let mut is_well = true;
+    loop {
+        sleep(NOTE_EVERY).await;
+        let noted = state.key_uses.write(ctx, false).await;
+        if let Err(error) = &noted
+            && is_well
+        {
+            tracing::warn!(%error, "when API keys were last used cannot be written down just now: this is tried again");
+        }
+        is_well = noted.is_ok();
     }
 }
 

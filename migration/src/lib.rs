@@ -22,6 +22,7 @@ mod m20261126_000011_search_keys;
 mod m20261127_000012_events;
 mod m20261127_000013_webhooks;
 mod m20261127_000014_mails;
+mod m20261127_000015_api_keys;
 mod m20261127_000016_codes;
 mod m20261127_000018_customer_addresses;
 mod m20261127_000019_order_addresses;
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000018_customer_addresses::Migration),
             Box::new(m20261127_000019_order_addresses::Migration),
             Box::new(m20261127_000016_codes::Migration),
+            Box::new(m20261127_000015_api_keys::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -69,7 +69,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// Gives a token for a name and a password. It goes into the `Authorization` header of every other
 /// request. The email address of the customer does as well as the name of the account.
 #[utoipa::path(
-    post, path = "/auth/login", tag = TAG, security(()), request_body = Login,
+    post, path = "/auth/login", tag = TAG, request_body = Login,
     responses((status = 200, body = Token))
 )]
 async fn login(

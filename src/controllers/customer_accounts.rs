@@ -1,4 +1,4 @@
-//! Customer accounts, for administrators.
+//! Customer accounts, for administrators and keys.
 
 use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 use super::{
     Context, Endpoint,
     extract::{
-        Admin, Cached, Entry, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query,
+        Cached, Caller, Entry, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query,
         cached::Audience,
     },
     location,
@@ -17,7 +17,6 @@ use crate::{
         connection::erased,
         customer_accounts::{self, Changes, Credentials, Filter, Key, NewAccount, Registration},
         listing::Listing,
-        queue::Client,
     },
     transaction,
     views::{
@@ -47,12 +46,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// Each with its customer, the oldest first unless said otherwise.
 #[utoipa::path(
-    get, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customer-accounts", tag = TAG,
     params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<CustomerAccount>))
 )]
 async fn list_customer_accounts(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -69,22 +68,22 @@ async fn list_customer_accounts(
 
 /// Create an account for a customer
 ///
-/// Each customer has one at most. The password is refused when it is easily guessed, with the reason.
+/// Each customer has one at most. The password is refused when it is easily guessed, with the reason. No key creates an
+/// administrator.
 #[utoipa::path(
-    post, path = "/customer-accounts", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    post, path = "/customer-accounts", tag = TAG, params(IdempotencyKey),
     request_body = Registration,
     responses((status = 201, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn create_customer_account(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Idempotent(registration, key): Idempotent<Registration>,
 ) -> Result<Answer, Problem> {
-    let client = Client::Account(admin.0.id);
-    let account = NewAccount::from(registration)
-        .hashed(&ctx.db, client)
-        .await?;
-    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    let account = NewAccount::from(registration);
+    account.assert_within_reach_of(&caller.actor())?;
+    let account = account.hashed(&ctx.db, caller.client()).await?;
+    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let account = customer_accounts::Model::create(txn, &account).await?;
         let (id, customer_id) = (account.0.id, account.0.customer_id);
         let location = location("customer-accounts", id);
@@ -97,12 +96,12 @@ async fn create_customer_account(
 ///
 /// With its customer. The password is never shown.
 #[utoipa::path(
-    get, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customer-accounts/{id}", tag = TAG,
     params(Id, Cached),
     responses((status = 200, body = CustomerAccount))
 )]
 async fn show_customer_account(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Id(id): Id,
@@ -118,56 +117,58 @@ async fn show_customer_account(
 ///
 /// Ends the tokens that are out.
 #[utoipa::path(
-    put, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/customer-accounts/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Credentials,
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn replace_customer_account(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     entry: Entry,
     Json(credentials): Json<Credentials>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &entry, credentials.into()).await
+    change(&ctx, &caller, id, &if_match, &entry, credentials.into()).await
 }
 
 /// Change an account's name, password or role
 ///
-/// Only the fields that are sent change (RFC 7396). A new password or role ends the tokens that are out.
+/// Only the fields that are sent change (RFC 7396). A new password or role ends the tokens that are out. No key changes an
+/// administrator's account, or makes somebody an administrator.
 #[utoipa::path(
-    patch, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/customer-accounts/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = CustomerAccount), (status = 409, description = "conflict"))
 )]
 async fn change_customer_account(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     entry: Entry,
     Json(changes): Json<Changes>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &entry, changes).await
+    change(&ctx, &caller, id, &if_match, &entry, changes).await
 }
 
 /// Delete a customer account
 ///
 /// Ends the tokens that are out. The customer stays.
 #[utoipa::path(
-    delete, path = "/customer-accounts/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/customer-accounts/{id}", tag = TAG,
     params(Id, IfMatch),
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer_account(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let account = customer_accounts::Model::find_locked(txn, id).await?;
+    let actor = caller.actor();
+    transaction!(&ctx.on_behalf_of(&caller), |txn| {
+        let account = customer_accounts::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.delete(txn).await
     })?;
@@ -177,16 +178,17 @@ async fn delete_customer_account(
 
 async fn change(
     ctx: &Context,
-    admin: &Admin,
+    caller: &Caller,
     id: i64,
     if_match: &IfMatch,
     entry: &Entry,
     changes: Changes,
 ) -> Result<Answer, Problem> {
-    let client = Client::Account(admin.0.id);
-    let changes = changes.hashed(&ctx.db, id, client).await?;
-    let (before, account) = transaction!(&ctx.on_behalf_of(admin), |txn| {
-        let account = customer_accounts::Model::find_locked(txn, id).await?;
+    let actor = caller.actor();
+    changes.assert_within_reach_of(&actor)?;
+    let changes = changes.hashed(&ctx.db, id, caller.client()).await?;
+    let (before, account) = transaction!(&ctx.on_behalf_of(caller), |txn| {
+        let account = customer_accounts::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         let before = account.0.clone();
         Ok((before, account.0.change(txn, &changes).await?))

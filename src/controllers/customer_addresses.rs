@@ -1,4 +1,4 @@
-//! The addresses of customers: their own for customers, everybody's for administrators.
+//! The addresses of customers: their own for customers, everybody's for administrators and keys.
 
 use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
@@ -6,8 +6,8 @@ use utoipa_axum::routes;
 use super::{
     Context, Endpoint,
     extract::{
-        Account, Admin, Cached, Id, IdempotencyKey, Idempotent, Ids, IfMatch, Json, Oneself,
-        ParentId, Query, cached::Audience,
+        Cached, Caller, Id, IdempotencyKey, Idempotent, Ids, IfMatch, Json, Oneself, ParentId,
+        Query, cached::Audience,
     },
     location,
 };
@@ -15,6 +15,7 @@ use crate::{
     idempotent,
     models::{
         customer_addresses::{Changes, Details, Key, Model},
+        customers,
         idempotency_keys::KeyGuard,
         listing::{Listing, NoFilter},
     },
@@ -157,12 +158,12 @@ async fn delete_own_address(
 ///
 /// The oldest first, unless said otherwise.
 #[utoipa::path(
-    get, path = "/customers/{id}/addresses", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customers/{id}/addresses", tag = TAG,
     params(ParentId, Listing<NoFilter, Key>, Cached),
     responses((status = 200, body = Page<CustomerAddress>))
 )]
 async fn list_customer_addresses(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     ParentId(id): ParentId,
@@ -175,30 +176,30 @@ async fn list_customer_addresses(
 ///
 /// The first one is the customer's default. A customer can have 20.
 #[utoipa::path(
-    post, path = "/customers/{id}/addresses", tag = TAG, security(("bearer" = ["admin"])),
+    post, path = "/customers/{id}/addresses", tag = TAG,
     params(Id, IdempotencyKey), request_body = Details,
     responses((status = 201, body = CustomerAddress), (status = 409, description = "conflict"))
 )]
 async fn create_customer_address(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     Idempotent(details, key): Idempotent<Details>,
 ) -> Result<Answer, Problem> {
     let list = format!("customers/{id}/addresses");
-    create(&ctx, &admin, id, &list, &details, key).await
+    create(&ctx, &caller, id, &list, &details, key).await
 }
 
 /// Show an address of a customer
 ///
 /// That of another customer is not found.
 #[utoipa::path(
-    get, path = "/customers/{id}/addresses/{address_id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customers/{id}/addresses/{address_id}", tag = TAG,
     params(Ids, Cached),
     responses((status = 200, body = CustomerAddress))
 )]
 async fn show_customer_address(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     ids: Ids,
@@ -210,53 +211,53 @@ async fn show_customer_address(
 ///
 /// Every field is replaced; one that may be missing and is, is cleared. Without `default` that stays as it is.
 #[utoipa::path(
-    put, path = "/customers/{id}/addresses/{address_id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/customers/{id}/addresses/{address_id}", tag = TAG,
     params(Ids, IfMatch), request_body = Details,
     responses((status = 200, body = CustomerAddress))
 )]
 async fn replace_customer_address(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     ids: Ids,
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, ids, &if_match, &details.into()).await
+    change(&ctx, &caller, ids, &if_match, &details.into()).await
 }
 
 /// Change an address of a customer
 ///
 /// Only the fields that are sent change (RFC 7396). `default: true` makes it the default instead of the one before.
 #[utoipa::path(
-    patch, path = "/customers/{id}/addresses/{address_id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/customers/{id}/addresses/{address_id}", tag = TAG,
     params(Ids, IfMatch), request_body = Changes,
     responses((status = 200, body = CustomerAddress))
 )]
 async fn change_customer_address(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     ids: Ids,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, ids, &if_match, &changes).await
+    change(&ctx, &caller, ids, &if_match, &changes).await
 }
 
 /// Delete an address of a customer
 ///
 /// If it was the default, the oldest one left is that. Orders keep their copies.
 #[utoipa::path(
-    delete, path = "/customers/{id}/addresses/{address_id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/customers/{id}/addresses/{address_id}", tag = TAG,
     params(Ids, IfMatch),
     responses((status = 204))
 )]
 async fn delete_customer_address(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     ids: Ids,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    delete(&ctx, &admin, ids, &if_match).await
+    delete(&ctx, &caller, ids, &if_match).await
 }
 
 async fn list(
@@ -276,13 +277,14 @@ async fn list(
 
 async fn create(
     ctx: &Context,
-    account: &Account,
+    caller: &Caller,
     customer_id: i64,
     list: &str,
     details: &Details,
     key: KeyGuard,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(account), key, |txn| {
+    idempotent!(&ctx.on_behalf_of(caller), key, |txn| {
+        customers::Model::find_locked_for(txn, customer_id, &caller.actor()).await?;
         let address = Model::create(txn, customer_id, details).await?;
         let location = location(list, address.id);
         let answer = Answer::created(location, &CustomerAddress::from(address))?;
@@ -305,13 +307,14 @@ async fn show(
 
 async fn change(
     ctx: &Context,
-    account: &Account,
+    caller: &Caller,
     Ids(customer_id, id): Ids,
     if_match: &IfMatch,
     changes: &Changes,
 ) -> Result<Answer, Problem> {
-    let address = transaction!(&ctx.on_behalf_of(account), |txn| {
-        let address = Model::find_locked(txn, customer_id, id).await?;
+    let address = transaction!(&ctx.on_behalf_of(caller), |txn| {
+        customers::Model::find_locked_for(txn, customer_id, &caller.actor()).await?;
+        let address = Model::find(txn, customer_id, id).await?;
         if_match.check(|| CustomerAddress::from(address.clone()))?;
         address.change(txn, changes).await
     })?;
@@ -320,12 +323,13 @@ async fn change(
 
 async fn delete(
     ctx: &Context,
-    account: &Account,
+    caller: &Caller,
     Ids(customer_id, id): Ids,
     if_match: &IfMatch,
 ) -> Result<Answer, Problem> {
-    transaction!(&ctx.on_behalf_of(account), |txn| {
-        let address = Model::find_locked(txn, customer_id, id).await?;
+    transaction!(&ctx.on_behalf_of(caller), |txn| {
+        customers::Model::find_locked_for(txn, customer_id, &caller.actor()).await?;
+        let address = Model::find(txn, customer_id, id).await?;
         if_match.check(|| CustomerAddress::from(address.clone()))?;
         address.delete(txn).await
     })?;

@@ -1,4 +1,4 @@
-//! Customers, for administrators.
+//! Customers, for administrators and keys.
 
 use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
@@ -6,7 +6,8 @@ use utoipa_axum::routes;
 use super::{
     Context, Endpoint,
     extract::{
-        Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
+        Admin, Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query,
+        cached::Audience,
     },
     location,
     me::export,
@@ -48,12 +49,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// The oldest first, unless said otherwise.
 #[utoipa::path(
-    get, path = "/customers", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customers", tag = TAG,
     params(Listing<Filter, Key>, Cached),
     responses((status = 200, body = Page<Customer>))
 )]
 async fn list_customers(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -73,16 +74,16 @@ async fn list_customers(
 /// No two have the same email address, whatever the case of its letters. To log in, they need a customer
 /// account too.
 #[utoipa::path(
-    post, path = "/customers", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    post, path = "/customers", tag = TAG, params(IdempotencyKey),
     request_body = Details,
     responses((status = 201, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn create_customer(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Idempotent(details, key): Idempotent<Details>,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let customer = customers::Model::create(txn, &details).await?;
         let id = customer.id;
         let answer = Answer::created(location("customers", id), &Customer::from(customer))?;
@@ -94,12 +95,12 @@ async fn create_customer(
 ///
 /// A customer who was deleted is not found, even where their orders stay.
 #[utoipa::path(
-    get, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/customers/{id}", tag = TAG,
     params(Id, Cached),
     responses((status = 200, body = Customer))
 )]
 async fn show_customer(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Id(id): Id,
@@ -115,54 +116,55 @@ async fn show_customer(
 ///
 /// Every field is replaced; one that may be missing and is, is cleared.
 #[utoipa::path(
-    put, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/customers/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn replace_customer(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &details.into()).await
+    change(&ctx, &caller, id, &if_match, &details.into()).await
 }
 
 /// Change a customer
 ///
 /// Only the fields that are sent change (RFC 7396).
 #[utoipa::path(
-    patch, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/customers/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = Customer), (status = 409, description = "conflict"))
 )]
 async fn change_customer(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &changes).await
+    change(&ctx, &caller, id, &if_match, &changes).await
 }
 
 /// Delete a customer
 ///
 /// Their account and their addresses go too. Where there are orders, the personal data is erased and the orders stay.
 #[utoipa::path(
-    delete, path = "/customers/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/customers/{id}", tag = TAG,
     params(Id, IfMatch),
     responses((status = 204), (status = 409, description = "conflict"))
 )]
 async fn delete_customer(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    transaction!(&ctx.on_behalf_of(&admin), |txn| {
-        let customer = customers::Model::find_locked(txn, id).await?;
+    let actor = caller.actor();
+    transaction!(&ctx.on_behalf_of(&caller), |txn| {
+        let customer = customers::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.delete(txn).await
     })?;
@@ -174,7 +176,7 @@ async fn delete_customer(
 ///
 /// All that is kept of them, as a file.
 #[utoipa::path(
-    get, path = "/customers/{id}/export", tag = TAG, security(("bearer" = ["admin"])), params(Id),
+    get, path = "/customers/{id}/export", tag = TAG, params(Id),
     responses((
         status = 200, body = PersonalDataFile,
         headers(("Content-Disposition", description = "That it is a file, and its name."))
@@ -190,13 +192,14 @@ async fn export_customer(
 
 async fn change(
     ctx: &Context,
-    admin: &Admin,
+    caller: &Caller,
     id: i64,
     if_match: &IfMatch,
     changes: &Changes,
 ) -> Result<Answer, Problem> {
-    let customer = transaction!(&ctx.on_behalf_of(admin), |txn| {
-        let customer = customers::Model::find_locked(txn, id).await?;
+    let actor = caller.actor();
+    let customer = transaction!(&ctx.on_behalf_of(caller), |txn| {
+        let customer = customers::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
         customer.change(txn, changes).await
     })?;

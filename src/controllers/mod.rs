@@ -1,7 +1,8 @@
 //! Handlers, one file per resource: its `endpoints()` first. What they have in common:
 //!
 //! * routes and documents are one list, so that they cannot differ ([`endpoints`]);
-//! * who may call is said by the first argument, [`extract::Account`] or [`extract::Admin`];
+//! * who may call is said by one table ([`access`]), and nobody else comes past the first argument:
+//!   [`extract::Caller`], [`extract::Account`] or [`extract::Admin`];
 //! * a handler reads, says one verb to a model, and shows a view.
 
 use std::{
@@ -13,12 +14,14 @@ use loco_rs::controller::Routes;
 use sea_orm::DatabaseConnection;
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use self::extract::{Account, Visitor};
+use self::extract::{Caller, Visitor};
 use crate::{
     context::Context,
     models::{self, Actor, CacheTag, Transaction, deadline::Deadline, transaction::Database},
 };
 
+pub mod access;
+pub mod api_keys;
 pub mod auth;
 pub mod customer_accounts;
 pub mod customer_addresses;
@@ -41,7 +44,7 @@ pub const BASE: &str = "/api/v1";
 /// The store, as the caller of a request changes it.
 pub struct OnBehalf<'a> {
     ctx: &'a Context,
-    account: &'a Account,
+    caller: &'a Caller,
 }
 
 /// The store, as a visitor changes it. Who they are turns out while they do.
@@ -76,8 +79,8 @@ impl Context {
     }
 
     /// The store, to be changed for that caller, in the time that their request has.
-    pub const fn on_behalf_of<'a>(&'a self, account: &'a Account) -> OnBehalf<'a> {
-        OnBehalf { ctx: self, account }
+    pub const fn on_behalf_of<'a>(&'a self, caller: &'a Caller) -> OnBehalf<'a> {
+        OnBehalf { ctx: self, caller }
     }
 }
 
@@ -91,15 +94,15 @@ impl Database for OnBehalf<'_> {
     }
 
     async fn record(&self, txn: &Transaction) -> models::Result<()> {
-        self.ctx.record(txn, &self.account.cause()).await
+        self.ctx.record(txn, &self.caller.cause()).await
     }
 
     async fn admit(&self, txn: &Transaction) -> models::Result<()> {
-        self.account.admit(txn).await
+        self.caller.admit(txn).await
     }
 
     fn deadline(&self) -> Option<&Deadline> {
-        Some(self.account.deadline())
+        Some(self.caller.deadline())
     }
 }
 
@@ -139,6 +142,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         customer_addresses::endpoints(),
         customer_accounts::endpoints(),
+        api_keys::endpoints(),
         events::endpoints(),
         webhook_endpoints::endpoints(),
         webhook_deliveries::endpoints(),

@@ -1,4 +1,4 @@
-//! The catalogue: everybody with a token reads it, administrators write it.
+//! The catalogue: everybody with a credential reads it, administrators and keys write it.
 
 use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 use super::{
     Context, Endpoint,
     extract::{
-        Account, Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, ParentId, Query,
+        Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, ParentId, Query,
         cached::Audience,
     },
     location,
@@ -53,7 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, body = Page<ProductSummary>))
 )]
 async fn list_products(
-    _: Account,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Query(listing): Query<Listing<Filter, Key>>,
@@ -73,16 +73,16 @@ async fn list_products(
 ///
 /// Without a stock it is not tracked, and always available. One that is given is written into the ledger.
 #[utoipa::path(
-    post, path = "/products", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey), request_body = Details,
+    post, path = "/products", tag = TAG, params(IdempotencyKey), request_body = Details,
     responses((status = 201, body = Product), (status = 409, description = "conflict"))
 )]
 async fn create_product(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Idempotent(details, key): Idempotent<Details>,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
-        let product = products::Model::create(txn, &details, &admin.actor()).await?;
+    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
+        let product = products::Model::create(txn, &details, &caller.actor()).await?;
         let location = location("products", product.id);
         Answer::created(
             location,
@@ -100,7 +100,7 @@ async fn create_product(
     responses((status = 200, body = Product))
 )]
 async fn show_product(
-    _: Account,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Id(id): Id,
@@ -120,53 +120,53 @@ async fn show_product(
 /// Every field is replaced; one that may be missing and is, is cleared, except the stock: it stays as it is.
 /// A new stock is written into the ledger.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/products/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = Product), (status = 409, description = "conflict"))
 )]
 async fn replace_product(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &details.into()).await
+    change(&ctx, &caller, id, &if_match, &details.into()).await
 }
 
 /// Change a product
 ///
 /// Only the fields that are sent change (RFC 7396). A new stock is written into the ledger.
 #[utoipa::path(
-    patch, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/products/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = Product), (status = 409, description = "conflict"))
 )]
 async fn change_product(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &changes).await
+    change(&ctx, &caller, id, &if_match, &changes).await
 }
 
 /// Take a product off sale
 ///
 /// It is not found any more and its SKU is free. Past orders keep what they showed.
 #[utoipa::path(
-    delete, path = "/products/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/products/{id}", tag = TAG,
     params(Id, IfMatch),
     responses((status = 204))
 )]
 async fn delete_product(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    transaction!(&ctx.on_behalf_of(&admin), |txn| {
+    transaction!(&ctx.on_behalf_of(&caller), |txn| {
         let product = products::Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), &ctx.settings.store.currency))?;
         product.archive(txn).await
@@ -178,12 +178,12 @@ async fn delete_product(
 ///
 /// Every change of its stock, the newest first: by orders, cancellations and adjustments.
 #[utoipa::path(
-    get, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/products/{id}/stock", tag = TAG,
     params(Id, Listing<NoFilter, stock_movements::Key>, Cached),
     responses((status = 200, body = Page<StockMovement>))
 )]
 async fn list_stock_movements(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     ParentId(id): ParentId,
@@ -204,20 +204,20 @@ async fn list_stock_movements(
 ///
 /// By a number of pieces, which is negative to take some away. The change is written into the ledger.
 #[utoipa::path(
-    post, path = "/products/{id}/stock", tag = TAG, security(("bearer" = ["admin"])),
+    post, path = "/products/{id}/stock", tag = TAG,
     params(Id, IdempotencyKey), request_body = Adjustment,
     responses((status = 200, body = Product), (status = 409, description = "conflict, insufficient-stock"))
 )]
 async fn adjust_stock(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     Idempotent(adjustment, key): Idempotent<Adjustment>,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let product = products::Model::find_locked(txn, id).await?;
         let product = product
-            .adjust_stock(txn, &adjustment, &admin.actor())
+            .adjust_stock(txn, &adjustment, &caller.actor())
             .await?;
         Answer::ok(&Product::new(product, &ctx.settings.store.currency))
     })
@@ -225,16 +225,16 @@ async fn adjust_stock(
 
 async fn change(
     ctx: &Context,
-    admin: &Admin,
+    caller: &Caller,
     id: i64,
     if_match: &IfMatch,
     changes: &Changes,
 ) -> Result<Answer, Problem> {
     let currency = &ctx.settings.store.currency;
-    let product = transaction!(&ctx.on_behalf_of(admin), |txn| {
+    let product = transaction!(&ctx.on_behalf_of(caller), |txn| {
         let product = products::Model::find_locked(txn, id).await?;
         if_match.check(|| Product::new(product.clone(), currency))?;
-        product.change(txn, changes, &admin.actor()).await
+        product.change(txn, changes, &caller.actor()).await
     })?;
     Ok(Answer::ok(&Product::new(product, currency))?)
 }

@@ -5,7 +5,7 @@ use utoipa_axum::routes;
 
 use super::{
     Context, Endpoint,
-    extract::{Admin, Cached, Id, IdempotencyKey, Idempotent, Query, cached::Audience},
+    extract::{Cached, Caller, Id, IdempotencyKey, Idempotent, Query, cached::Audience},
 };
 use crate::{
     idempotent,
@@ -37,12 +37,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// The newest first.
 #[utoipa::path(
-    get, path = "/webhook-deliveries", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/webhook-deliveries", tag = TAG,
     params(ByCursor<Filter, Key>, Cached),
     responses((status = 200, body = Page<WebhookDelivery>))
 )]
 async fn list_webhook_deliveries(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Query(listing): Query<ByCursor<Filter, Key>>,
@@ -59,12 +59,12 @@ async fn list_webhook_deliveries(
 ///
 /// With every attempt that was made.
 #[utoipa::path(
-    get, path = "/webhook-deliveries/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/webhook-deliveries/{id}", tag = TAG,
     params(Id, Cached),
     responses((status = 200, body = WebhookDelivery))
 )]
 async fn show_webhook_delivery(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Id(id): Id,
@@ -81,17 +81,17 @@ async fn show_webhook_delivery(
 /// At once, and on the schedule from its beginning: one that was delivered, or that has failed. The id and the body are
 /// the same as before.
 #[utoipa::path(
-    post, path = "/webhook-deliveries/{id}/retry", tag = TAG, security(("bearer" = ["admin"])),
+    post, path = "/webhook-deliveries/{id}/retry", tag = TAG,
     params(Id, IdempotencyKey),
     responses((status = 200, body = WebhookDelivery), (status = 409, description = "invalid-transition"))
 )]
 async fn retry_webhook_delivery(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     Idempotent(NoBody {}, key): Idempotent<NoBody>,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let delivery = webhook_deliveries::Model::find_locked(txn, id).await?;
         let delivery = delivery.retry(txn).await?;
         Answer::ok(&WebhookDelivery::from(delivery))

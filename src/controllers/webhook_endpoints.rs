@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 use super::{
     Context, Endpoint,
     extract::{
-        Admin, Cached, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
+        Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query, cached::Audience,
     },
     location,
 };
@@ -55,12 +55,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// The oldest first, unless said otherwise.
 #[utoipa::path(
-    get, path = "/webhook-endpoints", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/webhook-endpoints", tag = TAG,
     params(Listing<NoFilter, Key>, Cached),
     responses((status = 200, body = Page<WebhookEndpoint>))
 )]
 async fn list_webhook_endpoints(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Query(listing): Query<Listing<NoFilter, Key>>,
@@ -79,18 +79,18 @@ async fn list_webhook_endpoints(
 ///
 /// The response shows the secret that signs what is sent, and no other does. There may be 32 endpoints.
 #[utoipa::path(
-    post, path = "/webhook-endpoints", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    post, path = "/webhook-endpoints", tag = TAG, params(IdempotencyKey),
     request_body = Details,
     responses((status = 201, body = WebhookEndpointWithSecret), (status = 409, description = "conflict"))
 )]
 async fn create_webhook_endpoint(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Idempotent(details, key): Idempotent<Details>,
 ) -> Result<Answer, Problem> {
     let secret = WebhookSecret::generated();
     let sealed = ctx.sealer.seal(&secret)?;
-    let answer = idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    let answer = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let endpoint = webhook_endpoints::Model::create(txn, &details, &sealed).await?;
         let location = location("webhook-endpoints", endpoint.id);
         Answer::created(location, &WebhookEndpoint::from(endpoint))
@@ -102,12 +102,12 @@ async fn create_webhook_endpoint(
 ///
 /// Without its secret, which is shown only when it is made.
 #[utoipa::path(
-    get, path = "/webhook-endpoints/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/webhook-endpoints/{id}", tag = TAG,
     params(Id, Cached),
     responses((status = 200, body = WebhookEndpoint))
 )]
 async fn show_webhook_endpoint(
-    _: Admin,
+    _: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     Id(id): Id,
@@ -123,53 +123,53 @@ async fn show_webhook_endpoint(
 ///
 /// Every field is replaced; a missing `description` is cleared. Without `enabled` that stays as it is.
 #[utoipa::path(
-    put, path = "/webhook-endpoints/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/webhook-endpoints/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = WebhookEndpoint))
 )]
 async fn replace_webhook_endpoint(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(details): Json<Details>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &details.into()).await
+    change(&ctx, &caller, id, &if_match, &details.into()).await
 }
 
 /// Change a webhook endpoint
 ///
 /// Only the fields that are sent change (RFC 7396). Disabling it cancels what has not been sent yet.
 #[utoipa::path(
-    patch, path = "/webhook-endpoints/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/webhook-endpoints/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = WebhookEndpoint))
 )]
 async fn change_webhook_endpoint(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Answer, Problem> {
-    change(&ctx, &admin, id, &if_match, &changes).await
+    change(&ctx, &caller, id, &if_match, &changes).await
 }
 
 /// Delete a webhook endpoint
 ///
 /// What has not been sent yet is cancelled. Its deliveries are still shown.
 #[utoipa::path(
-    delete, path = "/webhook-endpoints/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/webhook-endpoints/{id}", tag = TAG,
     params(Id, IfMatch),
     responses((status = 204))
 )]
 async fn delete_webhook_endpoint(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    transaction!(&ctx.on_behalf_of(&admin), |txn| {
+    transaction!(&ctx.on_behalf_of(&caller), |txn| {
         let endpoint = webhook_endpoints::Model::find_locked(txn, id).await?;
         if_match.check(|| WebhookEndpoint::from(endpoint.clone()))?;
         endpoint.delete(txn).await
@@ -181,12 +181,12 @@ async fn delete_webhook_endpoint(
 ///
 /// The response shows the new secret, and no other does. For `WEBHOOK_SECRET_OVERLAP_SECONDS` the old one signs too.
 #[utoipa::path(
-    post, path = "/webhook-endpoints/{id}/rotate-secret", tag = TAG, security(("bearer" = ["admin"])),
+    post, path = "/webhook-endpoints/{id}/rotate-secret", tag = TAG,
     params(Id, IdempotencyKey),
     responses((status = 200, body = WebhookEndpointWithSecret))
 )]
 async fn rotate_webhook_secret(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     Idempotent(NoBody {}, key): Idempotent<NoBody>,
@@ -194,7 +194,7 @@ async fn rotate_webhook_secret(
     let secret = WebhookSecret::generated();
     let sealed = ctx.sealer.seal(&secret)?;
     let overlap = ctx.settings.webhooks.secret_overlap();
-    let answer = idempotent!(&ctx.on_behalf_of(&admin), key, |txn| {
+    let answer = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let endpoint = webhook_endpoints::Model::find_locked(txn, id).await?;
         let endpoint = endpoint.rotate_secret(txn, &sealed, overlap).await?;
         Answer::ok(&WebhookEndpoint::from(endpoint))
@@ -207,12 +207,12 @@ async fn rotate_webhook_secret(
 /// Sends an event `webhook_endpoint.test` to this endpoint alone, ten times a minute at most. The delivery shows what
 /// comes of it.
 #[utoipa::path(
-    post, path = "/webhook-endpoints/{id}/test", tag = TAG, security(("bearer" = ["admin"])),
+    post, path = "/webhook-endpoints/{id}/test", tag = TAG,
     params(Id, IdempotencyKey),
     responses((status = 202, body = WebhookDelivery), (status = 409, description = "invalid-transition"))
 )]
 async fn test_webhook_endpoint(
-    admin: Admin,
+    caller: Caller,
     State(ctx): State<Context>,
     Id(id): Id,
     Idempotent(NoBody {}, key): Idempotent<NoBody>,
@@ -221,7 +221,7 @@ async fn test_webhook_endpoint(
     let budget = (tests, Quota::per(TESTS, std::time::Duration::from_mins(1)));
     let granted = ctx.shared.take(&[budget]).await;
     granted.map_err(Problem::rate_limited)?;
-    let store = ctx.on_behalf_of(&admin);
+    let store = ctx.on_behalf_of(&caller);
     idempotent!(&store, key, |txn| {
         let endpoint = webhook_endpoints::Model::find_locked(txn, id).await?;
         endpoint.test(txn)?;
@@ -235,12 +235,12 @@ async fn test_webhook_endpoint(
 
 async fn change(
     ctx: &Context,
-    admin: &Admin,
+    caller: &Caller,
     id: i64,
     if_match: &IfMatch,
     changes: &Changes,
 ) -> Result<Answer, Problem> {
-    let endpoint = transaction!(&ctx.on_behalf_of(admin), |txn| {
+    let endpoint = transaction!(&ctx.on_behalf_of(caller), |txn| {
         let endpoint = webhook_endpoints::Model::find_locked(txn, id).await?;
         if_match.check(|| WebhookEndpoint::from(endpoint.clone()))?;
         endpoint.change(txn, changes).await

@@ -4,7 +4,7 @@
 //! Where nodes share a Redis, it is asked for the caller's budget too, in the one round trip that tells
 //! which versions are current.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -14,27 +14,24 @@ use axum::{
 use loco_rs::{Result, app::AppContext};
 
 use super::{
-    client_address::ClientAddress,
+    client_address::{ClientAddress, network},
     is_login,
     rate_limit::{budget_key, quota},
 };
 use crate::{
     context::Context,
     controllers::{
-        BASE,
+        BASE, access,
         extract::{
-            Entry, RequestContext,
+            Entry, Identity, RequestContext,
             cached::tags,
-            caller::{authenticated, claims, scope},
+            caller::{Credential, credential},
         },
     },
-    models::{
-        CacheTag,
-        customer_accounts::{Claims, Model},
-    },
+    models::CacheTag,
     shared::{
         quotas::{Charge, Quota},
-        versions::Version,
+        versions::{Version, VersionSnapshot},
     },
     views::problem::Problem,
 };
@@ -43,8 +40,8 @@ use crate::{
 pub struct Lookup {
     ctx: Context,
     client_address: ClientAddress,
-    /// The size of the budgets in Redis, if there are any.
-    shared_quota: Option<Quota>,
+    /// The size of the shop's budgets, if there are any.
+    quota: Option<Quota>,
 }
 
 /// Answers, knowing who asks.
@@ -61,10 +58,7 @@ pub async fn identify<F: Future<Output = Response>>(
     // Boxed, because it is a kilobyte that every outer layer would copy, also for requests without a caller.
     let known = Box::pin(lookup.run(&parts)).await;
     if let Some(entry) = parts.extensions.get::<Entry>() {
-        entry.note(|facts| {
-            facts.address = Some(known.address);
-            facts.account = known.caller.as_ref().ok().cloned();
-        });
+        entry.sent_by(known.caller.as_ref().ok(), known.address);
     }
     parts.extensions.insert(known);
     next(Request::from_parts(parts, body)).await
@@ -80,7 +74,7 @@ impl Lookup {
         let ctx = Context::of(ctx)?;
         Ok(Self {
             client_address,
-            shared_quota: quota(&ctx.settings.rate_limit).filter(|_| ctx.shared.is_shared()),
+            quota: quota(&ctx.settings.rate_limit),
             ctx,
         })
     }
@@ -88,78 +82,114 @@ impl Lookup {
     async fn run(&self, parts: &Parts) -> RequestContext {
         let shared = &self.ctx.shared;
         let address = self.client_address.of(parts);
-        let claims = claims(&parts.headers, &self.ctx.verifier);
-        let recent = match &claims {
-            Ok(claims) if shared.is_shared() => self.recent(claims).await,
+        let credential = credential(&parts.headers, &self.ctx.verifier);
+        let recent = match &credential {
+            Ok(credential) if shared.is_shared() => credential.recent(&self.ctx).await,
             _ => None,
         };
-        let tags = self.tags(&claims, recent.as_ref(), parts);
-        let quota = self
-            .shared_quota
-            .filter(|_| !is_login(&parts.method, &parts.extensions));
-        let charge = |quota, client: &str, under| Charge {
-            key: budget_key(client, &parts.method, &parts.extensions),
-            quota,
-            under,
-        };
-        // Whom to charge has to be proven; until then no account is charged.
-        let client = match (&claims, &recent) {
-            (Err(_), _) => Some((address.to_string(), None)),
-            (Ok(_), Some((version, account))) => Some((account.pid.clone(), Some(version.clone()))),
-            (Ok(_), None) => None,
-        };
-        let first = quota
-            .zip(client)
-            .map(|(quota, (client, under))| charge(quota, &client, under));
-        let (versions, mut decision) = shared.fetch(&tags, first.as_ref()).await;
-        let caller = match &claims {
-            Ok(claims) => authenticated(claims, &versions, &self.ctx).await,
-            Err(problem) => Err(problem.clone()),
-        };
+        let tags = self.tags(&credential, recent.as_ref(), parts);
         let mut known = RequestContext {
-            expiry: claims.map_or(0, |claims| claims.exp),
-            caller,
+            access: access::of(&parts.method, route(parts)),
+            caller: Err(Problem::unauthenticated(None)),
+            expiry: credential.as_ref().map_or(0, Credential::expiry),
             address,
-            versions,
+            is_for_visitor: false,
+            versions: VersionSnapshot::unknown(),
             decision: None,
         };
-        if let Some(quota) = quota
-            && decision.is_none()
-            && known.versions.is_known()
-        {
-            decision = shared.charge(&charge(quota, &known.client(), None)).await;
+        // Whom to charge has to be proven; until then no account is charged, and no key.
+        let first = match (&credential, recent) {
+            (Err(problem), _) => {
+                known.caller = Err(problem.clone());
+                self.charge(&known, parts, None)
+            }
+            (Ok(_), Some((version, identity))) => {
+                sent_by(&mut known, Ok(identity), address, parts);
+                self.charge(&known, parts, Some(version))
+            }
+            (Ok(_), None) => None,
+        };
+        (known.versions, known.decision) = shared.fetch(&tags, first.as_ref()).await;
+        if let Ok(credential) = &credential {
+            let proven = credential.proven(&known.versions, &self.ctx).await;
+            sent_by(&mut known, proven, address, parts);
         }
-        known.decision = decision;
+        if known.decision.is_none()
+            && known.versions.is_known()
+            && let Some(charge) = self.charge(&known, parts, None)
+        {
+            known.decision = shared.charge(&charge).await;
+        }
         known
     }
 
-    /// The account that a token names, where nodes share what they know, if it has called lately and the
-    /// token was good then; and its version at that time.
-    async fn recent(&self, claims: &Claims) -> Option<(Version, Arc<Model>)> {
-        let recent = Box::pin(self.ctx.accounts.peek(&claims.pid)).await;
-        recent.filter(|(_, account)| account.token_version == claims.version)
+    /// What the request costs where nodes share budgets, if it has one. A login has its own.
+    fn charge(
+        &self,
+        known: &RequestContext,
+        parts: &Parts,
+        under: Option<Version>,
+    ) -> Option<Charge> {
+        if !self.ctx.shared.is_shared() || is_login(&parts.method, &parts.extensions) {
+            return None;
+        }
+        Some(Charge {
+            quota: known.quota(self.quota)?,
+            key: budget_key(&known.client(), &parts.method, &parts.extensions),
+            under,
+        })
     }
 
-    /// What the answer may show, for Redis to say which version of it is the current one: the account behind
-    /// the token, and, to a GET, what the path names. A node alone looks when it has to know.
+    /// What the answer may show, for Redis to say which version of it is the current one: who has sent the request,
+    /// and, to a GET, what the path names. A node alone looks when it has to know.
     fn tags(
         &self,
-        claims: &Result<Claims, Problem>,
-        recent: Option<&(Version, Arc<Model>)>,
+        credential: &Result<Credential, Problem>,
+        recent: Option<&(Version, Identity)>,
         parts: &Parts,
     ) -> Vec<CacheTag> {
-        let claims = match claims {
-            Ok(claims) if self.ctx.shared.is_shared() => claims,
+        let credential = match credential {
+            Ok(credential) if self.ctx.shared.is_shared() => credential,
             _ => return Vec::new(),
         };
-        let mut shown = vec![CacheTag::Login(claims.pid.clone())];
+        let mut shown = vec![credential.tag()];
         if matches!(parts.method, Method::GET | Method::HEAD) {
             // Not proven yet: should it turn out to be out of date, the answer is not kept.
-            let scope = recent.map(|(_, account)| scope(account));
-            let route = parts.extensions.get::<MatchedPath>();
-            let route = route.map_or("", MatchedPath::as_str);
-            shown.extend(tags(route, parts.uri.path(), scope).unwrap_or_default());
+            let scope = recent.map(|(_, identity)| identity.scope());
+            shown.extend(tags(route(parts), parts.uri.path(), scope).unwrap_or_default());
         }
         shown
     }
+}
+
+/// Notes who has sent the request, and from where: for a visitor, if a shop window says so.
+fn sent_by(
+    known: &mut RequestContext,
+    sender: Result<Identity, Problem>,
+    address: IpAddr,
+    parts: &Parts,
+) {
+    let visitor = match &sender {
+        Ok(identity) => identity.visitor_address(&parts.headers),
+        Err(_) => Ok(None),
+    };
+    match visitor {
+        Ok(visitor) => {
+            known.is_for_visitor = visitor.is_some();
+            known.address = visitor.map_or(address, network);
+            known.caller = sender;
+        }
+        Err(problem) => {
+            (known.is_for_visitor, known.address) = (false, address);
+            known.caller = Err(problem);
+        }
+    }
+}
+
+/// The path of the request's route, with the names of its parameters.
+fn route(parts: &Parts) -> &str {
+    parts
+        .extensions
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str)
 }

@@ -1,14 +1,18 @@
 //! Limits how often each client may call each route and method.
 //!
-//! An account has a budget of its own; requests without a valid token share that of their address. A node
-//! alone counts accounts with `tower_governor`, and addresses, of which one client can have more than fit
-//! into memory, where those are forgotten first that ask least. Where nodes share a Redis the budget has been
-//! asked already, when the caller was [identified](mod@super::identify).
+//! An account has a budget of its own, and so has a secret key; each address has one with a publishable key, and
+//! requests without a valid credential share that of their address. A node alone counts accounts with
+//! `tower_governor`, and all others, of which one client can have more than fit into memory, where those are
+//! forgotten first that ask least. Where nodes share a Redis the budget has been asked already, when the caller
+//! was [identified](mod@super::identify).
+//!
+//! A key can have a limit of its own, in place of the shop's.
 //!
 //! A login that fails has budgets of its own, where passwords are checked, and one that succeeds costs
 //! nothing. Otherwise one client who fails could keep all others behind its address out for the day.
 
 use std::{
+    fmt::Display,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
@@ -18,7 +22,9 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{self, Extensions, HeaderName, HeaderValue, Method, StatusCode},
+    http::{
+        self, Extensions, HeaderName, HeaderValue, Method, StatusCode, header::InvalidHeaderValue,
+    },
     response::{IntoResponse, Response},
 };
 use governor::{clock::Clock, middleware::StateInformationMiddleware};
@@ -32,7 +38,7 @@ use tower_governor::{
 use super::is_login;
 use crate::{
     context::Context,
-    controllers::extract::RequestContext,
+    controllers::extract::{Identity, RequestContext},
     settings::{OnError, RateLimit, Security},
     shared::quotas::{Charge, Decision, LocalQuotas, Quota},
     views::problem::{Kind, Problem, whole_seconds},
@@ -50,7 +56,7 @@ const MAX_BUDGETS: usize = 100_000;
 /// After how many requests the budgets are looked through for those that are full again.
 const SWEEP_AFTER: u32 = 10_000;
 
-/// How large each budget is; `None` when there is no limit.
+/// How large each of the shop's budgets is; `None` when there is no limit.
 #[must_use]
 pub fn quota(settings: &RateLimit) -> Option<Quota> {
     let period = Duration::from_secs(settings.period_seconds);
@@ -73,15 +79,19 @@ pub fn budget_key(client: &str, method: &Method, extensions: &Extensions) -> Str
 /// What decides whether a request is answered.
 pub struct Limiter {
     ctx: Context,
-    /// `None` when there is no limit.
-    budgets: Option<Budgets>,
+    /// The shop's budgets; `None` when it has no limit.
+    shop: Option<Budgets>,
+    /// What counts for keys where there is no Redis.
+    keys: LocalQuotas,
+    /// What counts for those who share a key. Attackers can have many addresses, but do not make others forgotten.
+    visitors: LocalQuotas,
     /// How many logins may fail; `None` when there is no limit.
     login_policy: Option<HeaderValue>,
     /// Whether a refusal says how to raise the limit: in development, one person runs the clients and the server.
     in_development: bool,
 }
 
-/// How large budgets are, and what counts them where there is no Redis.
+/// How large the shop's budgets are, and what counts them where there is no Redis.
 struct Budgets {
     quota: Quota,
     policy: HeaderValue,
@@ -127,17 +137,17 @@ impl Limiter {
         let ctx = Context::of(ctx)?;
         let settings = &ctx.settings.rate_limit;
         let budgets = quota(settings).map(|quota| {
-            let (requests, period) = (settings.requests, settings.period_seconds);
-            let policy = format!("\"default\";q={requests};w={period}");
             Ok::<_, Error>(Budgets {
                 quota,
-                policy: HeaderValue::try_from(policy).map_err(Error::wrap)?,
+                policy: policy(settings.requests, settings.period_seconds).map_err(Error::wrap)?,
                 accounts: AccountQuotas::new(quota)?,
                 addresses: LocalQuotas::default(),
             })
         });
         Ok(Self {
-            budgets: budgets.transpose()?,
+            shop: budgets.transpose()?,
+            keys: LocalQuotas::default(),
+            visitors: LocalQuotas::default(),
             login_policy: login_policy(&ctx.settings.security)?,
             in_development,
             ctx,
@@ -150,15 +160,17 @@ impl Limiter {
         request: Request,
         next: impl FnOnce(Request) -> F,
     ) -> Response {
-        let Some(budgets) = &self.budgets else {
+        let known = request.extensions().get::<RequestContext>();
+        let Some((known, quota)) = known.and_then(|known| Some((known, self.quota_of(known)?)))
+        else {
             return next(request).await;
         };
-        let known = request.extensions().get::<RequestContext>();
-        let decision = known.and_then(|known| match &known.caller {
-            _ if self.ctx.shared.is_shared() => known.decision,
-            Ok(_) => Some(budgets.accounts.charge(key)),
-            Err(_) => Some(budgets.addresses.charge(key, budgets.quota)),
-        });
+        let policy = self.policy_of(known);
+        let decision = if self.ctx.shared.is_shared() {
+            known.decision
+        } else {
+            self.count(known, key, quota)
+        };
         let mut response = match decision {
             Some(Decision {
                 refused_for: Some(wait),
@@ -169,7 +181,7 @@ impl Limiter {
             }
             _ => next(request).await,
         };
-        budgets.describe(decision, &mut response);
+        describe(policy, decision, &mut response);
         response
     }
 
@@ -181,30 +193,59 @@ impl Limiter {
         request: Request,
         next: impl FnOnce(Request) -> F,
     ) -> Response {
+        let Some(known) = request.extensions().get::<RequestContext>().cloned() else {
+            return next(request).await;
+        };
         let mut response = next(request).await;
         let is_free = match response.status() {
             StatusCode::UNAUTHORIZED => self.login_policy.is_some(),
             status => !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS,
         };
-        if let Some(budgets) = self.budgets.as_ref().filter(|_| !is_free) {
+        if let Some(quota) = self.quota_of(&known).filter(|_| !is_free) {
             let decision = if self.ctx.shared.is_shared() {
                 let charge = Charge {
                     key: key.to_string(),
-                    quota: budgets.quota,
+                    quota,
                     under: None,
                 };
                 self.ctx.shared.charge(&charge).await
             } else {
-                Some(budgets.addresses.charge(key, budgets.quota))
+                self.count(&known, key, quota)
             };
             if let Some(wait) = decision.and_then(|decision| decision.refused_for) {
                 response = self.refusal(wait);
             }
-            budgets.describe(decision, &mut response);
+            describe(self.policy_of(&known), decision, &mut response);
         } else if let Some(policy) = self.login_policy.clone() {
             response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
         }
         response
+    }
+
+    fn quota_of(&self, known: &RequestContext) -> Option<Quota> {
+        known.quota(self.shop.as_ref().map(|shop| shop.quota))
+    }
+
+    fn policy_of(&self, known: &RequestContext) -> Option<HeaderValue> {
+        match known.caller.as_ref().ok().and_then(Identity::own_limit) {
+            Some(own) => policy(own.requests.get(), own.period_seconds.get()).ok(),
+            None => self.shop.as_ref().map(|shop| shop.policy.clone()),
+        }
+    }
+
+    /// Takes one from the budget, if there is one, where this node counts for itself.
+    fn count(&self, known: &RequestContext, key: &Arc<str>, quota: Quota) -> Option<Decision> {
+        match &known.caller {
+            Ok(Identity::Key(_)) if known.counts_visitors() => {
+                Some(self.visitors.charge(key, quota))
+            }
+            Ok(Identity::Key(_)) => Some(self.keys.charge(key, quota)),
+            Ok(Identity::Account(_)) => {
+                let shop = self.shop.as_ref()?;
+                Some(shop.accounts.charge(key))
+            }
+            Err(_) => Some(self.shop.as_ref()?.addresses.charge(key, quota)),
+        }
     }
 
     fn refusal(&self, wait: Duration) -> Response {
@@ -237,19 +278,22 @@ fn login_policy(security: &Security) -> Result<Option<HeaderValue>> {
     policy.transpose().map_err(Error::wrap)
 }
 
-impl Budgets {
-    /// Tells the client how large its budget is, and what is left of it until when.
-    fn describe(&self, decision: Option<Decision>, response: &mut Response) {
-        let headers = response.headers_mut();
-        headers.insert(RATE_LIMIT_POLICY, self.policy.clone());
-        let left = decision.map(|decision| {
-            let until = decision.refused_for.unwrap_or(decision.full_in);
-            let (remaining, seconds) = (decision.remaining, whole_seconds(until));
-            format!("\"default\";r={remaining};t={seconds}")
-        });
-        if let Some(left) = left.and_then(|left| HeaderValue::try_from(left).ok()) {
-            headers.insert(RATE_LIMIT, left);
-        }
+/// How large a budget is, for `RateLimit-Policy`.
+fn policy(requests: impl Display, period: impl Display) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::try_from(format!("\"default\";q={requests};w={period}"))
+}
+
+/// Tells the client how large its budget is, and what is left of it until when.
+fn describe(policy: Option<HeaderValue>, decision: Option<Decision>, response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.extend(policy.map(|policy| (RATE_LIMIT_POLICY, policy)));
+    let left = decision.map(|decision| {
+        let until = decision.refused_for.unwrap_or(decision.full_in);
+        let (remaining, seconds) = (decision.remaining, whole_seconds(until));
+        format!("\"default\";r={remaining};t={seconds}")
+    });
+    if let Some(left) = left.and_then(|left| HeaderValue::try_from(left).ok()) {
+        headers.insert(RATE_LIMIT, left);
     }
 }
 

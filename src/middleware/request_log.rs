@@ -134,10 +134,11 @@ impl Drop for Line {
             request_id: _,
             address,
             account,
+            api_key,
             username_digest,
             changed,
         } = self.entry.facts();
-        let account = account.as_deref();
+        let (account, api_key) = (account.as_deref(), api_key.as_deref());
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -145,6 +146,8 @@ impl Drop for Line {
                     account_id = account.map(|account| account.id),
                     username = account.map(|account| account.username.as_str()),
                     role = account.map(|account| account.role.as_str()),
+                    api_key_id = api_key.map(|key| key.id),
+                    api_key = api_key.map(|key| key.name.as_str()),
                     username_digest,
                     address = address.map(tracing::field::display),
                     method = self.method.as_str(),

@@ -2,13 +2,13 @@
 
 use super::types::ActorKind;
 
-/// Who does something: an account, a command, or the system itself.
+/// Who does something: an account, a key, a command, or the system itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// What they are.
     pub kind: ActorKind,
-    /// The account, when there is one.
-    pub account_id: Option<i64>,
+    /// The account or the key, when there is one: their ids have nothing to do with each other.
+    pub id: Option<i64>,
     /// The name that history shows, even when the account is gone.
     pub name: String,
 }
@@ -18,7 +18,7 @@ impl Actor {
     pub fn system() -> Self {
         Self {
             kind: ActorKind::System,
-            account_id: None,
+            id: None,
             name: "system".to_owned(),
         }
     }
@@ -27,9 +27,14 @@ impl Actor {
     pub fn task(name: &str) -> Self {
         Self {
             kind: ActorKind::Task,
-            account_id: None,
+            id: None,
             name: name.to_owned(),
         }
+    }
+
+    /// The account, when it is one.
+    pub fn account_id(&self) -> Option<i64> {
+        self.id.filter(|_| self.kind == ActorKind::Account)
     }
 
     /// The name that stands in history for a person whose data was erased.

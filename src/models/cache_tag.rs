@@ -27,6 +27,8 @@ pub enum CacheTag {
     Membership,
     /// Who an account is to the server that it sends a token to, by its `pid`.
     Login(String),
+    /// What an API key lets its bearer do, by its digest.
+    ApiKey(String),
     /// The list of all orders.
     Orders,
     /// The orders that are counted already: another one among them.
@@ -72,6 +74,7 @@ impl fmt::Display for CacheTag {
             Self::Accounts => f.write_str("accounts"),
             Self::Membership => f.write_str("membership"),
             Self::Login(pid) => write!(f, "login:{pid}"),
+            Self::ApiKey(digest) => write!(f, "api_key:{digest}"),
             Self::Orders => f.write_str("orders"),
             Self::PastOrders => f.write_str("past_orders"),
             Self::NewOrder(id) => write!(f, "new_order:{id}"),

@@ -16,7 +16,7 @@ pub use self::{
 };
 pub use super::_entities::customer_accounts::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, codes, customers,
+    Actor, CacheTag, Error, Result, Transaction, api_keys, codes, customers,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
@@ -35,6 +35,15 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// An account with its customer, if it has one.
 pub type WithCustomer = (Model, Option<customers::Model>);
+
+/// An account that is gone.
+#[derive(Clone, Debug)]
+pub struct Former {
+    /// The account, as it was.
+    pub account: Model,
+    /// The API keys that it has made, which stay: the id and the name of each.
+    pub api_keys: Vec<(i64, String)>,
+}
 
 /// What an account is created from.
 #[derive(Clone, Debug, Input)]
@@ -97,6 +106,33 @@ impl From<Registration> for NewAccount {
             role: registration.role.unwrap_or(Role::Customer),
         }
     }
+}
+
+impl NewAccount {
+    /// Refuses a key that is used to add an administrator.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`].
+    pub fn assert_within_reach_of(&self, actor: &Actor) -> Result<()> {
+        assert_grantable(Some(self.role), actor)
+    }
+}
+
+impl Changes {
+    /// Refuses a key that is used to make somebody an administrator.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`].
+    pub fn assert_within_reach_of(&self, actor: &Actor) -> Result<()> {
+        assert_grantable(self.role, actor)
+    }
+}
+
+fn assert_grantable(role: Option<Role>, actor: &Actor) -> Result<()> {
+    if actor.kind == ActorKind::ApiKey && role == Some(Role::Admin) {
+        return Err(Error::OutOfReach);
+    }
+    Ok(())
 }
 
 impl From<Credentials> for Changes {
@@ -205,6 +241,32 @@ impl Model {
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<WithCustomer> {
         locked(txn, Column::Id.eq(id).or(is_administrator())).await?;
         Self::find(txn, id).await
+    }
+
+    /// The same, for somebody who is going to change or delete it.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`] when it is an administrator's, and they have come with a key.
+    pub async fn find_locked_for(
+        txn: &Transaction,
+        id: i64,
+        actor: &Actor,
+    ) -> Result<WithCustomer> {
+        let account = Self::find_locked(txn, id).await?;
+        account.0.assert_within_reach_of(actor)?;
+        Ok(account)
+    }
+
+    /// Refuses a key that is used to change or delete the account of an administrator, or the customer whose it is. The
+    /// account has to be locked: somebody may become an administrator meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`].
+    pub fn assert_within_reach_of(&self, actor: &Actor) -> Result<()> {
+        if actor.kind == ActorKind::ApiKey && self.role() == Role::Admin {
+            return Err(Error::OutOfReach);
+        }
+        Ok(())
     }
 
     /// Refuses an account that is not what it was when its token was proven: it may be gone, and every new
@@ -426,7 +488,11 @@ impl Model {
     /// # Errors
     /// [`Error::LastAdministrator`].
     pub async fn delete(self, txn: &Transaction) -> Result<()> {
-        txn.happened(EventType::CustomerAccountDeleted, &self);
+        let former = Former {
+            api_keys: api_keys::Model::made_by(txn, self.id).await?,
+            account: self.clone(),
+        };
+        txn.happened(EventType::CustomerAccountDeleted, &former);
         codes::Model::end_of_account(txn, self.id).await?;
         if locked(txn, is_administrator()).await? == [self.id] {
             return Err(Error::LastAdministrator);
@@ -438,6 +504,7 @@ impl Model {
             order_events::Model::anonymize_actor(txn, self.id, &name).await?;
             events::Model::anonymize_actor(txn, self.id, &name).await?;
             stock_movements::Model::anonymize_actor(txn, self.id, &name).await?;
+            api_keys::Model::anonymize_creator(txn, self.id, &name).await?;
             idempotency_keys::Model::delete_of_account(txn, self.id, customer_id).await?;
         }
         match Entity::delete_by_id(self.id).exec(txn).await?.rows_affected {
@@ -506,7 +573,7 @@ impl Model {
     pub fn actor(&self) -> Actor {
         Actor {
             kind: ActorKind::Account,
-            account_id: Some(self.id),
+            id: Some(self.id),
             name: self.username.clone(),
         }
     }

@@ -87,12 +87,6 @@ impl Model {
         found(db, of(customer_id).filter(Column::Id.eq(id))).await
     }
 
-    /// The same, whose customer is locked until the transaction ends.
-    pub async fn find_locked(txn: &Transaction, customer_id: i64, id: i64) -> Result<Self> {
-        customers::Model::find_locked(txn, customer_id).await?;
-        Self::find(txn, customer_id, id).await
-    }
-
     /// Every address of a customer, the oldest first.
     pub async fn of_customer(db: &impl ConnectionTrait, customer_id: i64) -> Result<Vec<Self>> {
         Ok(of(customer_id).order_by_asc(Column::Id).all(db).await?)

@@ -8,7 +8,8 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, codes, customer_accounts, customer_addresses,
+    Actor, CacheTag, Error, Result, Transaction, api_keys, codes, customer_accounts,
+    customer_addresses,
     error::{FieldError, taken},
     events, found, idempotency_keys,
     input::Input,
@@ -16,7 +17,9 @@ use super::{
     mails, now, order_events, orders,
     statement::statement,
     stock_movements,
-    types::{CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold},
+    types::{
+        ActorKind, CustomerName, Email, EventType, Phone, Search, case_fold, search_text, sort_fold,
+    },
     update,
 };
 
@@ -97,6 +100,21 @@ impl Model {
     /// The customer with that id, locked until the transaction ends.
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
         found(txn, active().filter(Column::Id.eq(id)).lock_exclusive()).await
+    }
+
+    /// The same, for somebody who is going to change or delete them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`] when they are an administrator, and somebody has come with a key.
+    pub async fn find_locked_for(txn: &Transaction, id: i64, actor: &Actor) -> Result<Self> {
+        let customer = Self::find_locked(txn, id).await?;
+        // Asked of keys alone, so that the account of nobody else is locked.
+        if actor.kind == ActorKind::ApiKey
+            && let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await?
+        {
+            account.assert_within_reach_of(actor)?;
+        }
+        Ok(customer)
     }
 
     /// The name of the customer with that id, who is locked until the transaction ends.
@@ -181,6 +199,7 @@ impl Model {
             order_events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
             stock_movements::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;
+            api_keys::Model::anonymize_creator(txn, account_id, Actor::ERASED).await?;
         }
         customer_addresses::Model::delete_of_customer(txn, id).await?;
         txn.happened(EventType::CustomerDeleted, &self);

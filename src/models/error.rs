@@ -64,6 +64,9 @@ pub enum Error {
     /// The caller's account, password, role or login has changed since the request began.
     #[error("the caller may not do this any more")]
     Revoked,
+    /// Only an administrator in person may do it, and no key.
+    #[error("no key may do this: it takes an administrator in person")]
+    OutOfReach,
     /// The time for the request was over before its transaction could commit. Nothing was done.
     #[error("the time was over before the work was done")]
     OutOfTime,

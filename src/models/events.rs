@@ -14,7 +14,8 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use self::feed::Feed;
 pub use super::_entities::events::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Result, Transaction, customer_accounts, customer_addresses, customers, found,
+    Actor, CacheTag, Result, Transaction, api_keys, customer_accounts, customer_addresses,
+    customers, found,
     input::{Fields, Input},
     listing::{self, ByCursor, Page, Sort, SortKey},
     mails::{self, Letter, Letterhead},
@@ -56,10 +57,14 @@ pub enum Subject {
     CustomerAccount(Box<customer_accounts::WithCustomer>),
     /// An address of a customer.
     CustomerAddress(Box<customer_addresses::Model>),
+    /// A customer account that is gone.
+    FormerAccount(Box<customer_accounts::Former>),
     /// A webhook endpoint.
     WebhookEndpoint(Box<webhook_endpoints::Model>),
     /// A webhook delivery.
     WebhookDelivery(Box<webhook_deliveries::Model>),
+    /// An API key.
+    ApiKey(Box<api_keys::Model>),
 }
 
 /// Who has made something happen, and by which request.
@@ -216,7 +221,7 @@ impl Model {
                 subject_id: Set(subject.id()),
                 customer_id: Set(subject.customer_id()),
                 actor_kind: Set(cause.actor.kind.as_str().to_owned()),
-                actor_id: Set(cause.actor.account_id),
+                actor_id: Set(cause.actor.id),
                 actor_name: Set(actor_name.to_owned()),
                 request_id: Set(cause.request_id.clone()),
                 data: Set(data(event_type, subject)?),
@@ -386,16 +391,15 @@ impl Event {
     /// Whether it is the end of a customer's account, and they have done it themselves: then they are not named.
     fn ends(&self, actor: &Actor) -> bool {
         self.event_type == EventType::CustomerAccountDeleted
-            && Some(self.subject.id()) == actor.account_id
+            && Some(self.subject.id()) == actor.account_id()
             && self.subject.customer_id().is_some()
     }
 
     /// What is out of date by it.
     pub(super) fn touches(&self) -> Vec<CacheTag> {
         use EventType::{
-            CustomerAccountCreated, CustomerAccountDeleted, CustomerAccountLockedOut,
-            CustomerCreated, CustomerDeleted, OrderPlaced, ProductCreated, ProductDeleted,
-            ProductUpdated,
+            CustomerAccountCreated, CustomerAccountLockedOut, CustomerCreated, CustomerDeleted,
+            OrderPlaced, ProductCreated, ProductDeleted, ProductUpdated,
         };
         let id = self.subject.id();
         match (&self.subject, self.event_type) {
@@ -449,13 +453,15 @@ impl Event {
             }
             (Subject::CustomerAccount(_), CustomerAccountLockedOut)
             | (Subject::WebhookEndpoint(_) | Subject::WebhookDelivery(_), _) => Vec::new(),
-            (Subject::CustomerAccount(of), happened) => {
-                let mut tags = vec![CacheTag::Accounts, CacheTag::Login(of.0.pid.clone())];
-                if happened == CustomerAccountDeleted {
-                    tags.push(CacheTag::Membership);
-                }
-                tags
+            (Subject::CustomerAccount(of), _) => {
+                vec![CacheTag::Accounts, CacheTag::Login(of.0.pid.clone())]
             }
+            (Subject::FormerAccount(former), _) => vec![
+                CacheTag::Accounts,
+                CacheTag::Login(former.account.pid.clone()),
+                CacheTag::Membership,
+            ],
+            (Subject::ApiKey(key), _) => vec![CacheTag::ApiKey(key.digest.clone())],
         }
     }
 }
@@ -467,10 +473,11 @@ impl Subject {
             Self::Order(_) => SubjectKind::Order,
             Self::Product(_) => SubjectKind::Product,
             Self::Customer(_) => SubjectKind::Customer,
-            Self::CustomerAccount(_) => SubjectKind::CustomerAccount,
+            Self::CustomerAccount(_) | Self::FormerAccount(_) => SubjectKind::CustomerAccount,
             Self::CustomerAddress(_) => SubjectKind::CustomerAddress,
             Self::WebhookEndpoint(_) => SubjectKind::WebhookEndpoint,
             Self::WebhookDelivery(_) => SubjectKind::WebhookDelivery,
+            Self::ApiKey(_) => SubjectKind::ApiKey,
         }
     }
 
@@ -482,8 +489,10 @@ impl Subject {
             Self::Customer(customer) => customer.id,
             Self::CustomerAccount(account) => account.0.id,
             Self::CustomerAddress(address) => address.id,
+            Self::FormerAccount(former) => former.account.id,
             Self::WebhookEndpoint(endpoint) => endpoint.id,
             Self::WebhookDelivery(delivery) => delivery.id,
+            Self::ApiKey(key) => key.id,
         }
     }
 
@@ -494,6 +503,7 @@ impl Subject {
             Self::Customer(customer) => Some(customer.id),
             Self::CustomerAccount(account) => account.0.customer_id,
             Self::CustomerAddress(address) => Some(address.customer_id),
+            Self::FormerAccount(former) => former.account.customer_id,
             _ => None,
         }
     }
@@ -517,10 +527,9 @@ impl From<&customers::Model> for Subject {
     }
 }
 
-/// One whose customer does not matter: of what is deleted only the id is shown.
-impl From<&customer_accounts::Model> for Subject {
-    fn from(account: &customer_accounts::Model) -> Self {
-        Self::from(&(account.clone(), None))
+impl From<&customer_accounts::Former> for Subject {
+    fn from(former: &customer_accounts::Former) -> Self {
+        Self::FormerAccount(Box::new(former.clone()))
     }
 }
 
@@ -545,6 +554,12 @@ impl From<&webhook_endpoints::Model> for Subject {
 impl From<&webhook_deliveries::Model> for Subject {
     fn from(delivery: &webhook_deliveries::Model) -> Self {
         Self::WebhookDelivery(Box::new(delivery.clone()))
+    }
+}
+
+impl From<&api_keys::Model> for Subject {
+    fn from(key: &api_keys::Model) -> Self {
+        Self::ApiKey(Box::new(key.clone()))
     }
 }
 

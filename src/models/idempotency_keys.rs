@@ -35,14 +35,23 @@ pub const KEPT_HOURS: i64 = 24;
 /// How many rows are deleted in one transaction: few enough that no other request waits for it.
 const BATCH: u64 = 500;
 
+/// Whose requests are meant: keys of different owners have nothing to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The account with that id.
+    Account(i64),
+    /// The API key with that id.
+    ApiKey(i64),
+}
+
 /// What stands for a request: the client's key, and what was asked under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
-    /// Whose request it is. Keys of different accounts have nothing to do with each other.
-    pub account_id: i64,
+    /// Whose request it is.
+    pub owner: Owner,
     /// The client's key.
     pub key: String,
-    /// What the account may be shown now. It may have been more when the answer was given.
+    /// What the owner may be shown now. It may have been more when the answer was given.
     pub scope: Scope,
     /// What was asked, as it is stored; then the same under an earlier secret, if that is still good.
     pub fingerprints: Vec<String>,
@@ -65,7 +74,7 @@ pub struct StoredResponse {
 
 /// The requests with a key that are running on this node.
 #[derive(Debug, Default)]
-pub struct InFlight(Mutex<HashSet<(i64, String)>>);
+pub struct InFlight(Mutex<HashSet<(Owner, String)>>);
 
 /// The right to be the one request with a key that runs on this node.
 #[derive(Debug)]
@@ -80,7 +89,7 @@ impl InFlight {
     #[must_use]
     pub fn claim(self: &Arc<Self>, request: Option<RequestKey>) -> Option<KeyGuard> {
         let free = request.as_ref().is_none_or(|request| {
-            let request = (request.account_id, request.key.clone());
+            let request = (request.owner, request.key.clone());
             self.running().insert(request)
         });
         free.then(|| KeyGuard {
@@ -89,7 +98,7 @@ impl InFlight {
         })
     }
 
-    fn running(&self) -> MutexGuard<'_, HashSet<(i64, String)>> {
+    fn running(&self) -> MutexGuard<'_, HashSet<(Owner, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,7 +106,7 @@ impl InFlight {
 impl Drop for KeyGuard {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            let request = (request.account_id, request.key);
+            let request = (request.owner, request.key);
             self.in_flight.running().remove(&request);
         }
     }
@@ -108,13 +117,13 @@ impl KeyGuard {
     ///
     /// # Errors
     /// [`Error::KeyReused`] when the key stands for another request; [`Error::NotFound`] when the answer
-    /// shows a customer whom the account may not see any more.
+    /// shows a customer whom the owner may not see any more.
     pub async fn replay(&self, txn: &Transaction) -> Result<Option<StoredResponse>> {
         let Some(request) = &self.request else {
             return Ok(None);
         };
         let kept = Entity::find()
-            .filter(Column::AccountId.eq(request.account_id))
+            .filter(request.owner.condition())
             .filter(Column::IdempotencyKey.eq(&request.key))
             .one(txn)
             .await?;
@@ -166,7 +175,8 @@ impl KeyGuard {
             return Ok(answer);
         };
         let kept = ActiveModel {
-            account_id: Set(request.account_id),
+            account_id: Set(request.owner.account_id()),
+            api_key_id: Set(request.owner.api_key_id()),
             idempotency_key: Set(request.key.clone()),
             fingerprint: Set(request.fingerprints.first().cloned().unwrap_or_default()),
             status: Set(answer.status.into()),
@@ -178,9 +188,7 @@ impl KeyGuard {
         };
         match Entity::insert(kept).exec_without_returning(txn).await {
             Ok(_) => Ok(answer),
-            Err(error) if violates(&error, "uq_idempotency_keys_account_id_idempotency_key") => {
-                Err(Error::WriteConflict)
-            }
+            Err(error) if is_twin(&error) => Err(Error::WriteConflict),
             Err(error) => Err(error.into()),
         }
     }
@@ -257,6 +265,38 @@ impl Model {
         }
         Ok(count)
     }
+}
+
+impl Owner {
+    fn condition(self) -> Expr {
+        match self {
+            Self::Account(id) => Column::AccountId.eq(id),
+            Self::ApiKey(id) => Column::ApiKeyId.eq(id),
+        }
+    }
+
+    const fn account_id(self) -> Option<i64> {
+        match self {
+            Self::Account(id) => Some(id),
+            Self::ApiKey(_) => None,
+        }
+    }
+
+    const fn api_key_id(self) -> Option<i64> {
+        match self {
+            Self::Account(_) => None,
+            Self::ApiKey(id) => Some(id),
+        }
+    }
+}
+
+/// Whether the same request was kept by another node.
+fn is_twin(error: &DbErr) -> bool {
+    let indexes = [
+        "uq_idempotency_keys_account_id_idempotency_key",
+        "uq_idempotency_keys_api_key_id_idempotency_key",
+    ];
+    indexes.iter().any(|index| violates(error, index))
 }
 
 /// Answers that were given before this moment are past their time.

@@ -7,6 +7,7 @@
 #[allow(missing_docs, reason = "generated from the schema")]
 pub mod _entities;
 
+pub mod api_keys;
 pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
@@ -67,6 +68,7 @@ pub const TABLES: &[&str] = &[
     "webhook_deliveries",
     "mails",
     "codes",
+    "api_keys",
     "idempotency_keys",
 ];
 

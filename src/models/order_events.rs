@@ -76,7 +76,7 @@ impl Model {
         let row = ActiveModel {
             order_id: Set(order_id),
             status: Set(step.status.clone()),
-            account_id: Set(actor.account_id),
+            account_id: Set(actor.account_id()),
             actor: Set(step.by.clone()),
             reason: Set(step.reason.clone()),
             created_at: Set(at),

@@ -157,10 +157,13 @@ impl NewOrder {
     ///
     /// # Errors
     /// [`Error::Invalid`].
-    pub fn customer_for(&self, account: &customer_accounts::Model) -> Result<i64> {
+    pub fn customer_for(&self, account: Option<&customer_accounts::Model>) -> Result<i64> {
+        let own = account.and_then(|account| account.customer_id);
         match self.customer_id {
-            Some(_) if account.role() != Role::Admin => Err(for_administrators()),
-            named => named.or(account.customer_id).ok_or_else(|| {
+            Some(_) if account.is_some_and(|account| account.role() != Role::Admin) => {
+                Err(for_administrators())
+            }
+            named => named.or(own).ok_or_else(|| {
                 let message = "is required unless your account belongs to a customer";
                 FieldError::at("/customer_id", "required", message).into()
             }),

@@ -65,6 +65,8 @@ pub enum Client {
     System,
     /// The account behind a valid token, by its id.
     Account(i64),
+    /// The program behind a valid key, by the key's id.
+    ApiKey(i64),
     /// The clients in a network.
     Network(IpAddr),
 }

@@ -124,7 +124,7 @@ impl Model {
                 delta: Set(movement.delta),
                 reason: Set(movement.reason),
                 order_id: Set(movement.order_id),
-                account_id: Set(actor.account_id),
+                account_id: Set(actor.account_id()),
                 actor: Set(actor.name.clone()),
                 created_at: Set(created_at),
                 ..Default::default()

@@ -127,7 +127,8 @@ impl News<'_> {
     /// delivery that they are about: were it told that one has failed, that would be the cause of the next.
     ///
     /// An endpoint is told nothing about itself either, but for a test, of which no other is told. What happens to
-    /// endpoints and deliveries has to be asked for by its name, because urls hold secrets: `*` leaves it out.
+    /// endpoints and deliveries has to be asked for by its name, because urls hold secrets, and so has what happens to
+    /// keys: `*` leaves it out.
     pub fn tell(&self, backend: DbBackend, except: Option<i64>) -> Statement {
         let mut values = Vec::new();
         let mut value = |value: Value| {
@@ -182,7 +183,8 @@ impl News<'_> {
              AND CASE WHEN e.type = 'webhook_endpoint.test' THEN w.id = e.subject_id \
              WHEN e.subject_kind = 'webhook_endpoint' AND w.id = e.subject_id THEN FALSE \
              WHEN {only} OR {all} THEN TRUE \
-             ELSE {everything} AND e.subject_kind <> 'webhook_endpoint' AND e.subject_kind <> 'webhook_delivery' END",
+             ELSE {everything} AND e.subject_kind <> 'webhook_endpoint' AND e.subject_kind <> 'webhook_delivery' \
+             AND e.subject_kind <> 'api_key' END",
             only = wants("e.type"),
             all = wants(all_of),
             everything = wants("'*'"),

@@ -262,7 +262,9 @@ impl Redis {
             .arg(millis(self.lifetime));
         if let Some(Charge { key, quota, under }) = charge {
             invocation.key(self.budget(key));
-            invocation.arg(micros(quota.interval)).arg(quota.burst);
+            invocation
+                .arg(micros(quota.interval).max(1))
+                .arg(quota.burst);
             for number in under.iter().flat_map(Version::shared) {
                 invocation.arg(number);
             }
@@ -340,7 +342,9 @@ impl Redis {
         let mut invocation = script.prepare_invoke();
         for (key, quota) in budgets {
             invocation.key(self.budget(key));
-            invocation.arg(micros(quota.interval)).arg(quota.burst);
+            invocation
+                .arg(micros(quota.interval).max(1))
+                .arg(quota.burst);
         }
         let answer = invocation.invoke_async(&mut connection);
         let (number, _) = self.reply(link, answer).await?;

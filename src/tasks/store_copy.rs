@@ -24,8 +24,8 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            codes, customer_accounts, customer_addresses, customers, events, idempotency_keys,
-            mails, order_events, order_items, orders, products, stock_movements,
+            api_keys, codes, customer_accounts, customer_addresses, customers, events,
+            idempotency_keys, mails, order_events, order_items, orders, products, stock_movements,
             webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
@@ -56,6 +56,7 @@ static TABLES: &[&dyn Table] = &[
     &webhook_deliveries::Entity,
     &mails::Entity,
     &codes::Entity,
+    &api_keys::Entity,
     &idempotency_keys::Entity,
 ];
 

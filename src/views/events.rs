@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
-    customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
-    orders::Order, products::Product, webhook_deliveries::WebhookDelivery,
+    api_keys::ApiKey, customer_accounts::CustomerAccount, customer_addresses::CustomerAddress,
+    customers::Customer, orders::Order, products::Product, webhook_deliveries::WebhookDelivery,
     webhook_endpoints::WebhookEndpoint,
 };
 use crate::models::{
@@ -71,6 +71,8 @@ pub enum EventData {
     WebhookEndpoint(Box<WebhookEndpoint>),
     /// A webhook delivery.
     WebhookDelivery(Box<WebhookDelivery>),
+    /// An API key, never the key itself.
+    ApiKey(Box<ApiKey>),
     /// What was deleted.
     Gone(Gone),
 }
@@ -81,6 +83,20 @@ pub enum EventData {
 pub struct Gone {
     /// Its id.
     id: i64,
+    /// The API keys that a deleted account has made, which stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    api_keys: Vec<LeftKey>,
+}
+
+/// An API key that stays when the account is deleted that has made it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeftKey {
+    /// Its id.
+    id: i64,
+    /// Its name.
+    name: String,
 }
 
 /// What something has happened to.
@@ -173,11 +189,26 @@ impl Message {
     }
 }
 
+impl From<Subject> for Gone {
+    fn from(subject: Subject) -> Self {
+        let id = subject.id();
+        let api_keys = match subject {
+            Subject::FormerAccount(former) => former.api_keys,
+            _ => Vec::new(),
+        };
+        let api_keys = api_keys.into_iter();
+        Self {
+            id,
+            api_keys: api_keys.map(|(id, name)| LeftKey { id, name }).collect(),
+        }
+    }
+}
+
 impl EventData {
     /// What GET of a subject answers right after something has happened to it; of what was deleted, its id alone.
     pub fn new(happened: EventType, subject: Subject, currency: &str) -> Self {
         if happened.is_deletion() {
-            return Self::Gone(Gone { id: subject.id() });
+            return Self::Gone(subject.into());
         }
         match subject {
             Subject::Order(order) => Self::Order(Box::new((*order).into())),
@@ -185,6 +216,8 @@ impl EventData {
             Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
             Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
             Subject::CustomerAddress(address) => Self::CustomerAddress(Box::new((*address).into())),
+            former @ Subject::FormerAccount(_) => Self::Gone(former.into()),
+            Subject::ApiKey(key) => Self::ApiKey(Box::new((*key).into())),
             Subject::WebhookEndpoint(endpoint) => {
                 Self::WebhookEndpoint(Box::new((*endpoint).into()))
             }

@@ -1,5 +1,6 @@
 //! What goes over the wire: bodies in and out, one file per resource, and never an entity.
 
+pub mod api_keys;
 pub mod auth;
 pub mod customer_accounts;
 pub mod customer_addresses;
@@ -33,6 +34,17 @@ fn moment<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
         _ => 6,
     };
     to.serialize_str(rfc3339(*at, digits).as_str())
+}
+
+#[allow(
+    clippy::ref_option,
+    reason = "serde hands out a reference to the field"
+)]
+fn moment_or_null<S: Serializer>(at: &Option<DateTime<Utc>>, to: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => moment(at, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// Writes an amount of money as a decimal, in a string.

@@ -20,10 +20,14 @@ use crate::models::{
     self,
     error::{FieldError, is_outage},
     input::MAX_ERRORS,
+    types::KeyScope,
 };
 
 /// What kind of token is asked for.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"boxcar\"");
+
+/// What is said to a key that may not do something.
+const INSUFFICIENT: &str = "Bearer realm=\"boxcar\", error=\"insufficient_scope\"";
 
 /// A problem on its way to the client.
 #[derive(Clone, Debug)]
@@ -121,6 +125,25 @@ impl Problem {
         Self::new(Kind::UNAUTHENTICATED).sending(header::WWW_AUTHENTICATE, challenge)
     }
 
+    /// The key may not do this (RFC 6750, section 3.1): the scope that would be enough, if one would.
+    pub fn insufficient_scope(scope: Option<KeyScope>) -> Self {
+        let (detail, challenge) = scope.map_or_else(
+            || {
+                let detail = "No key may do this.".to_owned();
+                (detail, INSUFFICIENT.to_owned())
+            },
+            |scope| {
+                let detail = format!("This takes a key with the scope {scope}.");
+                (detail, format!("{INSUFFICIENT}, scope=\"{scope}\""))
+            },
+        );
+        let problem = Self::new(Kind::FORBIDDEN).because(detail);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => problem.sending(header::WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
+    }
+
     /// The login failed.
     pub fn invalid_credentials() -> Self {
         Self::new(Kind::INVALID_CREDENTIALS).sending(header::WWW_AUTHENTICATE, CHALLENGE)
@@ -216,6 +239,7 @@ impl From<models::Error> for Problem {
             Error::KeyReused => Self::new(Kind::IDEMPOTENCY_MISMATCH),
             Error::PreconditionFailed => Self::new(Kind::PRECONDITION_FAILED),
             Error::Revoked => Self::unauthenticated(Some("invalid_token")),
+            Error::OutOfReach => Self::insufficient_scope(None).because(sentence(&error)),
             Error::OutOfTime => Self::new(Kind::UNAVAILABLE),
             Error::OutcomeUnknown(error) => {
                 tracing::error!(%error, "the database did not say whether it committed");

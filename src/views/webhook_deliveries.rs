@@ -1,7 +1,7 @@
 //! Webhook deliveries on the wire.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::models::{
@@ -26,7 +26,7 @@ pub struct WebhookDelivery {
     attempts: Vec<DeliveryAttempt>,
     /// When the next attempt is made, if one is.
     #[schema(required)]
-    #[serde(serialize_with = "moment_or_null")]
+    #[serde(serialize_with = "super::moment_or_null")]
     next_attempt_at: Option<DateTime<Utc>>,
     /// When the event happened.
     #[serde(serialize_with = "super::moment")]
@@ -95,16 +95,5 @@ impl From<Attempt> for DeliveryAttempt {
             duration_ms,
             error,
         }
-    }
-}
-
-#[allow(
-    clippy::ref_option,
-    reason = "serde hands out a reference to the field"
-)]
-fn moment_or_null<S: Serializer>(at: &Option<DateTime<Utc>>, to: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => super::moment(at, to),
-        None => to.serialize_none(),
     }
 }

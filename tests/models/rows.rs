@@ -2,8 +2,8 @@
 
 use boxcar::{
     models::{
-        Actor, codes, customer_accounts, customer_addresses, customers, events, idempotency_keys,
-        mails, order_events, order_items, orders, products, stock_movements,
+        Actor, api_keys, codes, customer_accounts, customer_addresses, customers, events,
+        idempotency_keys, mails, order_events, order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -211,7 +211,7 @@ pub fn code() -> codes::Model {
 pub fn idempotency_key() -> idempotency_keys::Model {
     idempotency_keys::Model {
         id: 17,
-        account_id: 3,
+        account_id: Some(3),
         idempotency_key: "once".to_owned(),
         fingerprint: "0".repeat(64),
         status: 201,
@@ -219,6 +219,27 @@ pub fn idempotency_key() -> idempotency_keys::Model {
         body: "{}".to_owned(),
         created_at: moment(),
         customer_id: None,
+        api_key_id: None,
+    }
+}
+
+/// A key that may read orders, number 23.
+pub fn api_key() -> api_keys::Model {
+    api_keys::Model {
+        id: 23,
+        place: 1,
+        name: "Robot".to_owned(),
+        kind: "secret".to_owned(),
+        scopes: "[\"orders:read\"]".to_owned(),
+        digest: "0".repeat(64),
+        prefix: "sk_0qVbT".to_owned(),
+        limit_requests: None,
+        limit_seconds: None,
+        expires_at: None,
+        last_used_at: None,
+        created_by_id: Some(1),
+        created_by_name: Some("admin".to_owned()),
+        created_at: moment(),
     }
 }
 

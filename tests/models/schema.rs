@@ -5,8 +5,8 @@ use std::sync::Arc;
 use boxcar::{
     app::App,
     models::{
-        Error, TABLES, codes, customer_accounts, customer_addresses, customers, events,
-        idempotency_keys::{self, InFlight, RequestKey},
+        Error, TABLES, api_keys, codes, customer_accounts, customer_addresses, customers, events,
+        idempotency_keys::{self, InFlight, Owner, RequestKey},
         listing::{Listing, PageInfo, Paging, Sort},
         mails, order_events, order_items, orders, products, stock_movements,
         types::{Description, ProductName, Scalar},
@@ -86,7 +86,7 @@ async fn what_an_older_version_kept_of_requests_is_emptied_and_its_keys_stay_tak
         ("k-1", "", "")
     );
     let request = RequestKey {
-        account_id: 3,
+        owner: Owner::Account(3),
         key: "k-1".to_owned(),
         scope: orders::Scope::All,
         fingerprints: vec!["a fingerprint".to_owned()],
@@ -261,6 +261,10 @@ async fn a_row_that_breaks_a_rule_is_refused() {
         ("ck_order_events_status", insert(db, order_events::Model { status: word(), ..rows::step() }).await),
         ("ck_mails_status", insert(db, mails::Model { status: word(), ..rows::mail() }).await),
         ("ck_codes_kind", insert(db, codes::Model { kind: word(), ..rows::code() }).await),
+        ("ck_api_keys_kind", insert(db, api_keys::Model { kind: word(), ..rows::api_key() }).await),
+        ("ck_api_keys_place", insert(db, api_keys::Model { place: 1_001, ..rows::api_key() }).await),
+        ("ck_api_keys_limit", insert(db, api_keys::Model { limit_requests: Some(1), ..rows::api_key() }).await),
+        ("ck_api_keys_limit", insert(db, api_keys::Model { limit_requests: Some(-1), limit_seconds: Some(1), ..rows::api_key() }).await),
         ("ck_stock_movements_kind", insert(db, stock_movements::Model { kind: word(), ..rows::movement() }).await),
     ] {
         let refusal = outcome.map_err(|error| error.to_string());
@@ -427,6 +431,7 @@ async fn fill(db: &DatabaseConnection) {
     insert(db, rows::event()).await.unwrap();
     insert(db, rows::mail()).await.unwrap();
     insert(db, rows::code()).await.unwrap();
+    insert(db, rows::api_key()).await.unwrap();
     insert(db, rows::idempotency_key()).await.unwrap();
     insert(db, rows::address()).await.unwrap();
 }

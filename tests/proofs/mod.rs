@@ -13,6 +13,7 @@ mod erasure;
 mod feed;
 mod freshness;
 mod histories;
+mod keys;
 mod nodes;
 mod outage;
 mod people;

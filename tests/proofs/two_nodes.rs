@@ -84,6 +84,42 @@ async fn an_account_that_is_revoked_through_one_node_is_refused_by_both() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_is_changed_or_deleted_through_one_node_is_so_on_both() {
+    let Some(nodes) = Nodes::two().await else {
+        return;
+    };
+    let [one, other] = pair(&nodes);
+    let ask = async |node: &Server, key: &str| {
+        node.request(Method::GET, "/api/v1/products", Some(key), None)
+            .await
+    };
+    for _ in 0..3 {
+        let body = json!({ "name": "Robot", "kind": "secret", "scopes": ["products:read"] });
+        let made = nodes
+            .send(one, Method::POST, "/api/v1/api-keys", &body)
+            .await;
+        let key = made.body["key"].as_str().unwrap();
+        for node in [one, other, one, other] {
+            assert_eq!(ask(node, key).await.status, StatusCode::OK);
+        }
+        let path = format!("/api/v1/api-keys/{}", made.body["id"]);
+        let limit = json!({ "rate_limit": { "requests": 2, "period_seconds": 3600 } });
+        let changed = nodes.send(other, Method::PATCH, &path, &limit).await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+        for (node, status) in [(one, 200), (other, 200), (one, 429), (other, 429)] {
+            assert_eq!(ask(node, key).await.status, status);
+        }
+        let deleted = one
+            .request(Method::DELETE, &path, Some(&nodes.admin), None)
+            .await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+        for node in [other, one] {
+            assert_eq!(ask(node, key).await.status, StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_nodes_count_one_budget_that_outlives_them() {
     let limited = |program: Program| program.env("RATE_LIMIT_REQUESTS", "20");

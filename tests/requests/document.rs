@@ -116,7 +116,9 @@ fn what_is_referred_to_is_there_and_what_is_there_is_referred_to() {
         }
     }
     // Named by the requirement, not by a reference; and a wrong method belongs to no operation.
-    there.remove("#/components/securitySchemes/bearer");
+    for scheme in ["bearer", "publishable_key", "secret_key"] {
+        there.remove(&format!("#/components/securitySchemes/{scheme}"));
+    }
     there.remove("#/components/examples/MethodNotAllowed");
     assert_eq!(references, there);
 }
@@ -322,21 +324,31 @@ fn every_documented_problem_is_one_that_the_server_knows() {
 }
 
 #[test]
-fn the_role_that_is_documented_is_the_one_of_the_table() {
+fn who_is_documented_to_be_let_in_is_as_the_table_says() {
     let document = json_document();
     let mut mismatches = Mismatches::default();
     for (method, path, _, [stranger, owner, ..]) in matrix::TABLE.iter().copied() {
         let operation = &document["paths"][matrix::with_id(path)][method.to_lowercase()];
-        let security = match (stranger, owner) {
-            (200, _) => json!([]),
-            (_, 403) => json!([{ "bearer": ["admin"] }]),
-            // The document's own: any account.
-            _ => Value::Null,
-        };
+        let mut security = Vec::new();
+        let visitors = matrix::is_for_visitors(method, path);
+        if stranger != 200 {
+            let roles = if owner == 403 {
+                json!(["admin"])
+            } else {
+                json!([])
+            };
+            security.push(json!({ "bearer": roles }));
+            security.extend(visitors.then(|| json!({ "publishable_key": [] })));
+            let scopes = matrix::scope_of(method, path);
+            let scopes = scopes
+                .into_iter()
+                .chain(visitors.then(|| "visitors".to_owned()));
+            security.extend(scopes.map(|scope| json!({ "secret_key": [scope] })));
+        }
         mismatches.compare(
             format!("{method} {path}"),
             &operation["security"],
-            &security,
+            &json!(security),
         );
     }
 }
@@ -354,6 +366,7 @@ async fn real_answers_are_as_documented() {
     session.look_back(&admin).await;
     session.tell_others(&admin).await;
     session.help_themselves(&shop, &admin).await;
+    session.hand_out_keys(&admin).await;
     session.go_wrong(&shop, &admin).await;
     session.assert_complete();
 }
@@ -562,6 +575,26 @@ impl Session {
             (admin, "retry_webhook_delivery", "1", Value::Null, 409),
             (admin, "delete_webhook_endpoint", "1", Value::Null, 204),
             (admin, "test_webhook_endpoint", "1", Value::Null, 404),
+        ]).await;
+    }
+
+    async fn hand_out_keys(&self, admin: &Client) {
+        let key = json!({
+            "name": "Robot", "kind": "secret", "scopes": ["orders:read"],
+            "rate_limit": { "requests": 100, "period_seconds": 60 }, "expires_at": "2999-01-31T00:00:00Z",
+        });
+        let made = self.expect(&(admin, "create_api_key", "", key, 201)).await;
+        let (robot, id) = (admin.bearing(made.body["key"].as_str()), &made.body["id"].to_string());
+        self.expect_all([
+            (admin, "create_api_key", "", json!({ "name": "Robot", "kind": "secret" }), 422),
+            (admin, "list_api_keys", "", Value::Null, 200),
+            (admin, "show_api_key", id, Value::Null, 200),
+            (&robot, "list_orders", "", Value::Null, 200),
+            (&robot, "list_products", "", Value::Null, 403),
+            (admin, "change_api_key", id, json!({ "rate_limit": null, "expires_at": null }), 200),
+            (admin, "delete_api_key", id, Value::Null, 204),
+            (admin, "delete_api_key", id, Value::Null, 404),
+            (&robot, "list_orders", "", Value::Null, 401),
         ]).await;
     }
 

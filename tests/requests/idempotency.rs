@@ -8,7 +8,7 @@ use boxcar::{
     idempotent,
     models::{
         customer_accounts,
-        idempotency_keys::{self, InFlight, KeyGuard, RequestKey, StoredResponse},
+        idempotency_keys::{self, InFlight, KeyGuard, Owner, RequestKey, StoredResponse},
         now,
         orders::{self, Scope},
         products,
@@ -186,7 +186,7 @@ async fn while_the_first_runs_its_key_is_taken_and_free_again_afterwards() {
 async fn the_same_request_on_another_node_replays_although_it_was_not_seen_running() {
     let (shop, admin) = Shop::open_with_admin().await;
     let request = RequestKey {
-        account_id: admin.account_id,
+        owner: Owner::Account(admin.account_id),
         ..key("a")
     };
     let here = Arc::<InFlight>::default()
@@ -291,7 +291,7 @@ async fn kept(shop: &Shop, claim: &KeyGuard) -> StoredResponse {
 
 fn key(key: &str) -> RequestKey {
     RequestKey {
-        account_id: 1,
+        owner: Owner::Account(1),
         scope: Scope::All,
         key: key.to_owned(),
         fingerprints: vec!["f".repeat(64)],

@@ -1,6 +1,6 @@
 //! Who may do what: every route for every kind of caller, in one table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     body::Body,
@@ -93,6 +93,12 @@ pub(super) const TABLE: &[Row] = &[
     ("PATCH",  "/customer-accounts/:account",   "role",              [401, 403, 403, 200]),
     ("DELETE", "/customer-accounts/:account",   "",                  [401, 403, 403, 204]),
 
+    ("GET",    "/api-keys",                     "",                  [401, 403, 403, 200]),
+    ("POST",   "/api-keys",                     "key",               [401, 403, 403, 201]),
+    ("GET",    "/api-keys/:key",                "",                  [401, 403, 403, 200]),
+    ("PATCH",  "/api-keys/:key",                "name",              [401, 403, 403, 200]),
+    ("DELETE", "/api-keys/:key",                "",                  [401, 403, 403, 204]),
+
     ("GET",    "/events",                       "",                  [401, 403, 403, 200]),
     ("GET",    "/events/:event",                "",                  [401, 403, 403, 200]),
 
@@ -146,6 +152,119 @@ async fn every_caller_is_answered_as_the_table_says() {
                 format!("{method} {path} for {who}"),
                 found,
                 expected.as_str(),
+            );
+        }
+    }
+}
+
+/// What a secret key can be let do.
+const SCOPES: [&str; 19] = [
+    "products:read",
+    "products:write",
+    "orders:read",
+    "orders:write",
+    "customers:read",
+    "customers:write",
+    "customer_accounts:read",
+    "customer_accounts:write",
+    "webhooks:read",
+    "webhooks:write",
+    "checkouts:read",
+    "checkouts:write",
+    "rates:read",
+    "rates:write",
+    "discounts:read",
+    "discounts:write",
+    "events:read",
+    "mails:read",
+    "visitors",
+];
+
+/// The scope that lets a key do something, as the paths say; beside `visitors`.
+pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
+    let of = path.split('/').nth(1).unwrap_or_default();
+    let of = match of {
+        "webhook-endpoints" | "webhook-deliveries" => "webhooks",
+        "auth" | "me" | "api-keys" => return None,
+        _ if path.ends_with("/export") => return None,
+        of => of,
+    };
+    let what = if method == "GET" { "read" } else { "write" };
+    Some(format!("{}:{what}", of.replace('-', "_")))
+}
+
+/// Whether a publishable key may do it.
+pub(super) fn is_for_visitors(method: &str, path: &str) -> bool {
+    matches!(
+        (method, path),
+        ("GET", "/products" | "/products/:product")
+            | (
+                "POST",
+                "/auth/register"
+                    | "/auth/verify"
+                    | "/auth/password-reset"
+                    | "/auth/password-reset/confirm"
+            )
+    )
+}
+
+#[tokio::test]
+async fn every_key_is_answered_as_its_scopes_say() {
+    let scene = Scene::open().await;
+    let mut keys = BTreeMap::new();
+    let publishable = scene.admin.publishable_key().await;
+    let mut mismatches = Mismatches::default();
+    for (method, path, body, statuses) in TABLE.iter().copied() {
+        if path == "/auth/login" {
+            continue;
+        }
+        let (scope, visitors) = (scope_of(method, path), is_for_visitors(method, path));
+        let enough = |given: &str| {
+            let reads = given.replace(":write", ":read");
+            scope
+                .as_deref()
+                .is_some_and(|asked| asked == given || asked == reads)
+                || (visitors && given == "visitors")
+        };
+        let others = SCOPES.into_iter().filter(|given| !enough(given));
+        let others: Vec<_> = others.collect();
+        let exact = SCOPES
+            .into_iter()
+            .filter(|given| Some(*given) == scope.as_deref());
+        let visitor = visitors.then_some("visitors");
+        let mut callers = vec![(
+            "a publishable key".to_owned(),
+            publishable.clone(),
+            visitors,
+        )];
+        for given in exact.chain(visitor) {
+            let key = scene.key(&mut keys, &[given]).await;
+            callers.push((format!("a key for {given}"), key, true));
+        }
+        let key = scene.key(&mut keys, &others).await;
+        callers.push(("a key for all else".to_owned(), key, false));
+        for (who, key, is_let_in) in callers {
+            // No key makes somebody an administrator.
+            let expected = match (is_let_in, body) {
+                (true, "role") => "403 forbidden".to_owned(),
+                (true, _) => statuses[3].to_string(),
+                (false, _) => "403 forbidden".to_owned(),
+            };
+            let (path, body) = (scene.fill(path).await, scene.body(body).await);
+            let answer = key.send(method.parse().unwrap(), &path, body).await;
+            let found = answer.outcome();
+            let found = found.split(" validation-failed").next().unwrap();
+            let what = format!("{method} {path} for {who}");
+            mismatches.compare(&*what, found, expected.as_str());
+            let asked = scope.as_deref().or(visitor);
+            let asked = asked.map(|scope| format!(", scope=\"{scope}\""));
+            let asked = asked.filter(|_| !is_let_in).unwrap_or_default();
+            let asked = format!("Bearer realm=\"boxcar\", error=\"insufficient_scope\"{asked}");
+            let challenge = (answer.status == 403).then_some(asked);
+            mismatches.compare(
+                what,
+                answer.header("www-authenticate"),
+                challenge.as_deref(),
             );
         }
     }
@@ -328,6 +447,17 @@ impl Scene {
         Box::pin(self.fill(&path)).await
     }
 
+    /// A client with a key of those scopes, and the same for the same.
+    async fn key(&self, keys: &mut BTreeMap<String, Client>, scopes: &[&str]) -> Client {
+        let name = scopes.join(" ");
+        if let Some(key) = keys.get(&name) {
+            return key.clone();
+        }
+        let key = self.admin.secret_key(scopes).await;
+        keys.insert(name, key.clone());
+        key
+    }
+
     /// There may not be many.
     async fn remove(&self, who: &Client, list: &str) {
         for item in who.get(list).await.body["items"].as_array().unwrap() {
@@ -409,6 +539,7 @@ impl Scene {
             "endpoint" => json!({ "url": "https://example.com/hooks", "types": ["order.*"] }),
             "other endpoint" => json!({ "url": "https://example.com/other", "types": ["*"] }),
             "types" => json!({ "types": ["product.*"] }),
+            "key" => json!({ "name": "Robot", "kind": "publishable" }),
             _ => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! Requests and answers, one file per resource or promise.
 
+mod api_keys;
 mod auth;
 mod caching;
 mod cors;

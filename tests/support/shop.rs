@@ -151,7 +151,7 @@ impl Shop {
 
     /// The browser of somebody who has not logged in: it may do what visitors may.
     pub async fn visitor(&self) -> Client {
-        self.customer("browser").await
+        self.admin().await.publishable_key().await
     }
 
     /// The code in the last mail to that address which has one.
@@ -389,6 +389,35 @@ impl Client {
             headers: parts.headers,
             body,
             bytes,
+        }
+    }
+
+    /// A client with a new secret key of those scopes, which this administrator makes.
+    pub async fn secret_key(&self, scopes: &[&str]) -> Self {
+        let body = json!({ "name": "Robot", "kind": "secret", "scopes": scopes });
+        self.key(body).await.0
+    }
+
+    /// A client with a new publishable key, which this administrator makes.
+    pub async fn publishable_key(&self) -> Self {
+        let body = json!({ "name": "Window", "kind": "publishable" });
+        self.key(body).await.0
+    }
+
+    /// A client with a new key, which this administrator makes, and the key's path.
+    pub async fn key(&self, body: Value) -> (Self, String) {
+        let made = self.post("/api-keys", body).await;
+        let path = format!("/api-keys/{}", made.id());
+        (self.bearing(made.body["key"].as_str()), path)
+    }
+
+    /// A client of the same server with another token.
+    pub fn bearing(&self, token: Option<&str>) -> Self {
+        Self {
+            router: self.router.clone(),
+            token: token.map(str::to_owned),
+            account_id: 0,
+            customer_id: 0,
         }
     }
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::support::{Client, Program, Shop};
 
 mod admin_create;
+mod keys;
 mod logs;
 mod openapi_write;
 mod orders_export;

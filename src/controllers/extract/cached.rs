@@ -11,7 +11,7 @@ use sea_orm::EntityTrait;
 use serde::Serialize;
 
 use super::{
-    caller::{Account, RequestContext},
+    caller::{Caller, RequestContext},
     conditional::Tags,
 };
 use crate::{
@@ -35,9 +35,9 @@ use crate::{
 /// Who may be shown the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// All callers with a token.
+    /// All callers.
     Everybody,
-    /// Administrators.
+    /// Administrators, and keys.
     Administrators,
     /// One customer.
     Customer(i64),
@@ -303,10 +303,10 @@ impl FromRequestParts<Context> for Cached {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
-        let account = Account::from_request_parts(parts, ctx).await?;
+        let caller = Caller::from_request_parts(parts, ctx).await?;
         Ok(Self {
             ctx: ctx.clone(),
-            client: Client::Account(account.0.id),
+            client: caller.client(),
             versions: RequestContext::of(parts)?.versions.clone(),
             route: parts.extensions.get().cloned(),
             uri: parts.uri.clone(),

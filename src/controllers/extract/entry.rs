@@ -8,7 +8,8 @@ use std::{
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use crate::models::customer_accounts::Model;
+use super::caller::Identity;
+use crate::models::{api_keys::Permit, customer_accounts::Model};
 
 /// The request's entry in the log, which is written when its answer is known. What can be secret
 /// does not go into it: no values of fields, no passwords, and not what was typed as a username.
@@ -24,6 +25,8 @@ pub struct Facts {
     pub address: Option<IpAddr>,
     /// Who sent it: the account behind its token, or the one of the login that was tried.
     pub account: Option<Arc<Model>>,
+    /// The key that it was sent with.
+    pub api_key: Option<Arc<Permit>>,
     /// The digest of the username in a login, which is often a password that was typed in the wrong field.
     pub username_digest: Option<String>,
     /// Which fields of an account it has changed.
@@ -34,6 +37,18 @@ impl Entry {
     /// Notes some of the facts.
     pub fn note(&self, note: impl FnOnce(&mut Facts)) {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Notes who sends it, if that is known, and from where.
+    pub fn sent_by(&self, sender: Option<&Identity>, address: IpAddr) {
+        self.note(|facts| {
+            facts.address = Some(address);
+            match sender {
+                Some(Identity::Account(account)) => facts.account = Some(Arc::clone(account)),
+                Some(Identity::Key(permit)) => facts.api_key = Some(Arc::clone(permit)),
+                None => {}
+            }
+        });
     }
 
     /// What was noted.

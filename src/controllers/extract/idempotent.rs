@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderName},
 };
 
-use super::{caller::Account, json::body_of};
+use super::{caller::Caller, json::body_of};
 use crate::{
     context::Context,
     models::{
@@ -66,14 +66,14 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
     /// 409 `idempotency-in-progress` while the first request with the key is still running.
     async fn from_request(request: Request, ctx: &Context) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let account = Account::from_request_parts(&mut parts, ctx).await?;
+        let caller = Caller::from_request_parts(&mut parts, ctx).await?;
         let key = key_of(&parts.headers)?;
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let bytes = body_of::<T>(Request::from_parts(parts, body), ctx).await?;
         let body = from_json(&bytes)?;
         let request = key.map(|key| RequestKey {
-            account_id: account.0.id,
-            scope: account.scope(),
+            owner: caller.owner(),
+            scope: caller.scope(),
             key,
             fingerprints: ctx
                 .fingerprints

@@ -17,7 +17,7 @@ use utoipa::{
 
 pub use self::{
     cached::Cached,
-    caller::{Account, Address, Admin, Oneself, RequestContext},
+    caller::{Account, Address, Admin, Caller, Identity, Oneself, RequestContext},
     conditional::{IfMatch, Tags},
     entry::Entry,
     idempotent::{Idempotent, key_of},

@@ -1,18 +1,19 @@
-//! Who visits the shop without having logged in: their browser calls for them.
+//! Who visits the shop without having logged in: their browser calls with a publishable key, or a shop window does with
+//! a secret one.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use super::caller::{Account, Address};
+use super::caller::{Address, Caller};
 use crate::{
     context::Context,
     models::{Actor, Error, Transaction, deadline::Deadline, events::Cause, queue::Client},
     views::problem::Problem,
 };
 
-/// A visitor: whoever calls for them has a token.
+/// A visitor.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    caller: Account,
+    caller: Caller,
     /// Where they are.
     pub address: Address,
 }
@@ -39,7 +40,7 @@ impl Visitor {
         self.caller.deadline()
     }
 
-    /// Refuses them in a transaction when the token has ended since their request began.
+    /// Refuses them in a transaction when the credential has ended since their request began.
     ///
     /// # Errors
     /// [`Error::Revoked`].
@@ -53,7 +54,7 @@ impl FromRequestParts<Context> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Context) -> Result<Self, Problem> {
         Ok(Self {
-            caller: Account::from_request_parts(parts, ctx).await?,
+            caller: Caller::from_request_parts(parts, ctx).await?,
             address: Address::from_request_parts(parts, ctx).await?,
         })
     }

@@ -2,8 +2,9 @@
 //! send, and the problems they answer.
 //!
 //! The extractors say in a handler's `params` what they take: `Id`, `Cached`, `IfMatch`, `IdempotencyKey`.
-//! A handler declares the role it asks for, `security(("bearer" = ["admin"]))`, and the problems that only
-//! it knows, by their names: `(status = 409, description = "conflict, insufficient-stock")`.
+//! A handler declares the problems that only it knows, by their names:
+//! `(status = 409, description = "conflict, insufficient-stock")`. Who may call it is in
+//! [the table](crate::controllers::access).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,11 @@ use loco_rs::{Error, Result};
 use utoipa::ToSchema;
 use yaml_serde::{Mapping, Value};
 
-use crate::views::problem::{Kind, ProblemBody};
+use crate::{
+    controllers::access::{Access, Least},
+    models::types::{KeyScope, Role},
+    views::problem::{Kind, ProblemBody},
+};
 
 /// What operations share, by the names under which they do.
 #[derive(Default)]
@@ -27,17 +32,16 @@ pub struct Shared {
 ///
 /// # Errors
 /// When its handler declares a problem that there is not.
-pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
+pub fn complete(operation: &mut Value, access: Access, shared: &mut Shared) -> Result<()> {
     let takes = |name: &str| parameters(operation).any(|parameter| parameter["name"] == name);
     let (reads, lists, of_one) = (takes("If-None-Match"), takes("cursor"), takes("id"));
     let (once, conditional) = (takes("Idempotency-Key"), takes("If-Match"));
     let has_body = operation.get("requestBody").is_some();
-    let security = &operation["security"];
-    let open = security[0].as_mapping().is_some_and(Mapping::is_empty);
-    let for_admins = security[0]["bearer"][0] == "admin";
-    if open {
-        operation["security"] = Value::Sequence(Vec::new());
-    }
+    let open = access.least == Least::Anybody;
+    operation["security"] = security(access);
+    let description = operation["description"].as_str().unwrap_or_default();
+    let description = format!("{description}\n\n{}", access.sentence());
+    operation["description"] = description.trim().into();
     let declared = declared(&mut operation["responses"])?;
     if reads {
         operation["responses"]["304"] = Value::Mapping(Mapping::new());
@@ -59,7 +63,8 @@ pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
         (true, Kind::VALIDATION_FAILED),
         (open, Kind::INVALID_CREDENTIALS),
         (!open, Kind::UNAUTHENTICATED),
-        (for_admins, Kind::FORBIDDEN),
+        // No key may do everything.
+        (!open, Kind::FORBIDDEN),
         (of_one, Kind::NOT_FOUND),
         (once, Kind::IDEMPOTENCY_IN_PROGRESS),
         (once, Kind::IDEMPOTENCY_MISMATCH),
@@ -84,6 +89,26 @@ pub fn complete(operation: &mut Value, shared: &mut Shared) -> Result<()> {
     }
     share_parameters(operation, shared);
     Ok(())
+}
+
+/// What lets somebody in, each by itself: an account's token with the role that it takes, or a key with its scope.
+fn security(access: Access) -> Value {
+    let scheme = |name: &str, asked: Option<&str>| {
+        let asked = asked.into_iter().map(Value::from).collect();
+        mapping([(name, Value::Sequence(asked))])
+    };
+    let role = (access.least == Least::Administrator).then(|| Role::Admin.as_str());
+    let mut schemes = match access.least {
+        Least::Anybody => Vec::new(),
+        _ => vec![scheme("bearer", role)],
+    };
+    if access.is_for_visitors() {
+        schemes.push(scheme("publishable_key", None));
+    }
+    let visitors = access.is_for_visitors().then_some(KeyScope::Visitors);
+    let scopes = access.scope.into_iter().chain(visitors);
+    schemes.extend(scopes.map(|scope| scheme("secret_key", Some(scope.as_str()))));
+    Value::Sequence(schemes)
 }
 
 /// The name under which a problem is shared, such as `NotFound`.
@@ -169,7 +194,7 @@ fn response(kinds: &[Kind]) -> Value {
     let meaning = |kind: &Kind| format!("[{}]({}): {}", kind.name(), kind.uri, kind.meaning);
     let meanings: Vec<_> = kinds.iter().map(meaning).collect();
     let own = match kinds.first().map(|kind| kind.status) {
-        Some(StatusCode::UNAUTHORIZED) => Some("WWW-Authenticate"),
+        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Some("WWW-Authenticate"),
         Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
             Some("Retry-After")
         }

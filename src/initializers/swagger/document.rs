@@ -11,7 +11,11 @@ use yaml_serde::{Mapping, Value};
 
 use super::common::{Shared, complete, mapping, name, reference};
 use crate::{
-    controllers::endpoints,
+    controllers::{
+        BASE,
+        access::{self, Access},
+        endpoints,
+    },
     models::{
         error::{Error as Refusal, FieldError},
         types::OrderStatus,
@@ -58,8 +62,9 @@ impl Document {
         for path in members(&mut paths) {
             patch_with_merge_patch(path);
         }
-        for operation in members(&mut paths).flat_map(members) {
-            complete(operation, &mut shared)?;
+        for (operation, access) in operations(&mut paths) {
+            let missing = || Error::string("access.rs does not say who may call an operation");
+            complete(operation, access.ok_or_else(missing)?, &mut shared)?;
             let body = operation.get_mut("requestBody").into_iter();
             body.for_each(|body| show_examples(body, &examples));
             for response in members(&mut operation["responses"]) {
@@ -81,6 +86,20 @@ impl Document {
             json: serde_json::to_string(&document)?,
         })
     }
+}
+
+/// Every operation, with who may call it.
+fn operations(paths: &mut Value) -> impl Iterator<Item = (&mut Value, Option<Access>)> {
+    let paths = paths.as_mapping_mut().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let route = format!("{BASE}{}", path.as_str().unwrap_or_default());
+        let operations = item.as_mapping_mut().into_iter().flatten();
+        operations.map(move |(method, operation)| {
+            let method = method.as_str().unwrap_or_default().to_uppercase();
+            let method = method.parse().unwrap_or_default();
+            (operation, access::of(&method, &route))
+        })
+    })
 }
 
 /// PATCH takes JSON by its own name for what it does with it (RFC 7396, section 4).

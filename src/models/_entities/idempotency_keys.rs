@@ -7,9 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    #[sea_orm(unique_key = "uq_idempotency_keys_account_id_idempotency_key")]
-    pub account_id: i64,
-    #[sea_orm(unique_key = "uq_idempotency_keys_account_id_idempotency_key")]
+    pub account_id: Option<i64>,
     pub idempotency_key: String,
     pub fingerprint: String,
     pub status: i64,
@@ -18,10 +16,19 @@ pub struct Model {
     pub body: String,
     pub created_at: DateTimeWithTimeZone,
     pub customer_id: Option<i64>,
+    pub api_key_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::api_keys::Entity",
+        from = "Column::ApiKeyId",
+        to = "super::api_keys::Column::Id",
+        on_update = "NoAction",
+        on_delete = "Cascade"
+    )]
+    ApiKeys,
     #[sea_orm(
         belongs_to = "super::customer_accounts::Entity",
         from = "Column::AccountId",
@@ -30,6 +37,12 @@ pub enum Relation {
         on_delete = "Cascade"
     )]
     CustomerAccounts,
+}
+
+impl Related<super::api_keys::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::ApiKeys.def()
+    }
 }
 
 impl Related<super::customer_accounts::Entity> for Entity {

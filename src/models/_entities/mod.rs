@@ -2,6 +2,7 @@
 
 pub mod prelude;
 
+pub mod api_keys;
 pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;

@@ -53,6 +53,24 @@ impl Model {
         Ok(())
     }
 
+    /// Takes an account's name out of what has happened to the API keys that it has made, also to those that are gone;
+    /// it is called `name` from now on.
+    pub async fn anonymize_key_creator(
+        txn: &Transaction,
+        account_id: i64,
+        name: &str,
+    ) -> Result<()> {
+        // As it is written: the id comes first, and no name can look like that.
+        let made_by = format!("\"created_by\":{{\"id\":{account_id},");
+        let of_keys = about(SubjectKind::ApiKey).filter(Column::Data.contains(made_by));
+        rewrite(txn, of_keys, |_, data| {
+            if let Some(maker) = data.get_mut("created_by") {
+                set(maker, "username", name);
+            }
+        })
+        .await
+    }
+
     /// Takes a customer's personal data out of all that has happened to them, their accounts, their addresses and their
     /// orders, which have to be locked.
     pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {

@@ -179,6 +179,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The same, where what is missing stays as it is.
+    pub fn nested_change<T: Input>(&mut self, name: &'static str) -> Option<Option<Option<T>>> {
+        match self.take(name) {
+            None => Some(None),
+            Some(given) if given.is_null() => Some(Some(None)),
+            Some(given) => self.object(name, &given).map(|object| Some(Some(object))),
+        }
+    }
+
     fn object<T: Input>(&mut self, name: &'static str, given: &Given<'a>) -> Option<T> {
         let Given::Json(raw) = given else {
             self.refuse(name, "type", "must be a JSON object");

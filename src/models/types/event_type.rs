@@ -97,6 +97,15 @@ pub enum EventType {
     /// A webhook delivery was given up.
     #[strum(serialize = "webhook_delivery.failed")]
     WebhookDeliveryFailed,
+    /// An API key was made.
+    #[strum(serialize = "api_key.created")]
+    ApiKeyCreated,
+    /// An API key was changed.
+    #[strum(serialize = "api_key.updated")]
+    ApiKeyUpdated,
+    /// An API key was deleted.
+    #[strum(serialize = "api_key.deleted")]
+    ApiKeyDeleted,
 }
 
 /// What something can happen to.
@@ -117,6 +126,8 @@ pub enum SubjectKind {
     WebhookEndpoint,
     /// A webhook delivery.
     WebhookDelivery,
+    /// An API key.
+    ApiKey,
 }
 
 /// Who can do something.
@@ -149,7 +160,7 @@ pub enum EventTypes {
 /// What a webhook endpoint hears of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
-    /// Everything but webhooks themselves.
+    /// Everything but webhooks themselves, and keys.
     Everything,
     /// One type, or all of one subject.
     Some(EventTypes),

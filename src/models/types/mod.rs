@@ -5,13 +5,16 @@
 //! what it looks like in the API's document.
 
 mod address;
+mod api_key;
 mod bounded_int;
 mod code;
 mod country;
 mod delivery_status;
 mod email;
 mod event_type;
+mod expiry;
 mod id;
+mod key_scope;
 mod mail;
 mod money;
 mod movement_kind;
@@ -19,6 +22,7 @@ mod order_status;
 mod password;
 mod phone;
 mod public_address;
+mod rate_limit;
 mod role;
 mod stock_delta;
 mod text;
@@ -33,12 +37,15 @@ pub use migration::keys::{case_fold, search_fold, search_text, sort_fold};
 
 pub use self::{
     address::{Address, AddressChanges, ShippingAddress},
+    api_key::ApiKey,
     bounded_int::BoundedInt,
     code::{Code, CodeKind},
     country::CountryCode,
     delivery_status::DeliveryStatus,
     email::Email,
     event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
+    expiry::Expiry,
+    key_scope::{KeyKind, KeyScope, KeyScopes},
     mail::MailTemplate,
     money::{Amount, Money},
     movement_kind::MovementKind,
@@ -46,6 +53,7 @@ pub use self::{
     password::{NewPassword, Password, PasswordHash},
     phone::Phone,
     public_address::is_globally_reachable,
+    rate_limit::{OwnLimit, RateLimit},
     role::Role,
     stock_delta::StockDelta,
     text::{MultiLine, RawText, SingleLine},
@@ -71,6 +79,8 @@ pub type Reason = SingleLine<200>;
 pub type Search = MultiLine<200>;
 /// What something is for, up to 500 characters.
 pub type Purpose = MultiLine<500>;
+/// An API key's name, 1 to 64 characters.
+pub type KeyName = SingleLine<64>;
 /// How many pieces there are.
 pub type Stock = BoundedInt<0, 1_000_000_000_000>;
 /// How many pieces of one product are ordered at once.
