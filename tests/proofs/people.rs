@@ -617,6 +617,10 @@ async fn one_logs_in_by_email_too_and_both_names_have_one_budget() {
         let answer = shop.log_in(name, "not the right one").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
     }
+    // That the account is locked out is written beside the answers: before the database goes.
+    let writes = &Context::of(&shop.ctx).unwrap().draining.writes;
+    writes.close();
+    writes.wait().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::{Method, header};
-use boxcar::tasks::customers_export::CustomersExport;
+use boxcar::{context::Context, tasks::customers_export::CustomersExport};
 use loco_rs::task::{Task, Vars};
 use serde_json::{Value, json};
 
@@ -160,6 +160,10 @@ async fn wrong_passwords_are_counted_as_failed_logins() {
         answer.assert_problem(429, "rate-limited");
     }
     assert_eq!(ada.patch("/me", json!({ "name": "Ada" })).await.status, 200);
+    // That the account is locked out is written beside the answers: before the database goes.
+    let writes = &Context::of(&shop.ctx).unwrap().draining.writes;
+    writes.close();
+    writes.wait().await;
 }
 
 #[tokio::test]
