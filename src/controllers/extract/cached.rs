@@ -86,7 +86,8 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
             _ => vec![CacheTag::Orders, CacheTag::People, CacheTag::PastOrders],
         },
         "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
-        // Also events, which each write would outdate, and webhooks and mails, which change while they are sent.
+        // Also events, which each write would outdate, webhooks and mails, which change while they are sent, and keys,
+        // which change when they are used.
         _ => return None,
     })
 }
