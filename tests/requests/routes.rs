@@ -175,6 +175,7 @@ async fn request(client: &Client, method: &Method, path: &str) -> Answer {
 
 /// Makes id 1 a customer, an account, a product and an order.
 async fn one_of_everything(shop: &Shop, admin: &Client) {
+    admin.publishable_key().await;
     let ada = shop.customer("ada").await;
     let lamp = admin.sell("Lamp", "19.99", 5).await;
     assert_eq!(ada.order(&[(lamp, 1)]).await.outcome(), "201");
