@@ -56,10 +56,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_events::Migration),
             Box::new(m20261127_000013_webhooks::Migration),
             Box::new(m20261127_000014_mails::Migration),
+            Box::new(m20261127_000015_api_keys::Migration),
+            Box::new(m20261127_000016_codes::Migration),
             Box::new(m20261127_000018_customer_addresses::Migration),
             Box::new(m20261127_000019_order_addresses::Migration),
-            Box::new(m20261127_000016_codes::Migration),
-            Box::new(m20261127_000015_api_keys::Migration),
             // inject-above (do not remove this comment)
         ]
     }

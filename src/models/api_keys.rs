@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -444,13 +444,15 @@ struct Use {
 impl Uses {
     /// A key is used now.
     pub fn note(&self, id: i64) {
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = uses.entry(id).or_insert(Use {
+        let used = Use {
             at: now(),
             is_noted: false,
             noted: None,
-        });
-        (last.at, last.is_noted) = (now(), false);
+        };
+        let mut uses = self.uses();
+        let last = uses.entry(id).or_insert(used);
+        (last.at, last.is_noted) = (used.at, false);
+        drop(uses);
     }
 
     /// Writes down what is due, or everything: when each key was last used. What cannot be written is tried again.
@@ -463,18 +465,24 @@ impl Uses {
     }
 
     fn due(&self, everything: bool) -> Vec<(i64, DateTimeWithTimeZone)> {
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = self.uses();
         let is_recent = |last: &Use| last.noted.is_some_and(|at| at.elapsed() < NOTED_EVERY);
         // Of a key that is not used any more nothing need be remembered.
         uses.retain(|_, last| !last.is_noted || is_recent(last));
         let due = uses
             .iter()
             .filter(|(_, last)| !last.is_noted && (everything || !is_recent(last)));
-        due.map(|(id, last)| (*id, last.at)).collect()
+        let due = due.map(|(id, last)| (*id, last.at)).collect();
+        drop(uses);
+        due
+    }
+
+    fn uses(&self) -> MutexGuard<'_, BTreeMap<i64, Use>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn are_noted(&self, written: &[(i64, DateTimeWithTimeZone)]) {
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = self.uses();
         for (id, at) in written {
             if let Some(last) = uses.get_mut(id) {
                 last.noted = Some(Instant::now());

@@ -151,7 +151,7 @@ impl Shop {
 
     /// The browser of somebody who has not logged in: it may do what visitors may.
     pub async fn visitor(&self) -> Client {
-        self.admin().await.publishable_key().await
+        self.admin_named("shopkeeper").await.publishable_key().await
     }
 
     /// The code in the last mail to that address which has one.

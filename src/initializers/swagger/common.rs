@@ -194,7 +194,7 @@ fn response(kinds: &[Kind]) -> Value {
     let meaning = |kind: &Kind| format!("[{}]({}): {}", kind.name(), kind.uri, kind.meaning);
     let meanings: Vec<_> = kinds.iter().map(meaning).collect();
     let own = match kinds.first().map(|kind| kind.status) {
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Some("WWW-Authenticate"),
+        Some(StatusCode::UNAUTHORIZED) => Some("WWW-Authenticate"),
         Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
             Some("Retry-After")
         }
@@ -213,12 +213,13 @@ fn response(kinds: &[Kind]) -> Value {
         ("schema", reference("schemas", &ProblemBody::name())),
         ("examples", mapping(examples)),
     ]);
+    let mut headers = sending(own.into_iter().chain(["Cache-Control", "Vary"]));
+    if kinds.first().map(|kind| kind.status) == Some(StatusCode::FORBIDDEN) {
+        headers["WWW-Authenticate"] = reference("headers", "Insufficient-Scope");
+    }
     mapping([
         ("description", meanings.join("\n\n").into()),
-        (
-            "headers",
-            sending(own.into_iter().chain(["Cache-Control", "Vary"])),
-        ),
+        ("headers", headers),
         ("content", mapping([("application/problem+json", content)])),
     ])
 }

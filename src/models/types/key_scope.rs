@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn to_write_contains_to_read_the_same_and_nothing_else_contains_anything() {
         for &given in <KeyScope as VariantArray>::VARIANTS {
-            let scopes: KeyScopes = [given].into_iter().collect();
+            let scopes: KeyScopes = std::iter::once(given).collect();
             for &asked in <KeyScope as VariantArray>::VARIANTS {
                 let reads = given.as_str().replace(":write", ":read");
                 let expected = asked == given || asked.as_str() == reads;
