@@ -6,6 +6,9 @@ injections:
 - into: src/controllers/mod.rs
   after: customer_accounts::endpoints\(\),
   content: "        {{ plural }}::endpoints(),"
+- into: src/controllers/access.rs
+  before: '"/events", '
+  content: "    (\"GET\",    \"/{{ path }}\", Administrator, None),\n    (\"POST\",   \"/{{ path }}\", Administrator, None),\n    (\"GET\",    \"/{{ path }}/{id}\", Administrator, None),\n    (\"PUT\",    \"/{{ path }}/{id}\", Administrator, None),\n    (\"PATCH\",  \"/{{ path }}/{id}\", Administrator, None),\n    (\"DELETE\", \"/{{ path }}/{id}\", Administrator, None),\n"
 - into: src/initializers/swagger/shared.yaml
   before: "^externalDocs:"
   content: "- name: {{ title }}\n  description: For administrators."
@@ -58,7 +61,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 ///
 /// The oldest first, unless said otherwise.
 #[utoipa::path(
-    get, path = "/{{ path }}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/{{ path }}", tag = TAG,
     params(Listing<NoFilter, Key>, Cached),
     responses((status = 200, body = Page<{{ pascal }}>))
 )]
@@ -87,7 +90,7 @@ async fn list_{{ plural }}(
 /// It is added at the end of the list.
 {%- endif %}
 #[utoipa::path(
-    post, path = "/{{ path }}", tag = TAG, security(("bearer" = ["admin"])), params(IdempotencyKey),
+    post, path = "/{{ path }}", tag = TAG, params(IdempotencyKey),
     request_body = Details,
     responses((status = 201, body = {{ pascal }}){{ conflict }})
 )]
@@ -107,7 +110,7 @@ async fn create_{{ name }}(
 ///
 /// One that was deleted is not found.
 #[utoipa::path(
-    get, path = "/{{ path }}/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    get, path = "/{{ path }}/{id}", tag = TAG,
     params(Id, Cached),
     responses((status = 200, body = {{ pascal }}))
 )]
@@ -128,7 +131,7 @@ async fn show_{{ name }}(
 ///
 /// Every field is replaced; one that may be missing and is, is cleared.
 #[utoipa::path(
-    put, path = "/{{ path }}/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    put, path = "/{{ path }}/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Details,
     responses((status = 200, body = {{ pascal }}){{ conflict }})
 )]
@@ -146,7 +149,7 @@ async fn replace_{{ name }}(
 ///
 /// Only the fields that are sent change (RFC 7396).
 #[utoipa::path(
-    patch, path = "/{{ path }}/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    patch, path = "/{{ path }}/{id}", tag = TAG,
     params(Id, IfMatch), request_body = Changes,
     responses((status = 200, body = {{ pascal }}){{ conflict }})
 )]
@@ -164,7 +167,7 @@ async fn change_{{ name }}(
 ///
 /// It is gone for good.
 #[utoipa::path(
-    delete, path = "/{{ path }}/{id}", tag = TAG, security(("bearer" = ["admin"])),
+    delete, path = "/{{ path }}/{id}", tag = TAG,
     params(Id, IfMatch),
     responses((status = 204))
 )]

@@ -11,6 +11,7 @@ use crate::{
 };
 
 const KEYS: &str = "api_keys";
+const NEXT: &str = "idempotency_keys_next";
 const ANSWERS: &str = "idempotency_keys";
 const ACCOUNT: &str = "account_id";
 const KEY: &str = "api_key_id";
@@ -83,20 +84,20 @@ impl MigrationTrait for Migration {
                 .and_where(kept_by_keys)
                 .take();
             m.execute(forget).await?;
-            if is_sqlite(m) {
-                rebuild(m, false).await?;
-            } else {
-                if has_foreign_key(m).await? {
-                    let drop = ForeignKey::drop()
-                        .name(FOREIGN_KEY)
-                        .table(ANSWERS)
-                        .to_owned();
-                    m.drop_foreign_key(drop).await?;
-                }
-                steps::drop_index(m, OF_KEY, ANSWERS).await?;
-                steps::drop_column(m, ANSWERS, KEY).await?;
-                may_be_missing(m, false).await?;
+        }
+        if is_sqlite(m) {
+            rebuild(m, false).await?;
+        } else {
+            if has_foreign_key(m).await? {
+                let drop = ForeignKey::drop()
+                    .name(FOREIGN_KEY)
+                    .table(ANSWERS)
+                    .to_owned();
+                m.drop_foreign_key(drop).await?;
             }
+            steps::drop_index(m, OF_KEY, ANSWERS).await?;
+            steps::drop_column(m, ANSWERS, KEY).await?;
+            may_be_missing(m, false).await?;
         }
         steps::drop(m, KEYS).await
     }
@@ -140,13 +141,28 @@ async fn has_foreign_key(m: &SchemaManager<'_>) -> Result<bool, DbErr> {
     Ok(db.query_one_raw(query).await?.is_some())
 }
 
-/// SQLite cannot tell a column that it may be missing: the table is made anew, with all that was in it.
+/// SQLite cannot tell a column that it may be missing: the table is made anew, with all that was in it. Where it was cut
+/// off it goes on.
 async fn rebuild(m: &SchemaManager<'_>, with_keys: bool) -> Result<(), DbErr> {
-    const NEXT: &str = "idempotency_keys_next";
     const COPIED: &str = "id, account_id, idempotency_key, fingerprint, status, location, body, created_at, customer_id";
-    if m.has_column(ANSWERS, KEY).await? == with_keys {
-        return Ok(());
+    if m.has_table(ANSWERS).await? && m.has_column(ANSWERS, KEY).await? != with_keys {
+        let db = m.get_connection();
+        steps::drop(m, NEXT).await?;
+        m.create_table(next_table(m, with_keys)).await?;
+        let copy = format!("INSERT INTO {NEXT} ({COPIED}) SELECT {COPIED} FROM {ANSWERS}");
+        db.execute_unprepared(&copy).await?;
+        steps::drop(m, ANSWERS).await?;
     }
+    if !m.has_table(ANSWERS).await? {
+        let rename = format!("ALTER TABLE {NEXT} RENAME TO {ANSWERS}");
+        m.get_connection().execute_unprepared(&rename).await?;
+    }
+    steps::unique(m, OF_ACCOUNT, ANSWERS, &[ACCOUNT, "idempotency_key"]).await?;
+    steps::index(m, "ix_idempotency_keys_created", ANSWERS, &["created_at"]).await?;
+    steps::index(m, "ix_idempotency_keys_customer", ANSWERS, &["customer_id"]).await
+}
+
+fn next_table(m: &SchemaManager<'_>, with_keys: bool) -> TableCreateStatement {
     let c = Columns::of(m);
     let mut next = c.table(NEXT);
     next.col(c.id());
@@ -175,15 +191,5 @@ async fn rebuild(m: &SchemaManager<'_>, with_keys: bool) -> Result<(), DbErr> {
         next.col(c.number_or_null(KEY));
         next.foreign_key(&mut of_key());
     }
-    m.create_table(next).await?;
-    for statement in [
-        format!("INSERT INTO {NEXT} ({COPIED}) SELECT {COPIED} FROM {ANSWERS}"),
-        format!("DROP TABLE {ANSWERS}"),
-        format!("ALTER TABLE {NEXT} RENAME TO {ANSWERS}"),
-    ] {
-        m.get_connection().execute_unprepared(&statement).await?;
-    }
-    steps::unique(m, OF_ACCOUNT, ANSWERS, &[ACCOUNT, "idempotency_key"]).await?;
-    steps::index(m, "ix_idempotency_keys_created", ANSWERS, &["created_at"]).await?;
-    steps::index(m, "ix_idempotency_keys_customer", ANSWERS, &["customer_id"]).await
+    next
 }

@@ -242,7 +242,7 @@ async fn an_account_that_another_request_deleted_is_not_found() {
         .append_query_results([none()])
         .append_query_results([[rows::admin()]])
         .append_query_results([none(), none(), none(), none()])
-        .append_exec_results([0; 6].map(changed))
+        .append_exec_results([0; 7].map(changed))
         .into_connection();
     let outcome = transaction!(&db, |txn| rows::account().delete(txn).await);
     assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
