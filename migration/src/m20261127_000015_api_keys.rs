@@ -150,12 +150,14 @@ async fn rebuild(m: &SchemaManager<'_>, with_keys: bool) -> Result<(), DbErr> {
         steps::drop(m, NEXT).await?;
         m.create_table(next_table(m, with_keys)).await?;
         let copy = format!("INSERT INTO {NEXT} ({COPIED}) SELECT {COPIED} FROM {ANSWERS}");
-        db.execute_unprepared(&copy).await?;
+        db.execute_raw(Statement::from_string(DbBackend::Sqlite, copy))
+            .await?;
         steps::drop(m, ANSWERS).await?;
     }
     if !m.has_table(ANSWERS).await? {
         let rename = format!("ALTER TABLE {NEXT} RENAME TO {ANSWERS}");
-        m.get_connection().execute_unprepared(&rename).await?;
+        let rename = Statement::from_string(DbBackend::Sqlite, rename);
+        m.get_connection().execute_raw(rename).await?;
     }
     steps::unique(m, OF_ACCOUNT, ANSWERS, &[ACCOUNT, "idempotency_key"]).await?;
     steps::index(m, "ix_idempotency_keys_created", ANSWERS, &["created_at"]).await?;

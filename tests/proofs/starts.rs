@@ -438,7 +438,7 @@ async fn steps_of_the_migrations(database: &TestDatabase) -> Vec<Vec<Statement>>
     db.set_metric_callback(move |query| {
         let (sql, mut seen) = (&query.statement.sql, log.lock().unwrap());
         match (sql.split(' ').next(), sql.contains("seaql_migrations")) {
-            (Some("CREATE" | "ALTER"), false) => {
+            (Some("CREATE" | "ALTER" | "DROP" | "INSERT"), false) => {
                 seen.last_mut().unwrap().push(query.statement.clone());
             }
             (Some("INSERT"), true) => seen.push(Vec::new()),
