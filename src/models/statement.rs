@@ -1,5 +1,5 @@
-//! Statements of the order's way and of every event, put together as text. The query builder makes the same of boxes,
-//! at ten times the cost; where that is no matter, it is used.
+//! The statements of orders and events, put together as text. The query builder makes the same statements at ten times
+//! the cost. Elsewhere that does not matter, and the query builder is used.
 
 use std::fmt::Write;
 

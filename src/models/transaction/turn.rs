@@ -49,7 +49,7 @@ struct Queue {
     turn: Arc<Mutex<Option<Group>>>,
     /// How many wait.
     waiting: AtomicUsize,
-    /// The connection that they share. Who keeps it is a task that ends with their pool.
+    /// The connection that they share. A task keeps it open until the pool is closed.
     writer: SyncMutex<Weak<DatabaseConnection>>,
 }
 
@@ -118,13 +118,13 @@ pub async fn turn_to_write(db: &DatabaseConnection) -> Option<Turn> {
     Some(committed.await)
 }
 
-/// The connection on which all write who write through a pool, where a database has one writer at a time.
+/// The connection that writes for a pool, if the database has one writer at a time.
 pub fn writer(pool: &DatabaseConnection) -> Option<Arc<DatabaseConnection>> {
     let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
     is_sqlite.then(|| Queue::of(pool).writer(pool))
 }
 
-/// Closes the connection on which a pool writes, if it has one, and nobody writes any more.
+/// Closes the connection that writes for a pool, after the last write is done.
 pub async fn close_writer(pool: &DatabaseConnection) {
     if let Some(turn) = turn_to_write(pool).await {
         let writer = turn
