@@ -137,6 +137,8 @@ REASONS = [
     (r"/new_password", "unchanged"),
     # Only with another email address.
     (r"/current_password", "mismatch|required"),
+    # What has ended already.
+    (r"/expires_at", "range"),
     # It is in a mail.
     (r"/token", "invalid"),
     # No pattern says what a URL is.
