@@ -26,6 +26,8 @@ mod m20261127_000015_api_keys;
 mod m20261127_000016_codes;
 mod m20261127_000018_customer_addresses;
 mod m20261127_000019_order_addresses;
+mod m20261127_000020_shipping_rates;
+mod m20261127_000021_tax_rates;
 mod steps;
 mod turn;
 
@@ -60,6 +62,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000016_codes::Migration),
             Box::new(m20261127_000018_customer_addresses::Migration),
             Box::new(m20261127_000019_order_addresses::Migration),
+            Box::new(m20261127_000020_shipping_rates::Migration),
+            Box::new(m20261127_000021_tax_rates::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -11,8 +11,8 @@ use crate::models::types::{
     KeyScope,
     KeyScope::{
         CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, EventsRead,
-        MailsRead, OrdersRead, OrdersWrite, ProductsRead, ProductsWrite, WebhooksRead,
-        WebhooksWrite,
+        MailsRead, OrdersRead, OrdersWrite, ProductsRead, ProductsWrite, RatesRead, RatesWrite,
+        WebhooksRead, WebhooksWrite,
     },
 };
 
@@ -104,6 +104,20 @@ pub const TABLE: &[(&str, &str, Least, Option<KeyScope>)] = &[
     ("GET",    "/api-keys/{id}",                         Administrator,  None),
     ("PATCH",  "/api-keys/{id}",                         Administrator,  None),
     ("DELETE", "/api-keys/{id}",                         Administrator,  None),
+
+    ("GET",    "/shipping-rates",                       Administrator,  Some(RatesRead)),
+    ("POST",   "/shipping-rates",                       Administrator,  Some(RatesWrite)),
+    ("GET",    "/shipping-rates/{id}",                  Administrator,  Some(RatesRead)),
+    ("PUT",    "/shipping-rates/{id}",                  Administrator,  Some(RatesWrite)),
+    ("PATCH",  "/shipping-rates/{id}",                  Administrator,  Some(RatesWrite)),
+    ("DELETE", "/shipping-rates/{id}",                  Administrator,  Some(RatesWrite)),
+
+    ("GET",    "/tax-rates",                            Administrator,  Some(RatesRead)),
+    ("POST",   "/tax-rates",                            Administrator,  Some(RatesWrite)),
+    ("GET",    "/tax-rates/{id}",                       Administrator,  Some(RatesRead)),
+    ("PUT",    "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
+    ("PATCH",  "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
+    ("DELETE", "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
 
     ("GET",    "/events",                                Administrator,  Some(EventsRead)),
     ("GET",    "/events/{id}",                           Administrator,  Some(EventsRead)),

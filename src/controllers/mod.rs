@@ -35,6 +35,8 @@ pub mod me;
 pub mod orders;
 pub mod problems;
 pub mod products;
+pub mod shipping_rates;
+pub mod tax_rates;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 
@@ -142,6 +144,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         customer_addresses::endpoints(),
         customer_accounts::endpoints(),
+        tax_rates::endpoints(),
+        shipping_rates::endpoints(),
         api_keys::endpoints(),
         events::endpoints(),
         webhook_endpoints::endpoints(),

@@ -39,6 +39,14 @@ pub enum CacheTag {
     OrdersOf(i64),
     /// One order.
     Order(i64),
+    /// The list of tax rates.
+    TaxRates,
+    /// One tax rate.
+    TaxRate(i64),
+    /// The list of shipping rates.
+    ShippingRates,
+    /// One shipping rate.
+    ShippingRate(i64),
     /// The names and words of people, as orders and ledgers show them.
     People,
     /// Deliveries that are due: no answer shows them, but whoever sends them is woken.
@@ -80,6 +88,10 @@ impl fmt::Display for CacheTag {
             Self::NewOrder(id) => write!(f, "new_order:{id}"),
             Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),
             Self::Order(id) => write!(f, "order:{id}"),
+            Self::TaxRates => f.write_str("tax_rates"),
+            Self::TaxRate(id) => write!(f, "tax_rate:{id}"),
+            Self::ShippingRates => f.write_str("shipping_rates"),
+            Self::ShippingRate(id) => write!(f, "shipping_rate:{id}"),
             Self::People => f.write_str("people"),
             Self::Deliveries => f.write_str("deliveries"),
             Self::Mails => f.write_str("mails"),

@@ -40,6 +40,9 @@ pub enum Error {
     /// An order of the customer is under way.
     #[error("an order is placed or paid, and not shipped yet")]
     OpenOrders,
+    /// Something has the tax class, which would have no rate any more.
+    #[error("the tax class is in use, and this is its last rate")]
+    ClassInUse,
     /// There are as many as there may be.
     #[error("{0}")]
     LimitReached(&'static str),

@@ -51,6 +51,10 @@ pub enum Subject {
     Order(Box<orders::Order>),
     /// A product.
     Product(Box<products::Model>),
+    /// A shipping rate.
+    ShippingRate(Box<super::shipping_rates::Model>),
+    /// A tax rate.
+    TaxRate(Box<super::tax_rates::Model>),
     /// A customer.
     Customer(Box<customers::Model>),
     /// A customer account.
@@ -429,6 +433,14 @@ impl Event {
                 }
                 tags
             }
+            (Subject::ShippingRate(_), EventType::ShippingRateCreated) => {
+                vec![CacheTag::ShippingRates]
+            }
+            (Subject::ShippingRate(_), _) => {
+                vec![CacheTag::ShippingRates, CacheTag::ShippingRate(id)]
+            }
+            (Subject::TaxRate(_), EventType::TaxRateCreated) => vec![CacheTag::TaxRates],
+            (Subject::TaxRate(_), _) => vec![CacheTag::TaxRates, CacheTag::TaxRate(id)],
             (Subject::Customer(_), CustomerCreated) => {
                 vec![CacheTag::Customers, CacheTag::Clientele]
             }
@@ -472,6 +484,8 @@ impl Subject {
         match self {
             Self::Order(_) => SubjectKind::Order,
             Self::Product(_) => SubjectKind::Product,
+            Self::ShippingRate(_) => SubjectKind::ShippingRate,
+            Self::TaxRate(_) => SubjectKind::TaxRate,
             Self::Customer(_) => SubjectKind::Customer,
             Self::CustomerAccount(_) | Self::FormerAccount(_) => SubjectKind::CustomerAccount,
             Self::CustomerAddress(_) => SubjectKind::CustomerAddress,
@@ -486,6 +500,8 @@ impl Subject {
         match self {
             Self::Order(order) => order.order.id,
             Self::Product(product) => product.id,
+            Self::ShippingRate(shipping_rate) => shipping_rate.id,
+            Self::TaxRate(tax_rate) => tax_rate.id,
             Self::Customer(customer) => customer.id,
             Self::CustomerAccount(account) => account.0.id,
             Self::CustomerAddress(address) => address.id,
@@ -518,6 +534,18 @@ impl From<&orders::Order> for Subject {
 impl From<&products::Model> for Subject {
     fn from(product: &products::Model) -> Self {
         Self::Product(Box::new(product.clone()))
+    }
+}
+
+impl From<&super::shipping_rates::Model> for Subject {
+    fn from(shipping_rate: &super::shipping_rates::Model) -> Self {
+        Self::ShippingRate(Box::new(shipping_rate.clone()))
+    }
+}
+
+impl From<&super::tax_rates::Model> for Subject {
+    fn from(tax_rate: &super::tax_rates::Model) -> Self {
+        Self::TaxRate(Box::new(tax_rate.clone()))
     }
 }
 

@@ -19,7 +19,9 @@ pub mod order_events;
 pub mod order_items;
 pub mod orders;
 pub mod products;
+pub mod shipping_rates;
 pub mod stock_movements;
+pub mod tax_rates;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 
@@ -55,6 +57,8 @@ pub use self::{
 
 /// Every table, those first that others refer to.
 pub const TABLES: &[&str] = &[
+    "shipping_rates",
+    "tax_rates",
     "customers",
     "customer_accounts",
     "customer_addresses",

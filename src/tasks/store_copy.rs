@@ -25,8 +25,8 @@ use crate::{
     models::{
         _entities::{
             api_keys, codes, customer_accounts, customer_addresses, customers, events,
-            idempotency_keys, mails, order_events, order_items, orders, products, stock_movements,
-            webhook_deliveries, webhook_endpoints,
+            idempotency_keys, mails, order_events, order_items, orders, products, shipping_rates,
+            stock_movements, tax_rates, webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
         idempotency_keys::expiry,
@@ -43,6 +43,8 @@ const STATEMENT_BYTES: usize = 1 << 20;
 
 /// Every table, those first that others refer to.
 static TABLES: &[&dyn Table] = &[
+    &shipping_rates::Entity,
+    &tax_rates::Entity,
     &customers::Entity,
     &customer_accounts::Entity,
     &customer_addresses::Entity,

@@ -61,6 +61,10 @@ pub enum EventData {
     Order(Box<Order>),
     /// A product.
     Product(Box<Product>),
+    /// A shipping rate.
+    ShippingRate(Box<super::shipping_rates::ShippingRate>),
+    /// A tax rate.
+    TaxRate(Box<super::tax_rates::TaxRate>),
     /// A customer.
     Customer(Box<Customer>),
     /// A customer account.
@@ -213,6 +217,10 @@ impl EventData {
         match subject {
             Subject::Order(order) => Self::Order(Box::new((*order).into())),
             Subject::Product(product) => Self::Product(Box::new(Product::new(*product, currency))),
+            Subject::ShippingRate(shipping_rate) => {
+                Self::ShippingRate(Box::new((*shipping_rate).into()))
+            }
+            Subject::TaxRate(tax_rate) => Self::TaxRate(Box::new((*tax_rate).into())),
             Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
             Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
             Subject::CustomerAddress(address) => Self::CustomerAddress(Box::new((*address).into())),

@@ -11,7 +11,9 @@ pub mod me;
 pub mod orders;
 pub mod personal_data;
 pub mod products;
+pub mod shipping_rates;
 pub mod stock_movements;
+pub mod tax_rates;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 

@@ -233,6 +233,7 @@ impl From<models::Error> for Problem {
             }
             Error::LastAdministrator
             | Error::NotTracked
+            | Error::ClassInUse
             | Error::LimitReached(_)
             | Error::WriteConflict => Self::new(Kind::CONFLICT).because(sentence(&error)),
             Error::OpenOrders => Self::new(Kind::OPEN_ORDERS),

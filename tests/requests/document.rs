@@ -367,6 +367,8 @@ async fn real_answers_are_as_documented() {
     session.tell_others(&admin).await;
     session.help_themselves(&shop, &admin).await;
     session.hand_out_keys(&admin).await;
+    session.keep_shipping_rates(&admin).await;
+    session.keep_tax_rates(&admin).await;
     session.go_wrong(&shop, &admin).await;
     session.assert_complete();
 }
@@ -595,6 +597,30 @@ impl Session {
             (admin, "delete_api_key", id, Value::Null, 204),
             (admin, "delete_api_key", id, Value::Null, 404),
             (&robot, "list_orders", "", Value::Null, 401),
+        ]).await;
+    }
+
+    async fn keep_shipping_rates(&self, admin: &Client) {
+        let shipping_rate = json!({ "name": "Parcel", "countries": ["DE", "*"], "price": "4.90", "free_from": "50.00", "tax_class": "standard", "position": 1 });
+        self.expect_all([
+            (admin, "create_shipping_rate", "", shipping_rate.clone(), 201),
+            (admin, "replace_shipping_rate", "1", shipping_rate, 200),
+            (admin, "change_shipping_rate", "1", json!({ "name": "Another name" }), 200),
+            (admin, "show_shipping_rate", "1", Value::Null, 200),
+            (admin, "list_shipping_rates", "", Value::Null, 200),
+            (admin, "delete_shipping_rate", "1", Value::Null, 204),
+        ]).await;
+    }
+
+    async fn keep_tax_rates(&self, admin: &Client) {
+        let tax_rate = json!({ "name": "Sales tax", "country": "US", "region": "New York", "tax_class": "standard", "rate": "8.875" });
+        self.expect_all([
+            (admin, "create_tax_rate", "", tax_rate.clone(), 201),
+            (admin, "replace_tax_rate", "1", tax_rate, 200),
+            (admin, "change_tax_rate", "1", json!({ "name": "Another name" }), 200),
+            (admin, "show_tax_rate", "1", Value::Null, 200),
+            (admin, "list_tax_rates", "", Value::Null, 200),
+            (admin, "delete_tax_rate", "1", Value::Null, 204),
         ]).await;
     }
 

@@ -99,6 +99,20 @@ pub(super) const TABLE: &[Row] = &[
     ("PATCH",  "/api-keys/:key",                "name",              [401, 403, 403, 200]),
     ("DELETE", "/api-keys/:key",                "",                  [401, 403, 403, 204]),
 
+    ("GET",    "/shipping-rates",               "",                  [401, 403, 403, 200]),
+    ("POST",   "/shipping-rates",               "shipping_rate",     [401, 403, 403, 201]),
+    ("GET",    "/shipping-rates/:shipping_rate", "",                 [401, 403, 403, 200]),
+    ("PUT",    "/shipping-rates/:shipping_rate", "shipping_rate",    [401, 403, 403, 200]),
+    ("PATCH",  "/shipping-rates/:shipping_rate", "price",            [401, 403, 403, 200]),
+    ("DELETE", "/shipping-rates/:shipping_rate", "",                 [401, 403, 403, 204]),
+
+    ("GET",    "/tax-rates",                    "",                  [401, 403, 403, 200]),
+    ("POST",   "/tax-rates",                    "tax_rate",          [401, 403, 403, 201]),
+    ("GET",    "/tax-rates/:tax_rate",          "",                  [401, 403, 403, 200]),
+    ("PUT",    "/tax-rates/:tax_rate",          "tax_rate",          [401, 403, 403, 200]),
+    ("PATCH",  "/tax-rates/:tax_rate",          "name",              [401, 403, 403, 200]),
+    ("DELETE", "/tax-rates/:tax_rate",          "",                  [401, 403, 403, 204]),
+
     ("GET",    "/events",                       "",                  [401, 403, 403, 200]),
     ("GET",    "/events/:event",                "",                  [401, 403, 403, 200]),
 
@@ -185,6 +199,7 @@ pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
     let of = path.split('/').nth(1).unwrap_or_default();
     let of = match of {
         "webhook-endpoints" | "webhook-deliveries" => "webhooks",
+        "shipping-rates" | "tax-rates" => "rates",
         "auth" | "me" | "api-keys" => return None,
         _ if path.ends_with("/export") => return None,
         of => of,
@@ -539,6 +554,8 @@ impl Scene {
             "endpoint" => json!({ "url": "https://example.com/hooks", "types": ["order.*"] }),
             "other endpoint" => json!({ "url": "https://example.com/other", "types": ["*"] }),
             "types" => json!({ "types": ["product.*"] }),
+            "shipping_rate" => json!({ "name": "Parcel", "countries": ["*"], "price": "4.90" }),
+            "tax_rate" => json!({ "name": "VAT", "country": "DE", "region": unique, "rate": "19" }),
             "key" => json!({ "name": "Robot", "kind": "publishable" }),
             _ => return None,
         })

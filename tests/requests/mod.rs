@@ -23,5 +23,7 @@ mod orders;
 mod problems;
 mod products;
 mod routes;
+mod shipping_rates;
+mod tax_rates;
 mod webhook_deliveries;
 mod webhook_endpoints;

@@ -74,6 +74,10 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
         "/products" => vec![CacheTag::Products, CacheTag::Assortment],
         "/products/{id}" => vec![CacheTag::Product(id)],
         "/products/{id}/stock" => vec![CacheTag::Stock(id), CacheTag::People],
+        "/shipping-rates" => vec![CacheTag::ShippingRates],
+        "/shipping-rates/{id}" => vec![CacheTag::ShippingRate(id)],
+        "/tax-rates" => vec![CacheTag::TaxRates],
+        "/tax-rates/{id}" => vec![CacheTag::TaxRate(id)],
         "/customers" => vec![CacheTag::Customers, CacheTag::Clientele],
         "/customers/{id}" => vec![CacheTag::Customer(id)],
         "/customers/{id}/addresses" | "/customers/{id}/addresses/{address_id}" => {

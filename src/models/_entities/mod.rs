@@ -14,6 +14,8 @@ pub mod order_events;
 pub mod order_items;
 pub mod orders;
 pub mod products;
+pub mod shipping_rates;
 pub mod stock_movements;
+pub mod tax_rates;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;

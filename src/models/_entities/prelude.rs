@@ -12,6 +12,8 @@ pub use super::order_events::Entity as OrderEvents;
 pub use super::order_items::Entity as OrderItems;
 pub use super::orders::Entity as Orders;
 pub use super::products::Entity as Products;
+pub use super::shipping_rates::Entity as ShippingRates;
 pub use super::stock_movements::Entity as StockMovements;
+pub use super::tax_rates::Entity as TaxRates;
 pub use super::webhook_deliveries::Entity as WebhookDeliveries;
 pub use super::webhook_endpoints::Entity as WebhookEndpoints;

@@ -33,20 +33,59 @@ impl Scalar for CountryCode {
     }
 
     fn schema() -> Schema {
-        let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
-        let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
-        let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
-        let countries = countries.map(|codes| {
-            let first = codes.first().map_or("", |(first, _)| first);
-            let second: String = codes.iter().map(|(_, second)| either(second)).collect();
-            format!("[{}][{second}]", either(first))
-        });
-        let countries: Vec<_> = countries.collect();
         string()
             .description(Some(
                 "The code of a country (ISO 3166-1 alpha-2, or `XK`). It is kept in capitals.",
             ))
-            .pattern(Some(format!("^\\s*({})\\s*$", countries.join("|"))))
+            .pattern(Some(format!("^\\s*({})\\s*$", alternatives())))
+            .into()
+    }
+}
+
+/// Every code, in a regular expression.
+fn alternatives() -> String {
+    let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
+    let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
+    let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
+    let countries = countries.map(|codes| {
+        let first = codes.first().map_or("", |(first, _)| first);
+        let second: String = codes.iter().map(|(_, second)| either(second)).collect();
+        format!("[{}][{second}]", either(first))
+    });
+    let countries: Vec<_> = countries.collect();
+    countries.join("|")
+}
+
+text! {
+    /// Where something is sent: the code of a country, or `*` for all others.
+    Destination
+}
+
+impl Destination {
+    /// Everywhere.
+    pub const ANYWHERE: &str = "*";
+}
+
+impl Scalar for Destination {
+    const SCHEMA: Option<&'static str> = Some("Destination");
+
+    fn parse(text: &str) -> Result<Self, RuleViolation> {
+        if text.trim() == Self::ANYWHERE {
+            return Ok(Self(Self::ANYWHERE.to_owned()));
+        }
+        let message =
+            "must be * or the code of a country in two letters (ISO 3166-1 alpha-2), such as DE";
+        let country = CountryCode::parse(text)
+            .map_err(|violation| RuleViolation::new(violation.code, message))?;
+        Ok(Self(country.into()))
+    }
+
+    fn schema() -> Schema {
+        string()
+            .description(Some(
+                "The code of a country (ISO 3166-1 alpha-2, or `XK`), or `*` for every country.",
+            ))
+            .pattern(Some(format!("^\\s*(\\*|{})\\s*$", alternatives())))
             .into()
     }
 }

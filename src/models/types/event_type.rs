@@ -43,6 +43,24 @@ pub enum EventType {
     /// A product can be ordered again.
     #[strum(serialize = "product.back_in_stock")]
     ProductBackInStock,
+    /// A shipping rate was added.
+    #[strum(serialize = "shipping_rate.created")]
+    ShippingRateCreated,
+    /// A shipping rate was changed.
+    #[strum(serialize = "shipping_rate.updated")]
+    ShippingRateUpdated,
+    /// A shipping rate was deleted.
+    #[strum(serialize = "shipping_rate.deleted")]
+    ShippingRateDeleted,
+    /// A tax rate was added.
+    #[strum(serialize = "tax_rate.created")]
+    TaxRateCreated,
+    /// A tax rate was changed.
+    #[strum(serialize = "tax_rate.updated")]
+    TaxRateUpdated,
+    /// A tax rate was deleted.
+    #[strum(serialize = "tax_rate.deleted")]
+    TaxRateDeleted,
     /// A customer was added.
     #[strum(serialize = "customer.created")]
     CustomerCreated,
@@ -116,6 +134,10 @@ pub enum SubjectKind {
     Order,
     /// A product.
     Product,
+    /// A shipping rate.
+    ShippingRate,
+    /// A tax rate.
+    TaxRate,
     /// A customer.
     Customer,
     /// A customer account.

@@ -9,6 +9,7 @@ mod api_key;
 mod bounded_int;
 mod code;
 mod country;
+mod decimal;
 mod delivery_status;
 mod email;
 mod event_type;
@@ -20,6 +21,7 @@ mod money;
 mod movement_kind;
 mod order_status;
 mod password;
+mod percentage;
 mod phone;
 mod public_address;
 mod rate_limit;
@@ -40,7 +42,7 @@ pub use self::{
     api_key::ApiKey,
     bounded_int::BoundedInt,
     code::{Code, CodeKind},
-    country::CountryCode,
+    country::{CountryCode, Destination},
     delivery_status::DeliveryStatus,
     email::Email,
     event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
@@ -51,6 +53,7 @@ pub use self::{
     movement_kind::MovementKind,
     order_status::OrderStatus,
     password::{NewPassword, Password, PasswordHash},
+    percentage::Percentage,
     phone::Phone,
     public_address::is_globally_reachable,
     rate_limit::{OwnLimit, RateLimit},
@@ -81,6 +84,14 @@ pub type Search = MultiLine<200>;
 pub type Purpose = MultiLine<500>;
 /// An API key's name, 1 to 64 characters.
 pub type KeyName = SingleLine<64>;
+/// The name of a tax or shipping rate, 1 to 120 characters.
+pub type RateName = SingleLine<120>;
+/// A part of a country, 1 to 120 characters.
+pub type Region = SingleLine<120>;
+/// A class of what is taxed alike, 1 to 32 characters.
+pub type TaxClass = SingleLine<32>;
+/// At which place something is shown, the lowest first.
+pub type Position = BoundedInt<0, 1_000_000>;
 /// How many pieces there are.
 pub type Stock = BoundedInt<0, 1_000_000_000_000>;
 /// How many pieces of one product are ordered at once.
