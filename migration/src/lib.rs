@@ -28,6 +28,7 @@ mod m20261127_000018_customer_addresses;
 mod m20261127_000019_order_addresses;
 mod m20261127_000020_shipping_rates;
 mod m20261127_000021_tax_rates;
+mod m20261127_000022_discounts;
 mod steps;
 mod turn;
 
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000019_order_addresses::Migration),
             Box::new(m20261127_000020_shipping_rates::Migration),
             Box::new(m20261127_000021_tax_rates::Migration),
+            Box::new(m20261127_000022_discounts::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -10,9 +10,9 @@ use super::BASE;
 use crate::models::types::{
     KeyScope,
     KeyScope::{
-        CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, EventsRead,
-        MailsRead, OrdersRead, OrdersWrite, ProductsRead, ProductsWrite, RatesRead, RatesWrite,
-        WebhooksRead, WebhooksWrite,
+        CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, DiscountsRead,
+        DiscountsWrite, EventsRead, MailsRead, OrdersRead, OrdersWrite, ProductsRead,
+        ProductsWrite, RatesRead, RatesWrite, WebhooksRead, WebhooksWrite,
     },
 };
 
@@ -118,6 +118,13 @@ pub const TABLE: &[(&str, &str, Least, Option<KeyScope>)] = &[
     ("PUT",    "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
     ("PATCH",  "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
     ("DELETE", "/tax-rates/{id}",                       Administrator,  Some(RatesWrite)),
+
+    ("GET",    "/discounts",                            Administrator,  Some(DiscountsRead)),
+    ("POST",   "/discounts",                            Administrator,  Some(DiscountsWrite)),
+    ("GET",    "/discounts/{id}",                       Administrator,  Some(DiscountsRead)),
+    ("PUT",    "/discounts/{id}",                       Administrator,  Some(DiscountsWrite)),
+    ("PATCH",  "/discounts/{id}",                       Administrator,  Some(DiscountsWrite)),
+    ("DELETE", "/discounts/{id}",                       Administrator,  Some(DiscountsWrite)),
 
     ("GET",    "/events",                                Administrator,  Some(EventsRead)),
     ("GET",    "/events/{id}",                           Administrator,  Some(EventsRead)),

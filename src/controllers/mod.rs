@@ -26,6 +26,7 @@ pub mod auth;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discounts;
 pub mod events;
 pub mod extract;
 pub mod health;
@@ -144,6 +145,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         customer_addresses::endpoints(),
         customer_accounts::endpoints(),
+        discounts::endpoints(),
         tax_rates::endpoints(),
         shipping_rates::endpoints(),
         api_keys::endpoints(),

@@ -39,6 +39,10 @@ pub enum CacheTag {
     OrdersOf(i64),
     /// One order.
     Order(i64),
+    /// The list of discounts.
+    Discounts,
+    /// One discount.
+    Discount(i64),
     /// The list of tax rates.
     TaxRates,
     /// One tax rate.
@@ -88,6 +92,8 @@ impl fmt::Display for CacheTag {
             Self::NewOrder(id) => write!(f, "new_order:{id}"),
             Self::OrdersOf(customer_id) => write!(f, "orders_of:{customer_id}"),
             Self::Order(id) => write!(f, "order:{id}"),
+            Self::Discounts => f.write_str("discounts"),
+            Self::Discount(id) => write!(f, "discount:{id}"),
             Self::TaxRates => f.write_str("tax_rates"),
             Self::TaxRate(id) => write!(f, "tax_rate:{id}"),
             Self::ShippingRates => f.write_str("shipping_rates"),

@@ -55,6 +55,8 @@ pub enum Subject {
     ShippingRate(Box<super::shipping_rates::Model>),
     /// A tax rate.
     TaxRate(Box<super::tax_rates::Model>),
+    /// A discount.
+    Discount(Box<super::discounts::Model>),
     /// A customer.
     Customer(Box<customers::Model>),
     /// A customer account.
@@ -441,6 +443,8 @@ impl Event {
             }
             (Subject::TaxRate(_), EventType::TaxRateCreated) => vec![CacheTag::TaxRates],
             (Subject::TaxRate(_), _) => vec![CacheTag::TaxRates, CacheTag::TaxRate(id)],
+            (Subject::Discount(_), EventType::DiscountCreated) => vec![CacheTag::Discounts],
+            (Subject::Discount(_), _) => vec![CacheTag::Discounts, CacheTag::Discount(id)],
             (Subject::Customer(_), CustomerCreated) => {
                 vec![CacheTag::Customers, CacheTag::Clientele]
             }
@@ -486,6 +490,7 @@ impl Subject {
             Self::Product(_) => SubjectKind::Product,
             Self::ShippingRate(_) => SubjectKind::ShippingRate,
             Self::TaxRate(_) => SubjectKind::TaxRate,
+            Self::Discount(_) => SubjectKind::Discount,
             Self::Customer(_) => SubjectKind::Customer,
             Self::CustomerAccount(_) | Self::FormerAccount(_) => SubjectKind::CustomerAccount,
             Self::CustomerAddress(_) => SubjectKind::CustomerAddress,
@@ -502,6 +507,7 @@ impl Subject {
             Self::Product(product) => product.id,
             Self::ShippingRate(shipping_rate) => shipping_rate.id,
             Self::TaxRate(tax_rate) => tax_rate.id,
+            Self::Discount(discount) => discount.id,
             Self::Customer(customer) => customer.id,
             Self::CustomerAccount(account) => account.0.id,
             Self::CustomerAddress(address) => address.id,
@@ -546,6 +552,12 @@ impl From<&super::shipping_rates::Model> for Subject {
 impl From<&super::tax_rates::Model> for Subject {
     fn from(tax_rate: &super::tax_rates::Model) -> Self {
         Self::TaxRate(Box::new(tax_rate.clone()))
+    }
+}
+
+impl From<&super::discounts::Model> for Subject {
+    fn from(discount: &super::discounts::Model) -> Self {
+        Self::Discount(Box::new(discount.clone()))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discounts;
 pub mod events;
 pub mod idempotency_keys;
 pub mod mails;
@@ -59,6 +60,7 @@ pub use self::{
 pub const TABLES: &[&str] = &[
     "shipping_rates",
     "tax_rates",
+    "discounts",
     "customers",
     "customer_accounts",
     "customer_addresses",

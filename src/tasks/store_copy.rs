@@ -24,7 +24,7 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            api_keys, codes, customer_accounts, customer_addresses, customers, events,
+            api_keys, codes, customer_accounts, customer_addresses, customers, discounts, events,
             idempotency_keys, mails, order_events, order_items, orders, products, shipping_rates,
             stock_movements, tax_rates, webhook_deliveries, webhook_endpoints,
         },
@@ -45,6 +45,7 @@ const STATEMENT_BYTES: usize = 1 << 20;
 static TABLES: &[&dyn Table] = &[
     &shipping_rates::Entity,
     &tax_rates::Entity,
+    &discounts::Entity,
     &customers::Entity,
     &customer_accounts::Entity,
     &customer_addresses::Entity,

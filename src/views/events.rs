@@ -65,6 +65,8 @@ pub enum EventData {
     ShippingRate(Box<super::shipping_rates::ShippingRate>),
     /// A tax rate.
     TaxRate(Box<super::tax_rates::TaxRate>),
+    /// A discount.
+    Discount(Box<super::discounts::Discount>),
     /// A customer.
     Customer(Box<Customer>),
     /// A customer account.
@@ -221,6 +223,7 @@ impl EventData {
                 Self::ShippingRate(Box::new((*shipping_rate).into()))
             }
             Subject::TaxRate(tax_rate) => Self::TaxRate(Box::new((*tax_rate).into())),
+            Subject::Discount(discount) => Self::Discount(Box::new((*discount).into())),
             Subject::Customer(customer) => Self::Customer(Box::new((*customer).into())),
             Subject::CustomerAccount(account) => Self::CustomerAccount(Box::new((*account).into())),
             Subject::CustomerAddress(address) => Self::CustomerAddress(Box::new((*address).into())),

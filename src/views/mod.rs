@@ -5,6 +5,7 @@ pub mod auth;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discounts;
 pub mod events;
 pub mod mails;
 pub mod me;

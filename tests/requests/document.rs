@@ -369,6 +369,7 @@ async fn real_answers_are_as_documented() {
     session.hand_out_keys(&admin).await;
     session.keep_shipping_rates(&admin).await;
     session.keep_tax_rates(&admin).await;
+    session.keep_discounts(&admin).await;
     session.go_wrong(&shop, &admin).await;
     session.assert_complete();
 }
@@ -621,6 +622,18 @@ impl Session {
             (admin, "show_tax_rate", "1", Value::Null, 200),
             (admin, "list_tax_rates", "", Value::Null, 200),
             (admin, "delete_tax_rate", "1", Value::Null, 204),
+        ]).await;
+    }
+
+    async fn keep_discounts(&self, admin: &Client) {
+        let discount = json!({ "code": "SPRING", "kind": "percentage", "value": "10", "starts_at": "2026-03-01T00:00:00Z", "ends_at": "2026-06-01T00:00:00Z", "min_subtotal": "19.90", "usage_limit": 100, "per_customer_limit": 1, "enabled": true });
+        self.expect_all([
+            (admin, "create_discount", "", discount.clone(), 201),
+            (admin, "replace_discount", "1", discount, 200),
+            (admin, "change_discount", "1", json!({ "value": "15" }), 200),
+            (admin, "show_discount", "1", Value::Null, 200),
+            (admin, "list_discounts", "", Value::Null, 200),
+            (admin, "delete_discount", "1", Value::Null, 204),
         ]).await;
     }
 

@@ -113,6 +113,13 @@ pub(super) const TABLE: &[Row] = &[
     ("PATCH",  "/tax-rates/:tax_rate",          "name",              [401, 403, 403, 200]),
     ("DELETE", "/tax-rates/:tax_rate",          "",                  [401, 403, 403, 204]),
 
+    ("GET",    "/discounts",                    "",                  [401, 403, 403, 200]),
+    ("POST",   "/discounts",                    "discount",          [401, 403, 403, 201]),
+    ("GET",    "/discounts/:discount",          "",                  [401, 403, 403, 200]),
+    ("PUT",    "/discounts/:discount",          "discount",          [401, 403, 403, 200]),
+    ("PATCH",  "/discounts/:discount",          "limit",             [401, 403, 403, 200]),
+    ("DELETE", "/discounts/:discount",          "",                  [401, 403, 403, 204]),
+
     ("GET",    "/events",                       "",                  [401, 403, 403, 200]),
     ("GET",    "/events/:event",                "",                  [401, 403, 403, 200]),
 
@@ -554,7 +561,9 @@ impl Scene {
             "endpoint" => json!({ "url": "https://example.com/hooks", "types": ["order.*"] }),
             "other endpoint" => json!({ "url": "https://example.com/other", "types": ["*"] }),
             "types" => json!({ "types": ["product.*"] }),
-            "shipping_rate" => json!({ "name": "Parcel", "countries": ["*"], "price": "4.90" }),
+            "shipping_rate" => json!({ "name": unique, "countries": ["*"], "price": "4.90" }),
+            "discount" => json!({ "code": unique, "kind": "percentage", "value": "10" }),
+            "limit" => json!({ "usage_limit": 10 }),
             "tax_rate" => json!({ "name": "VAT", "country": "DE", "region": unique, "rate": "19" }),
             "key" => json!({ "name": "Robot", "kind": "publishable" }),
             _ => return None,

@@ -7,6 +7,7 @@ mod cors;
 mod customer_accounts;
 mod customer_addresses;
 mod customers;
+mod discounts;
 mod document;
 mod errors;
 mod events;

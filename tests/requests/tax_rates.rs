@@ -167,7 +167,7 @@ async fn every_broken_rule_is_named() {
         ("region", json!(7), "type"),
         ("region", json!(" "), "length"),
         ("region", json!("x".repeat(121)), "length"),
-        ("tax_class", json!(null), "type"),
+        ("tax_class", json!(null), "required"),
         ("tax_class", json!(""), "length"),
         ("tax_class", json!("x".repeat(33)), "length"),
         ("rate", json!(null), "required"),

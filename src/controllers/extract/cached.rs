@@ -74,6 +74,8 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
         "/products" => vec![CacheTag::Products, CacheTag::Assortment],
         "/products/{id}" => vec![CacheTag::Product(id)],
         "/products/{id}/stock" => vec![CacheTag::Stock(id), CacheTag::People],
+        "/discounts" => vec![CacheTag::Discounts],
+        "/discounts/{id}" => vec![CacheTag::Discount(id)],
         "/shipping-rates" => vec![CacheTag::ShippingRates],
         "/shipping-rates/{id}" => vec![CacheTag::ShippingRate(id)],
         "/tax-rates" => vec![CacheTag::TaxRates],

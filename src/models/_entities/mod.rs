@@ -7,6 +7,7 @@ pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discounts;
 pub mod events;
 pub mod idempotency_keys;
 pub mod mails;

@@ -5,6 +5,7 @@ pub use super::codes::Entity as Codes;
 pub use super::customer_accounts::Entity as CustomerAccounts;
 pub use super::customer_addresses::Entity as CustomerAddresses;
 pub use super::customers::Entity as Customers;
+pub use super::discounts::Entity as Discounts;
 pub use super::events::Entity as Events;
 pub use super::idempotency_keys::Entity as IdempotencyKeys;
 pub use super::mails::Entity as Mails;

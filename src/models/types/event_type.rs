@@ -61,6 +61,15 @@ pub enum EventType {
     /// A tax rate was deleted.
     #[strum(serialize = "tax_rate.deleted")]
     TaxRateDeleted,
+    /// A discount was added.
+    #[strum(serialize = "discount.created")]
+    DiscountCreated,
+    /// A discount was changed.
+    #[strum(serialize = "discount.updated")]
+    DiscountUpdated,
+    /// A discount was deleted.
+    #[strum(serialize = "discount.deleted")]
+    DiscountDeleted,
     /// A customer was added.
     #[strum(serialize = "customer.created")]
     CustomerCreated,
@@ -138,6 +147,8 @@ pub enum SubjectKind {
     ShippingRate,
     /// A tax rate.
     TaxRate,
+    /// A discount.
+    Discount,
     /// A customer.
     Customer,
     /// A customer account.

@@ -11,6 +11,7 @@ mod code;
 mod country;
 mod decimal;
 mod delivery_status;
+mod discount;
 mod email;
 mod event_type;
 mod expiry;
@@ -44,6 +45,7 @@ pub use self::{
     code::{Code, CodeKind},
     country::{CountryCode, Destination},
     delivery_status::DeliveryStatus,
+    discount::{DiscountKind, DiscountValue},
     email::Email,
     event_type::{ActorKind, EventType, EventTypes, SubjectKind, Subscription},
     expiry::Expiry,
@@ -86,6 +88,10 @@ pub type Purpose = MultiLine<500>;
 pub type KeyName = SingleLine<64>;
 /// The name of a tax or shipping rate, 1 to 120 characters.
 pub type RateName = SingleLine<120>;
+/// What a customer enters for a discount, 1 to 64 characters.
+pub type DiscountCode = SingleLine<64>;
+/// How often a discount can be used.
+pub type UsageLimit = BoundedInt<1, 1_000_000_000>;
 /// A part of a country, 1 to 120 characters.
 pub type Region = SingleLine<120>;
 /// A class of what is taxed alike, 1 to 32 characters.
