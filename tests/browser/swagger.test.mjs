@@ -3,19 +3,17 @@
 // BOXCAR_URL       where the server is
 // ADMIN_USERNAME, ADMIN_PASSWORD
 // SCREENSHOTS      a directory for pictures of each step, kept as artifacts
-// CHROMIUM         the browser, /usr/bin/chromium unless said otherwise
 
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch, quit } from './chromium.mjs'
 
 const { BOXCAR_URL: server, ADMIN_USERNAME: username, ADMIN_PASSWORD: password, SCREENSHOTS } = process.env
 const complaints = []
 const requested = []
-let profile, browser, page, shots = 0
+let browser, page, shots = 0
 
 async function screenshot(name, options = {}) {
   if (!SCREENSHOTS) return
@@ -51,17 +49,7 @@ const body = (value) => (block) => block.locator('textarea.body-param__text').fi
 
 before(async () => {
   if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true })
-  profile = mkdtempSync(join(tmpdir(), 'boxcar-browser.'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    viewport: { width: 1280, height: 1000 },
-    // What the browser asks for on its own account would be taken for the page's.
-    args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  })
-  browser.setDefaultTimeout(20_000)
+  browser = await launch({ viewport: { width: 1280, height: 1000 } })
   page = await browser.newPage()
   browser.on('request', (request) => requested.push(request.url()))
   page.on('console', (message) => {
@@ -72,8 +60,7 @@ before(async () => {
 })
 
 after(async () => {
-  await browser?.close()
-  if (profile) rmSync(profile, { recursive: true, force: true })
+  await quit()
 })
 
 test('the page shows every operation of the document, and no errors', async () => {
