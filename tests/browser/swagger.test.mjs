@@ -1,4 +1,4 @@
-// Somebody who has only the Swagger page: logs in, authorises, looks at the catalogue and orders.
+// Somebody who has only the Swagger page: logs in, authorises, makes a key, looks at the catalogue with it, and orders.
 //
 // BOXCAR_URL       where the server is
 // ADMIN_USERNAME, ADMIN_PASSWORD
@@ -45,6 +45,24 @@ async function tryOut(id, fill = async () => {}) {
   }
 }
 
+// Opens the dialog, does something with the part of it for a kind of credential, and closes it.
+async function authorise(kind, act) {
+  await page.locator('.auth-wrapper button.authorize').first().click()
+  const dialog = page.locator('.dialog-ux')
+  await act(dialog.locator('.auth-container').filter({ has: page.locator('h4 code', { hasText: kind }) }), dialog)
+  await screenshot(`authorise-${kind}`)
+  await dialog.locator('.close-modal').click()
+  await dialog.waitFor({ state: 'detached' })
+}
+
+const apply = (credential) => async (part) => {
+  await part.locator('input').fill(credential)
+  await part.getByRole('button', { name: 'Apply credentials' }).click()
+  await part.getByRole('button', { name: 'Remove authorization' }).waitFor()
+}
+
+const remove = (part) => part.getByRole('button', { name: 'Remove authorization' }).click()
+
 const body = (value) => (block) => block.locator('textarea.body-param__text').fill(JSON.stringify(value))
 
 before(async () => {
@@ -88,15 +106,15 @@ test('log in', async () => {
   assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
 })
 
-test('authorise with the token', async () => {
-  await page.locator('.auth-wrapper button.authorize').first().click()
-  const dialog = page.locator('.dialog-ux')
-  await dialog.locator('input').fill(token)
-  await dialog.getByRole('button', { name: 'Apply credentials' }).click()
-  await dialog.getByRole('button', { name: 'Remove authorization' }).waitFor()
-  await screenshot('authorised')
-  await dialog.locator('.close-modal').click()
-  await dialog.waitFor({ state: 'detached' })
+test('authorise with the token, which is one of the kinds of credentials', async () => {
+  const { components } = await (await fetch(`${server}/api-docs/openapi.json`)).json()
+  await authorise('bearer', async (part, dialog) => {
+    const kinds = await dialog.locator('.auth-container h4 code').allInnerTexts()
+    assert.deepEqual(kinds, ['bearer', 'publishable_key', 'secret_key'])
+    assert.deepEqual(kinds, Object.keys(components.securitySchemes).sort())
+    await screenshot('kinds')
+    await apply(token)(part)
+  })
 })
 
 test('the token is still there when the page is loaded again', async () => {
@@ -104,10 +122,26 @@ test('the token is still there when the page is loaded again', async () => {
   await page.locator('.auth-wrapper button.authorize.locked').first().waitFor()
 })
 
+let key
+test('make a publishable key', async () => {
+  const { status, body: answer } = await tryOut('create_api_key', body({ name: 'Shop', kind: 'publishable' }))
+  assert.equal(status, 201)
+  key = answer.key
+  assert.match(key, /^pk_\w+$/)
+})
+
 let product
-test('list products', async () => {
+test('list products with the key alone, as the description says', async () => {
+  await authorise('bearer', remove)
+  await authorise('publishable_key', apply(key))
+  const sent = page.waitForRequest((request) => new URL(request.url()).pathname === '/api/v1/products')
   const { status, body: list } = await tryOut('list_products')
+  assert.equal(await (await sent).headerValue('Authorization'), `Bearer ${key}`)
   assert.equal(status, 200)
+  const description = await operation('list_products').locator('.opblock-description').innerText()
+  assert.match(description, /For every account, publishable keys, and secret keys with products:read or visitors\.$/)
+  await authorise('publishable_key', remove)
+  await authorise('bearer', apply(token))
   product = list.items.find((item) => item.available)
   assert.ok(product, 'nothing can be bought')
 })
