@@ -50,7 +50,6 @@ async function authorise(kind, act) {
   await page.locator('.auth-wrapper button.authorize').first().click()
   const dialog = page.locator('.dialog-ux')
   await act(dialog.locator('.auth-container').filter({ has: page.locator('h4 code', { hasText: kind }) }), dialog)
-  await screenshot(`authorise-${kind}`)
   await dialog.locator('.close-modal').click()
   await dialog.waitFor({ state: 'detached' })
 }
@@ -59,6 +58,7 @@ const apply = (credential) => async (part) => {
   await part.locator('input').fill(credential)
   await part.getByRole('button', { name: 'Apply credentials' }).click()
   await part.getByRole('button', { name: 'Remove authorization' }).waitFor()
+  await screenshot('authorised')
 }
 
 const remove = (part) => part.getByRole('button', { name: 'Remove authorization' }).click()
