@@ -168,8 +168,11 @@ test('a wrong password is refused in the words of the server, and the right one 
   await message('The username or the password is wrong.')
   expected.push('401 /api/v1/auth/login')
   await look('wrong-password')
+  const shown = page.waitForRequest(`${server}/api/v1/me`)
   await logIn(person.password)
   await page.getByText(person.name).waitFor()
+  const caching = await (await shown).headerValue('Cache-Control')
+  assert.equal(caching, 'no-cache', 'the browser keeps nothing that is a person\'s')
 })
 
 test('an order whose response was lost is placed once', async () => {
