@@ -187,6 +187,49 @@ async fn an_administrator_who_is_erased_while_their_keys_are_made_and_changed_is
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_while_they_move_and_are_written_to_is_nowhere() {
+    let (shop, _mails) = Shop::open_with_mails().await;
+    let admin = shop.admin().await;
+    let (visitor, robot) = (
+        shop.visitor().await,
+        admin.secret_key(&["customers:write"]).await,
+    );
+    for round in 0..6 {
+        let client = shop.customer(&format!("quillon{round}")).await;
+        let own = format!("/customers/{}", client.customer_id);
+        let home = json!({ "name": "Quillon", "line1": "41 Quillon Street", "city": "Ulm", "country": "DE" });
+        let email = format!("moved-quillon{round}@example.org");
+        let moves = json!({ "email": email, "current_password": PASSWORD });
+        let forgotten = json!({ "email": format!("quillon{round}@example.com") });
+        let mut requests = JoinSet::new();
+        for (who, method, path, body) in [
+            (&client, Method::POST, "/me/addresses", home.clone()),
+            (&client, Method::PATCH, "/me", moves),
+            (&client, Method::PATCH, "/me", json!({ "name": "Quillon" })),
+            (&robot, Method::POST, &*format!("{own}/addresses"), home),
+            (
+                &robot,
+                Method::PATCH,
+                &*own,
+                json!({ "phone": "+49 30 5551 7788" }),
+            ),
+            (&visitor, Method::POST, "/auth/password-reset", forgotten),
+        ] {
+            let (who, path) = (who.clone(), path.to_owned());
+            requests.spawn(async move { who.send(method, &path, Some(body)).await.status });
+        }
+        // Between the others: some come before it, and some after it.
+        let eraser = admin.clone();
+        requests.spawn(async move { eraser.delete(&own).await.status });
+        for status in requests.join_all().await {
+            let known = [200, 201, 202, 204, 401, 404];
+            assert!(known.contains(&status.as_u16()), "{status}");
+        }
+        assert_nowhere(&shop, &["quillon", "5551 7788"]).await;
+    }
+}
+
 #[tokio::test]
 async fn a_program_is_not_answered_what_it_was_before_the_erasure() {
     let person = Person::known_everywhere().await;
