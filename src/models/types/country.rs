@@ -1,5 +1,7 @@
 //! Countries.
 
+use std::sync::LazyLock;
+
 use utoipa::openapi::Schema;
 
 use super::{RuleViolation, Scalar, string, text};
@@ -13,6 +15,20 @@ const CODES: &str = "\
     MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS \
     RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW \
     TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
+/// The code of each country, in a regular expression.
+static PATTERN: LazyLock<String> = LazyLock::new(|| {
+    let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
+    let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
+    let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
+    let countries = countries.map(|codes| {
+        let first = codes.first().map_or("", |(first, _)| first);
+        let second: String = codes.iter().map(|(_, second)| either(second)).collect();
+        format!("[{}][{second}]", either(first))
+    });
+    let countries: Vec<_> = countries.collect();
+    format!("^\\s*({})\\s*$", countries.join("|"))
+});
 
 text! {
     /// The code of a country: two letters (ISO 3166-1 alpha-2), or `XK`. Small letters are folded.
@@ -33,20 +49,11 @@ impl Scalar for CountryCode {
     }
 
     fn schema() -> Schema {
-        let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
-        let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
-        let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
-        let countries = countries.map(|codes| {
-            let first = codes.first().map_or("", |(first, _)| first);
-            let second: String = codes.iter().map(|(_, second)| either(second)).collect();
-            format!("[{}][{second}]", either(first))
-        });
-        let countries: Vec<_> = countries.collect();
         string()
             .description(Some(
                 "The code of a country (ISO 3166-1 alpha-2, or `XK`). It is kept in capitals.",
             ))
-            .pattern(Some(format!("^\\s*({})\\s*$", countries.join("|"))))
+            .pattern(Some(PATTERN.as_str()))
             .into()
     }
 }
