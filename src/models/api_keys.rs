@@ -99,7 +99,7 @@ impl Input for Rights {
             "What a secret key may do. `:write` contains `:read`. A publishable key has none.";
         vec![
             KeyKind::property("kind", kind),
-            Property::values::<KeyScope>("scopes", scopes, 1..=KeyScope::COUNT, false),
+            Property::values::<KeyScope>("scopes", scopes, 1..=KeyScope::COUNT, false).each_once(),
         ]
     }
 
