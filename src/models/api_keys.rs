@@ -99,7 +99,7 @@ impl Input for Rights {
             "What a secret key may do. `:write` contains `:read`. A publishable key has none.";
         vec![
             KeyKind::property("kind", kind),
-            Property::values::<KeyScope>("scopes", scopes, 1..=KeyScope::COUNT, false),
+            Property::values::<KeyScope>("scopes", scopes, 1..=KeyScope::COUNT, false).each_once(),
         ]
     }
 
@@ -509,4 +509,44 @@ async fn write_uses(txn: &Transaction, uses: &[(i64, DateTimeWithTimeZone)]) -> 
     });
     txn.execute_all(updates.collect()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is due of a key that was used so long after something was written down of it.
+    fn is_due(after: Duration) -> bool {
+        let uses = Uses::default();
+        uses.note(1);
+        uses.are_noted(&uses.due(false));
+        if let Some(last) = uses.uses().get_mut(&1) {
+            last.noted = last.noted.and_then(|at| at.checked_sub(after));
+        }
+        uses.note(1);
+        !uses.due(false).is_empty()
+    }
+
+    #[test]
+    fn when_a_key_was_used_is_written_down_once_in_55_seconds() {
+        let uses = Uses::default();
+        uses.note(1);
+        assert_eq!(uses.due(false).len(), 1);
+        for (after, is_expected) in [(0, false), (54, false), (55, true), (600, true)] {
+            assert_eq!(is_due(Duration::from_secs(after)), is_expected, "{after}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_any_more_is_forgotten() {
+        let uses = Uses::default();
+        uses.note(1);
+        uses.are_noted(&uses.due(false));
+        assert!(uses.due(true).is_empty());
+        if let Some(last) = uses.uses().get_mut(&1) {
+            last.noted = last.noted.and_then(|at| at.checked_sub(NOTED_EVERY));
+        }
+        assert!(uses.due(true).is_empty());
+        assert!(uses.uses().is_empty());
+    }
 }

@@ -126,6 +126,19 @@ impl Model {
         }
     }
 
+    /// Locks every code that proves an address, folded as it is, until the transaction ends. Those who use several of
+    /// them at the same time come one after the other: each ends the others' codes, so they would stop one another.
+    pub async fn lock_of_email(txn: &Transaction, email_key: &str) -> Result<()> {
+        let codes = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::EmailKey.eq(email_key))
+            .order_by_asc(Column::Id)
+            .lock_exclusive();
+        codes.into_tuple::<i64>().all(txn).await?;
+        Ok(())
+    }
+
     /// Ends every code of an account.
     pub async fn end_of_account(txn: &Transaction, account_id: i64) -> Result<()> {
         delete(txn, Column::AccountId.eq(account_id)).await

@@ -206,6 +206,15 @@ impl Property {
         }
     }
 
+    /// The same, when it is a list that has nothing twice.
+    #[must_use]
+    pub fn each_once(mut self) -> Self {
+        if let RefOr::T(Schema::Array(list)) = &mut self.schema {
+            list.unique_items = true;
+        }
+        self
+    }
+
     /// The same, and what is meant when it is missing.
     #[must_use]
     pub fn with_default(mut self, value: impl Into<serde_json::Value>) -> Self {

@@ -212,6 +212,7 @@ impl Verified {
         let (name, email) = self.pending.applicant()?;
         let email_key = case_fold(email);
         let (customer, account) = known_by(txn, &email_key).await?;
+        codes::Model::lock_of_email(txn, &email_key).await?;
         codes::Model::redeem(txn, CodeKind::Registration, &self.code).await?;
         let customer = match customer {
             Some(_) if account.is_some() => return Err(Code::refused()),

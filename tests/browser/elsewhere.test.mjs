@@ -5,20 +5,16 @@
 // BOXCAR_URL       where nginx is
 // PAGE_PORT        a free port: CORS_ALLOW_ORIGINS names http://localhost:PAGE_PORT, and no other origin
 // ADMIN_USERNAME, ADMIN_PASSWORD
-// CHROMIUM         the browser, /usr/bin/chromium unless said otherwise
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch, quit } from './chromium.mjs'
 
 const { BOXCAR_URL: proxy, PAGE_PORT: port, ADMIN_USERNAME: username, ADMIN_PASSWORD: password } = process.env
 const api = `${proxy}/api/v1`
-let profile, browser, site, page, token
+let browser, site, page, token
 
 // Sends a request from the page, and answers what its script can read.
 function call(method, path, { headers = {}, body } = {}, from = page) {
@@ -51,24 +47,15 @@ before(async () => {
     response.end('<!doctype html><title>Shop</title>')
   }).listen(port, '127.0.0.1')
   await once(site, 'listening')
-  profile = mkdtempSync(join(tmpdir(), 'boxcar-browser.'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  })
-  browser.setDefaultTimeout(20_000)
+  browser = await launch()
   page = await browser.newPage()
   await page.goto(`http://localhost:${port}`)
 })
 
 after(async () => {
-  await browser?.close()
+  await quit()
   site?.closeAllConnections()
   site?.close()
-  if (profile) rmSync(profile, { recursive: true, force: true })
 })
 
 test('without a token it can read why it was refused', async () => {

@@ -1,21 +1,19 @@
-// Somebody who has only the Swagger page: logs in, authorises, looks at the catalogue and orders.
+// Somebody who has only the Swagger page: logs in, authorises, makes a key, looks at the catalogue with it, and orders.
 //
 // BOXCAR_URL       where the server is
 // ADMIN_USERNAME, ADMIN_PASSWORD
 // SCREENSHOTS      a directory for pictures of each step, kept as artifacts
-// CHROMIUM         the browser, /usr/bin/chromium unless said otherwise
 
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch, quit } from './chromium.mjs'
 
 const { BOXCAR_URL: server, ADMIN_USERNAME: username, ADMIN_PASSWORD: password, SCREENSHOTS } = process.env
 const complaints = []
 const requested = []
-let profile, browser, page, shots = 0
+let browser, page, shots = 0
 
 async function screenshot(name, options = {}) {
   if (!SCREENSHOTS) return
@@ -47,21 +45,29 @@ async function tryOut(id, fill = async () => {}) {
   }
 }
 
+// Opens the dialog, does something with the part of it for a kind of credential, and closes it.
+async function authorise(kind, act) {
+  await page.locator('.auth-wrapper button.authorize').first().click()
+  const dialog = page.locator('.dialog-ux')
+  await act(dialog.locator('.auth-container').filter({ has: page.locator('h4 code', { hasText: kind }) }), dialog)
+  await dialog.locator('.close-modal').click()
+  await dialog.waitFor({ state: 'detached' })
+}
+
+const apply = (credential) => async (part) => {
+  await part.locator('input').fill(credential)
+  await part.getByRole('button', { name: 'Apply credentials' }).click()
+  await part.getByRole('button', { name: 'Remove authorization' }).waitFor()
+  await screenshot('authorised')
+}
+
+const remove = (part) => part.getByRole('button', { name: 'Remove authorization' }).click()
+
 const body = (value) => (block) => block.locator('textarea.body-param__text').fill(JSON.stringify(value))
 
 before(async () => {
   if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true })
-  profile = mkdtempSync(join(tmpdir(), 'boxcar-browser.'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    viewport: { width: 1280, height: 1000 },
-    // What the browser asks for on its own account would be taken for the page's.
-    args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  })
-  browser.setDefaultTimeout(20_000)
+  browser = await launch({ viewport: { width: 1280, height: 1000 } })
   page = await browser.newPage()
   browser.on('request', (request) => requested.push(request.url()))
   page.on('console', (message) => {
@@ -72,8 +78,7 @@ before(async () => {
 })
 
 after(async () => {
-  await browser?.close()
-  if (profile) rmSync(profile, { recursive: true, force: true })
+  await quit()
 })
 
 test('the page shows every operation of the document, and no errors', async () => {
@@ -101,15 +106,15 @@ test('log in', async () => {
   assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
 })
 
-test('authorise with the token', async () => {
-  await page.locator('.auth-wrapper button.authorize').first().click()
-  const dialog = page.locator('.dialog-ux')
-  await dialog.locator('input').fill(token)
-  await dialog.getByRole('button', { name: 'Apply credentials' }).click()
-  await dialog.getByRole('button', { name: 'Remove authorization' }).waitFor()
-  await screenshot('authorised')
-  await dialog.locator('.close-modal').click()
-  await dialog.waitFor({ state: 'detached' })
+test('authorise with the token, which is one of the kinds of credentials', async () => {
+  const { components } = await (await fetch(`${server}/api-docs/openapi.json`)).json()
+  await authorise('bearer', async (part, dialog) => {
+    const kinds = await dialog.locator('.auth-container h4 code').allInnerTexts()
+    assert.deepEqual(kinds, ['bearer', 'publishable_key', 'secret_key'])
+    assert.deepEqual(kinds, Object.keys(components.securitySchemes).sort())
+    await screenshot('kinds')
+    await apply(token)(part)
+  })
 })
 
 test('the token is still there when the page is loaded again', async () => {
@@ -117,10 +122,26 @@ test('the token is still there when the page is loaded again', async () => {
   await page.locator('.auth-wrapper button.authorize.locked').first().waitFor()
 })
 
+let key
+test('make a publishable key', async () => {
+  const { status, body: answer } = await tryOut('create_api_key', body({ name: 'Shop', kind: 'publishable' }))
+  assert.equal(status, 201)
+  key = answer.key
+  assert.match(key, /^pk_\w+$/)
+})
+
 let product
-test('list products', async () => {
+test('list products with the key alone, as the description says', async () => {
+  await authorise('bearer', remove)
+  await authorise('publishable_key', apply(key))
+  const sent = page.waitForRequest((request) => new URL(request.url()).pathname === '/api/v1/products')
   const { status, body: list } = await tryOut('list_products')
+  assert.equal(await (await sent).headerValue('Authorization'), `Bearer ${key}`)
   assert.equal(status, 200)
+  const description = await operation('list_products').locator('.opblock-description').innerText()
+  assert.match(description, /For every account, publishable keys, and secret keys with products:read or visitors\.$/)
+  await authorise('publishable_key', remove)
+  await authorise('bearer', apply(token))
   product = list.items.find((item) => item.available)
   assert.ok(product, 'nothing can be bought')
 })

@@ -1,5 +1,6 @@
-"""Who the fuzzer is (FUZZ_AS: admin, customer, nobody), and the checks that need to know the store."""
+"""Who the fuzzer is (FUZZ_AS: admin, customer, key, nobody), and the checks that need to know the store."""
 
+import functools
 import http.server
 import itertools
 import os
@@ -66,8 +67,32 @@ class Login:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
+@functools.cache
+def new_key():
+    """A secret key with every scope that the document names, as an operator makes it."""
+    document = requests.get(f"{URL.removesuffix('/api/v1')}/api-docs/openapi.json", timeout=15).json()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    schemes = [scheme for operation in operations for scheme in operation.get("security", [])]
+    scopes = sorted({scope for scheme in schemes for scope in scheme.get("secret_key", [])})
+    arguments = ["name:Fuzzer", "kind:secret", f"scopes:{','.join(scopes)}"]
+    task = [os.environ["FUZZ_BINARY"], "task", "keys:create", *arguments]
+    printed = subprocess.run(task, check=True, stdout=subprocess.PIPE, text=True).stdout
+    # It is the last word.
+    return printed.split()[-1]
+
+
+class Key:
+    """The same key always: it cannot end itself."""
+
+    def get(self, case, context):
+        return new_key()
+
+    def set(self, case, data, context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
 if ROLE != "nobody":
-    schemathesis.auth()(Login)
+    schemathesis.auth()(Key if ROLE == "key" else Login)
 
 placed = []
 sent = []
@@ -76,7 +101,7 @@ sent = []
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Gives what was just made to the first request of an operation that the fuzzer would not reach."""
-    if ROLE != "admin":
+    if ROLE not in ("admin", "key"):
         return
     if case.operation.label == "PATCH /orders/{id}" and not placed:
         # The orders of the demo have come to their end, or the fuzzer has cancelled them.
@@ -91,8 +116,12 @@ def before_call(context, case, kwargs):
         case.headers.pop("If-Match", None)
 
 
+def new_token():
+    return new_key() if ROLE == "key" else log_in(new_account())
+
+
 def new_order():
-    token = log_in(new_account())
+    token = new_token()
     product = post("/products", {"name": "Tea", "price": "1"}, token).json()["id"]
     customer = post("/customers", {"name": "Ada", "email": f"{next(names)}@example.com"}, token).json()["id"]
     order = {"customer_id": customer, "items": [{"product_id": product, "quantity": 1}]}
@@ -113,7 +142,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 def new_delivery():
     receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    token = log_in(new_account())
+    token = new_token()
     url = f"http://127.0.0.1:{receiver.server_port}/"
     endpoint = post("/webhook-endpoints", {"url": url, "types": ["order.placed"]}, token).json()["id"]
     delivery = post(f"/webhook-endpoints/{endpoint}/test", {}, token).json()["id"]
@@ -182,9 +211,12 @@ def valid_data_acceptance(ctx, response, case):
 def may_use(operation):
     """What the document says of the caller."""
     schemes = operation.definition.raw.get("security", operation.schema.raw_schema.get("security", []))
-    if ROLE == "nobody":
+    if not schemes or ROLE == "nobody":
         return not schemes
-    return not schemes or any(ROLE in (roles or [ROLE]) for scheme in schemes for roles in scheme.values())
+    if ROLE == "key":
+        # It has every scope.
+        return any("secret_key" in scheme for scheme in schemes)
+    return any(ROLE in (scheme["bearer"] or [ROLE]) for scheme in schemes if "bearer" in scheme)
 
 
 @schemathesis.check

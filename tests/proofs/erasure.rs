@@ -6,12 +6,15 @@ use axum::http::Method;
 use boxcar::models::{idempotency_keys, now};
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, Statement,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Statement,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, sleep},
+};
 
 use crate::support::{Answer, Client, PASSWORD, Program, Server, Shop, order_lines};
 
@@ -98,6 +101,168 @@ async fn an_administrator_who_was_a_customer_is_nowhere() {
     person.delete_account().await;
     person.delete_customer().await;
     person.assert_erased().await;
+}
+
+#[tokio::test]
+async fn an_administrator_who_made_keys_and_was_a_customer_is_nowhere_and_the_keys_work_on() {
+    let person = Person::known_everywhere().await;
+    let path = format!("/customer-accounts/{}", person.client.account_id);
+    let promoted = person.admin.patch(&path, json!({ "role": "admin" })).await;
+    assert_eq!(promoted.status, 200, "{}", promoted.body);
+    let boss = person.log_in().await;
+    let scopes = ["products:write", "orders:write"];
+    let body = json!({ "name": "Warehouse", "kind": "secret", "scopes": scopes });
+    let made = boss.post_once("key", "/api-keys", &body).await;
+    let key = format!("/api-keys/{}", made.id());
+    let robot = boss.bearing(made.body["key"].as_str());
+    // Their name is also in what others do with the keys that they have made …
+    let (_, short_lived) = boss.key(body).await;
+    for changed in [&key, &short_lived] {
+        let change = json!({ "rate_limit": { "requests": 9, "period_seconds": 1 } });
+        let changed = person.admin.patch(changed, change).await;
+        assert!(has(&changed.bytes, "vortigern"), "{}", changed.body);
+    }
+    assert_eq!(person.admin.delete(&short_lived).await.status, 204);
+    // … in the ledger, also beside what a program does, and in the history of an order that a program has placed.
+    let stock = format!("/products/{}/stock", person.product);
+    let delivery = json!({ "delta": 5, "reason": "delivery" });
+    let stocked = boss.post_once("stock", &stock, &delivery).await;
+    assert_eq!(stocked.status, 200, "{}", stocked.body);
+    let ada = person.shop.customer("ada").await;
+    let order =
+        json!({ "customer_id": ada.customer_id, "items": order_lines(&[(person.product, 1)]) });
+    let order = robot.post_once("order", "/orders", &order).await.id();
+    let order = format!("/orders/{order}");
+    let paid = boss.patch(&order, json!({ "status": "paid" })).await;
+    assert_eq!(paid.status, 200, "{}", paid.body);
+    let cancel = format!("{order}/cancel");
+    let cancelled = robot.post_once("cancel", &cancel, &json!({})).await;
+    assert!(has(&cancelled.bytes, "vortigern"), "{}", cancelled.body);
+
+    person.delete_customer().await;
+    person.assert_erased().await;
+    let expected = json!({ "id": boss.account_id, "username": "erased" });
+    assert_eq!(person.admin.get(&key).await.body["created_by"], expected);
+    let ledger = person.admin.get(&stock).await;
+    assert!(has(&ledger.bytes, "\"by\":\"erased\""), "{}", ledger.body);
+    for answer in [
+        person.admin.get("/api-keys").await,
+        person.admin.get("/events?page_size=100").await,
+        person.admin.get("/webhook-deliveries?page_size=100").await,
+        person.admin.get(&order).await,
+        robot.get(&order).await,
+    ] {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(!has(&answer.bytes, "vortigern"), "{}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_who_is_erased_while_their_keys_are_made_and_changed_is_nowhere() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    for round in 0..8 {
+        let boss = shop.customer_and_admin(&format!("vortigern{round}")).await;
+        let body = json!({ "name": "Robot", "kind": "publishable" });
+        let mut keys = Vec::new();
+        for _ in 0..3 {
+            keys.push(boss.key(body.clone()).await.1);
+        }
+        let mut requests = JoinSet::new();
+        for (at, key) in keys.into_iter().enumerate() {
+            let (boss, admin, body) = (boss.clone(), admin.clone(), body.clone());
+            requests.spawn(async move {
+                let once = format!("{round}-{at}");
+                let made = boss.post_once(&once, "/api-keys", &body).await.status;
+                let change = json!({ "name": format!("Robot {at}") });
+                let changed = admin.patch(&key, change).await.status;
+                vec![made, changed, admin.delete(&key).await.status]
+            });
+        }
+        let (eraser, path) = (admin.clone(), format!("/customers/{}", boss.customer_id));
+        requests.spawn(async move { vec![eraser.delete(&path).await.status] });
+        for status in requests.join_all().await.concat() {
+            assert!([200, 201, 204, 401].contains(&status.as_u16()), "{status}");
+        }
+        assert_nowhere(&shop, &["vortigern"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_while_they_move_and_are_written_to_is_nowhere() {
+    let (shop, _mails) = Shop::open_with_mails().await;
+    let admin = shop.admin().await;
+    let (visitor, robot) = (
+        shop.visitor().await,
+        admin.secret_key(&["customers:write"]).await,
+    );
+    for round in 0..6 {
+        let client = shop.customer(&format!("quillon{round}")).await;
+        let own = format!("/customers/{}", client.customer_id);
+        let home = json!({ "name": "Quillon", "line1": "41 Quillon Street", "city": "Ulm", "country": "DE" });
+        let email = format!("moved-quillon{round}@example.org");
+        let moves = json!({ "email": email, "current_password": PASSWORD });
+        let forgotten = json!({ "email": format!("quillon{round}@example.com") });
+        let mut requests = JoinSet::new();
+        for (who, method, path, body) in [
+            (&client, Method::POST, "/me/addresses", home.clone()),
+            (&client, Method::PATCH, "/me", moves),
+            (&client, Method::PATCH, "/me", json!({ "name": "Quillon" })),
+            (&robot, Method::POST, &*format!("{own}/addresses"), home),
+            (
+                &robot,
+                Method::PATCH,
+                &*own,
+                json!({ "phone": "+49 30 5551 7788" }),
+            ),
+            (&visitor, Method::POST, "/auth/password-reset", forgotten),
+        ] {
+            let (who, path) = (who.clone(), path.to_owned());
+            requests.spawn(async move { who.send(method, &path, Some(body)).await.status });
+        }
+        // Between the others: some come before it, and some after it.
+        let eraser = admin.clone();
+        requests.spawn(async move { eraser.delete(&own).await.status });
+        for status in requests.join_all().await {
+            let known = [200, 201, 202, 204, 401, 404];
+            assert!(known.contains(&status.as_u16()), "{status}");
+        }
+        assert_nowhere(&shop, &["quillon", "5551 7788"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_not_answered_what_it_was_before_the_erasure() {
+    let person = Person::known_everywhere().await;
+    let addresses = format!("/customers/{}/addresses", person.client.customer_id);
+    let kept = idempotency_keys::Entity::find()
+        .filter(idempotency_keys::Column::ApiKeyId.is_not_null())
+        .order_by_asc(idempotency_keys::Column::Id);
+    let kept = kept.all(&person.shop.ctx.db).await.unwrap();
+    let keys: Vec<_> = kept.iter().map(|kept| &*kept.idempotency_key).collect();
+    assert_eq!(keys, ["robot-home", "robot-order", "robot-cancel"]);
+    person.delete_customer().await;
+    person.assert_erased().await;
+    let order = person.for_them(json!({}));
+    for (key, path, body) in [
+        (
+            "robot-home",
+            &*addresses,
+            json!({ "name": "Ada", "line1": "1", "city": "Ulm", "country": "DE" }),
+        ),
+        ("robot-order", "/orders", order),
+    ] {
+        let again = person.robot.post_once(key, path, &body).await;
+        assert_eq!(again.header("idempotency-replayed"), None, "{path}");
+        let refused = [
+            "404 not-found",
+            "422 validation-failed /customer_id reference",
+        ];
+        assert!(
+            refused.contains(&&*again.outcome()),
+            "{path}: {}",
+            again.body
+        );
+    }
 }
 
 #[tokio::test]
@@ -219,6 +384,8 @@ struct Person {
     shop: Shop,
     admin: Client,
     client: Client,
+    /// A program that works with orders and addresses.
+    robot: Client,
     product: i64,
     /// What an administrator has asked that shows them: a key, a path and a body.
     requests: Vec<(String, String, Value)>,
@@ -263,10 +430,15 @@ impl Person {
         let cancel = format!("/orders/{order}/cancel");
         person.admin_posts("admin-cancel", &cancel, reason).await;
         // By an administrator.
-        let mut order = address.clone();
-        order["customer_id"] = person.client.customer_id.into();
-        order["items"] = order_lines(&[(person.product, 1)]);
+        let order = person.for_them(address.clone());
         person.admin_posts("admin-order", "/orders", order).await;
+        // By a program, which has an address added for them and cancels what it has ordered.
+        person.robot_asks("robot-home", &addresses, &home).await;
+        let order = person.for_them(address.clone());
+        let ordered = person.robot_asks("robot-order", "/orders", &order).await;
+        let cancel = format!("/orders/{}/cancel", ordered.id());
+        let reason = json!({ "reason": "Moved to Samarkand" });
+        person.robot_asks("robot-cancel", &cancel, &reason).await;
         // What was asked for by mail: before they had another address, to move to yet another, and for a new password.
         let visitor = person.shop.visitor().await;
         let email = "Erasable@KestrelPost.example";
@@ -314,8 +486,13 @@ impl Person {
         let (shop, mails) = Shop::open_with_mails().await;
         let admin = shop.admin().await;
         let product = admin.sell("Tea", "2", 99).await;
+        // What it would be told waits to be sent.
+        let types = ["*", "customer_address.*", "api_key.*"];
+        let hooks = json!({ "url": "https://example.com/hooks", "types": types });
+        admin.post("/webhook-endpoints", hooks).await.id();
         let mut person = Self {
             client: shop.stranger(),
+            robot: admin.secret_key(&["orders:write", "customers:write"]).await,
             shop,
             admin,
             product,
@@ -344,6 +521,20 @@ impl Person {
         assert!(answer.status.is_success(), "{path}: {}", answer.body);
         self.requests.push((key.to_owned(), path.to_owned(), body));
         answer
+    }
+
+    /// Asks as a program, under a key.
+    async fn robot_asks(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let answer = self.robot.post_once(key, path, body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.body);
+        answer
+    }
+
+    /// The body of an order of one piece for them.
+    fn for_them(&self, mut order: Value) -> Value {
+        order["customer_id"] = self.client.customer_id.into();
+        order["items"] = order_lines(&[(self.product, 1)]);
+        order
     }
 
     fn request(&self, key: &str) -> &(String, String, Value) {
@@ -383,24 +574,27 @@ impl Person {
             .await;
     }
 
-    /// That those words stand in no column of any table, nor in SQLite's files.
     async fn assert_nowhere(&self, words: &[&str]) {
-        for (column, text) in contents(&self.shop.ctx.db).await {
-            for word in words {
-                assert!(!text.contains(word), "{word} is still in {column}: {text}");
-            }
+        assert_nowhere(&self.shop, words).await;
+    }
+}
+
+/// That those words stand in no column of any table, nor in SQLite's files.
+async fn assert_nowhere(shop: &Shop, words: &[&str]) {
+    for (column, text) in contents(&shop.ctx.db).await {
+        for word in words {
+            assert!(!text.contains(word), "{word} is still in {column}: {text}");
         }
-        let uri = &self.shop.ctx.config.database.uri;
-        let Some(file) = uri.strip_prefix("sqlite://") else {
-            return;
-        };
-        let file = file.split('?').next().unwrap();
-        for file in [file.to_owned(), format!("{file}-wal")] {
-            // Where there is no log, nothing is in it.
-            let bytes = fs::read(&file).unwrap_or_default();
-            for word in words {
-                assert!(!has(&bytes, word), "{word} is still in {file}");
-            }
+    }
+    let Some(file) = shop.ctx.config.database.uri.strip_prefix("sqlite://") else {
+        return;
+    };
+    let file = file.split('?').next().unwrap();
+    for file in [file.to_owned(), format!("{file}-wal")] {
+        // Where there is no log, nothing is in it.
+        let bytes = fs::read(&file).unwrap_or_default();
+        for word in words {
+            assert!(!has(&bytes, word), "{word} is still in {file}");
         }
     }
 }

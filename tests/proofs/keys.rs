@@ -1,7 +1,7 @@
 //! No key grows: whatever it is used for, and whatever else happens meanwhile.
 
 use axum::http::{Method, StatusCode};
-use boxcar::models::api_keys;
+use boxcar::models::{api_keys, types::KeyScope};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -36,6 +36,7 @@ async fn no_key_makes_reads_widens_or_deletes_a_key() {
     let (shop, admin) = Shop::open_with_admin().await;
     let body = json!({ "name": "Robot", "kind": "secret", "scopes": ALL });
     let (robot, path) = admin.key(body.clone()).await;
+    assert_eq!(ALL.len(), KeyScope::COUNT);
     let mut keys = vec![robot, admin.publishable_key().await];
     for scope in ALL {
         keys.push(admin.secret_key(&[scope]).await);
@@ -113,6 +114,87 @@ async fn whoever_becomes_an_administrator_is_out_of_a_keys_reach_from_then_on() 
             "403 forbidden"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_promotion_and_a_keys_deletion_one_comes_first_and_ends_the_other() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let robot = admin.secret_key(&ALL).await;
+    let mut mismatches = Mismatches::default();
+    for round in 0..12 {
+        let ada = shop.customer(&format!("ada{round}")).await;
+        let account = format!("/customer-accounts/{}", ada.account_id);
+        let deleted = if round % 2 == 0 {
+            account.clone()
+        } else {
+            format!("/customers/{}", ada.customer_id)
+        };
+        let (promoting, deleting) = (admin.clone(), robot.clone());
+        let promotion = tokio::spawn(async move {
+            let body = json!({ "role": "admin" });
+            promoting.patch(&account, body).await.outcome()
+        });
+        let deletion = tokio::spawn(async move { deleting.delete(&deleted).await.outcome() });
+        let outcomes = (promotion.await.unwrap(), deletion.await.unwrap());
+        let known = [("200", "403 forbidden"), ("404 not-found", "204")];
+        let is_known = known.contains(&(&*outcomes.0, &*outcomes.1));
+        mismatches.compare(format!("round {round}: {outcomes:?}"), is_known, true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_becomes_an_administrator_by_way_of_an_account_or_an_email() {
+    let (shop, _mails) = Shop::open_with_mails().await;
+    let admin = shop.admin().await;
+    let robot = admin.secret_key(&ALL).await;
+    let boss = shop.customer_and_admin("boss").await;
+    let mut mismatches = Mismatches::default();
+    // What a key may do to others it does to itself: a customer, an account, and a code for its own address.
+    let eve = json!({ "name": "Eve", "email": "eve@example.com" });
+    let eve = robot.post("/customers", eve).await.id();
+    let account = json!({ "customer_id": eve, "username": "eve", "password": PASSWORD });
+    assert_eq!(
+        robot.post("/customer-accounts", account).await.body["role"],
+        "customer"
+    );
+    let rosa = shop.registration_code("rosa@example.com").await;
+    let verify = json!({ "token": rosa, "password": PASSWORD, "username": "rosa" });
+    let verified = robot.post("/auth/verify", verify).await;
+    assert_eq!(verified.body["account"]["role"], "customer");
+    for name in ["eve", "rosa"] {
+        let client = shop.logged_in(name, PASSWORD).await;
+        mismatches.answer(name, &client.get("/api-keys").await, "403 forbidden");
+    }
+    // And to take an administrator's address it would have to change it.
+    let customer = format!("/customers/{}", boss.customer_id);
+    let taken = json!({ "name": "Eve", "email": "BOSS@example.com" });
+    let bodies = [
+        json!({ "email": "eve@example.org" }),
+        json!({ "phone": null }),
+    ];
+    for body in bodies {
+        let answer = robot.patch(&customer, body.clone()).await;
+        mismatches.answer(body, &answer, "403 forbidden");
+    }
+    let answer = robot.post("/customers", taken).await;
+    mismatches.answer(
+        "a second of that address",
+        &answer,
+        "409 conflict /email taken",
+    );
+    let answer = robot
+        .post(
+            "/auth/register",
+            json!({ "email": "boss@example.com", "name": "Eve" }),
+        )
+        .await;
+    mismatches.answer("registering it", &answer, "202");
+    let told = shop.mails_to("boss@example.com").await;
+    mismatches.compare(
+        "what is mailed there",
+        told,
+        vec!["already_registered".to_owned()],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod deadlines;
 mod deliveries;
 mod deployment;
 mod disk;
+mod documents;
 mod erasure;
 mod feed;
 mod freshness;

@@ -7,7 +7,11 @@ use axum::{
 use boxcar::{
     context::Context,
     mailers::{ShopMailer, post::Outcome},
-    models::{codes, mails, now},
+    models::{
+        codes, mails, now,
+        types::{Code, CodeKind, CustomerName, Email, Scalar},
+    },
+    transaction,
     workers::{mails::Mails, relay},
 };
 use chrono::TimeDelta;
@@ -15,6 +19,7 @@ use futures_util::future::join_all;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, sea_query::Expr};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::support::{Answer, Client, PASSWORD, Shop};
 
@@ -131,6 +136,60 @@ async fn of_200_who_confirm_at_once_exactly_one_sets_the_password() {
         .get("/events?type=customer_account.password_changed")
         .await;
     assert_eq!(changed.body["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_200_who_use_a_code_of_any_kind_at_once_exactly_one_does() {
+    let scene = Scene::open().await;
+    let email = Email::parse(ROSA).unwrap();
+    let name = CustomerName::parse("Rosa").unwrap();
+    let account_id = scene.ada.account_id;
+    for (kind, proof) in [
+        (
+            CodeKind::Registration,
+            codes::Proof::Registration(&email, &name),
+        ),
+        (
+            CodeKind::PasswordReset,
+            codes::Proof::PasswordReset {
+                account_id,
+                email_key: "ada@example.com",
+            },
+        ),
+        (
+            CodeKind::EmailChange,
+            codes::Proof::EmailChange {
+                account_id,
+                email: &email,
+            },
+        ),
+    ] {
+        let code = Code::from_text(scene.shop.code(proof).await);
+        let mut attempts = JoinSet::new();
+        for _ in 0..200 {
+            let (ctx, code) = (scene.shop.ctx.clone(), code.clone());
+            attempts.spawn(async move {
+                transaction!(&ctx, |txn| codes::Model::redeem(txn, kind, &code).await)
+            });
+        }
+        let outcomes = attempts.join_all().await;
+        let used = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(used, 1, "{kind}: {outcomes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_200_who_move_to_an_address_at_once_exactly_one_does() {
+    let scene = Scene::open().await;
+    scene.move_to("ada@example.org").await;
+    let token = scene.shop.code_for("ada@example.org").await;
+    let mut moves = JoinSet::new();
+    for _ in 0..200 {
+        let (ada, proof) = (scene.ada.clone(), json!({ "token": token }));
+        moves.spawn(async move { ada.post("/me/email", proof).await });
+    }
+    assert_eq!(successes(&moves.join_all().await, 200), 1);
+    assert_eq!(scene.ada.get("/me").await.body["email"], "ada@example.org");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -448,6 +507,29 @@ async fn nobody_takes_an_account_over_by_registering_its_address() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_has_prepared_is_its_readers_alone() {
+    let scene = Scene::open().await;
+    let mut prepared = json!({ "email": ROSA, "name": "Mallory", "password": OTHER_PASSWORD });
+    let with_password = scene.visitor.post("/auth/register", prepared.clone()).await;
+    with_password.assert_invalid(&[("/password", "unknown")]);
+    prepared.as_object_mut().unwrap().remove("password");
+    let begun = scene.visitor.post("/auth/register", prepared).await;
+    assert_eq!(begun.outcome(), "202");
+    let token = scene.shop.code_for(ROSA).await;
+    // Whoever has prepared it can do nothing before it is clicked, and nothing after it.
+    let login = scene.shop.log_in(ROSA, OTHER_PASSWORD).await;
+    login.assert_problem(401, "invalid-credentials");
+    assert_eq!(scene.verify(&token, "rosa").await.status, 200);
+    let login = scene.shop.log_in(ROSA, OTHER_PASSWORD).await;
+    login.assert_problem(401, "invalid-credentials");
+    assert_refused(&scene.verify(&token, "mallory").await);
+    scene.register(ROSA).await;
+    let told = scene.shop.mails_to(ROSA).await;
+    assert_eq!(told, ["registration", "already_registered"]);
+    assert_eq!(scene.shop.log_in(ROSA, PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
 async fn who_verifies_after_the_owner_has_moved_gets_none_of_their_things() {
     let scene = Scene::open().await;
     let known = scene.acquaint("known@example.com").await;
@@ -539,6 +621,58 @@ async fn a_reset_ends_every_session_and_the_owner_is_told_of_each_new_password()
     let told = scene.shop.mails_to("ada@example.com").await;
     let changed = "password_changed";
     assert_eq!(told, ["password_reset", changed, changed, changed]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_that_races_a_moved_address_comes_before_it_or_is_refused() {
+    let scene = Scene::open().await;
+    let path = format!("/customers/{}", scene.ada.customer_id);
+    for round in 0..6 {
+        let email = format!("moved{round}@example.com");
+        let answer = reset_during(&scene, async |admin: Client| {
+            admin.patch(&path, json!({ "email": email })).await
+        });
+        let was_reset = answer.await;
+        let events = scene.admin.get("/events?page_size=2").await;
+        let types: Vec<_> = events.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["type"].as_str().unwrap())
+            .collect();
+        // Nothing was done with the old address's code after the move.
+        assert_eq!(types[0], "customer.updated");
+        let is_before = types[1] == "customer_account.password_changed";
+        assert_eq!(is_before, was_reset, "{types:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_that_races_an_administrators_never_replaces_that() {
+    let scene = Scene::open().await;
+    let path = format!("/customer-accounts/{}", scene.ada.account_id);
+    for round in 0..4 {
+        let password = format!("gravel otter {round} plinth moor");
+        reset_during(&scene, async |admin: Client| {
+            admin.patch(&path, json!({ "password": password })).await
+        })
+        .await;
+        assert!(scene.is_ada_with(&password).await, "round {round}");
+    }
+}
+
+/// Whether Ada's password was reset by a code of hers, while an administrator did something to her.
+async fn reset_during(scene: &Scene, change: impl AsyncFnOnce(Client) -> Answer) -> bool {
+    let customer = scene.ada.customer_id;
+    let customer = scene.admin.get(&format!("/customers/{customer}")).await;
+    let token = scene.shop.code(codes::Proof::PasswordReset {
+        account_id: scene.ada.account_id,
+        email_key: customer.body["email"].as_str().unwrap(),
+    });
+    let token = token.await;
+    let (reset, changed) = tokio::join!(scene.reset(&token), change(scene.admin.clone()));
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    successes(&[reset], 204) == 1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::{Method, StatusCode};
+use boxcar::models::{api_keys, now};
+use chrono::TimeDelta;
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -121,6 +124,46 @@ async fn a_client_that_stops_in_the_middle_does_not_hold_the_end_up() {
     assert_eq!(server.ended().await.code, Some(0));
     assert!(begun.elapsed() < Duration::from_secs(7));
     drop(stalled);
+}
+
+#[tokio::test]
+async fn when_a_key_was_last_used_is_known_a_moment_later_and_at_the_end() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    let body = json!({ "name": "Robot", "kind": "secret", "scopes": ["products:read"] });
+    let (robot, _) = admin.key(body).await;
+    let server = start(&shop, "0").await;
+    let use_key = async || {
+        let path = "/api/v1/products";
+        let answer = server
+            .request(Method::GET, path, robot.token.as_deref(), None)
+            .await;
+        assert_eq!(answer.status, StatusCode::OK);
+    };
+    let last_used = async || {
+        let key = api_keys::Entity::find().one(&shop.ctx.db).await.unwrap();
+        key.unwrap().last_used_at
+    };
+    use_key().await;
+    // The server writes it down by itself.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let noted = loop {
+        if let Some(noted) = last_used().await {
+            break noted;
+        }
+        assert!(Instant::now() < deadline, "it is not written down");
+        sleep(Duration::from_millis(50)).await;
+    };
+    // The next time would be in a minute, if there was one.
+    let before = now();
+    use_key().await;
+    assert_eq!(last_used().await, Some(noted));
+    server.terminate();
+    assert_eq!(server.ended().await.code, Some(0));
+    let last = last_used().await.unwrap();
+    assert!(
+        last >= before - TimeDelta::milliseconds(1),
+        "{last}, not {before}"
+    );
 }
 
 /// A shop that looks on, a customer who buys there, and what they order.

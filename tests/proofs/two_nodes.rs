@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use boxcar::models::orders;
+use boxcar::models::{codes, orders};
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -118,6 +118,46 @@ async fn a_key_that_is_changed_or_deleted_through_one_node_is_so_on_both() {
             assert_eq!(ask(node, key).await.status, StatusCode::UNAUTHORIZED);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_confirm_through_both_nodes_at_once_exactly_one_sets_the_password() {
+    let Some(nodes) = Nodes::two().await else {
+        return;
+    };
+    let ada = nodes.shop.customer("ada").await;
+    let code = codes::Proof::PasswordReset {
+        account_id: ada.account_id,
+        email_key: "ada@example.com",
+    };
+    let code = nodes.shop.code(code).await;
+    let visitor = nodes.shop.visitor().await.token.unwrap();
+    let mut attempts = JoinSet::new();
+    for number in 0..12 {
+        let node = Arc::clone(&nodes.servers[number % 2]);
+        let password = format!("kettle {number} amber fjord salt");
+        let body = json!({ "token": code, "new_password": password });
+        let visitor = visitor.clone();
+        attempts.spawn(async move {
+            let path = "/api/v1/auth/password-reset/confirm";
+            let answer = node.request(Method::POST, path, Some(&visitor), Some(&body));
+            (answer.await.outcome(), password)
+        });
+    }
+    let mut set = Vec::new();
+    for (outcome, password) in attempts.join_all().await {
+        match &*outcome {
+            "204" => set.push(password),
+            refused => assert!(
+                ["422 validation-failed /token invalid", "503 unavailable"].contains(&refused),
+                "{refused}"
+            ),
+        }
+    }
+    let [password] = &*set else {
+        panic!("{set:?} were set")
+    };
+    assert_eq!(nodes.shop.log_in("ada", password).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,10 +6,10 @@ use axum::http::Method;
 use boxcar::{
     models::{
         _entities::prelude::{
-            CustomerAccounts, Customers, Events, IdempotencyKeys, Mails, OrderEvents, OrderItems,
-            Orders, Products, StockMovements,
+            ApiKeys, Codes, CustomerAccounts, CustomerAddresses, Customers, Events,
+            IdempotencyKeys, Mails, OrderEvents, OrderItems, Orders, Products, StockMovements,
         },
-        TABLES, idempotency_keys, mails, now, orders,
+        TABLES, api_keys, codes, idempotency_keys, mails, now, orders,
     },
     tasks::store_copy::StoreCopy,
 };
@@ -24,7 +24,7 @@ use serde_json::json;
 use super::{import, run};
 use crate::models::rows;
 use crate::support::{
-    PASSWORD, Program, Shop, TestDatabase, address, assert_invariants, free_port,
+    Client, PASSWORD, Program, Shop, TestDatabase, address, assert_invariants, free_port,
 };
 
 #[tokio::test]
@@ -54,6 +54,66 @@ async fn a_copied_store_goes_on_where_the_store_was() {
         // The one before was another's, who is gone.
         let admin = copied.admin_named("another").await;
         assert_eq!(admin.account_id, last_account + 1);
+        assert_invariants(&copied.ctx.db).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_codes_and_addresses_are_as_good_in_a_copy() {
+    let shop = filled().await;
+    let (robot, path) = robot(&shop).await;
+    let key = robot.token.clone();
+    let placed = robot.post_once("k-1", "/orders", &one_for_ada(1)).await;
+    let order = placed.id();
+    // One that was limited, and has ended.
+    let admin = shop.admin_named("keeper").await;
+    let brief = json!({
+        "name": "Brief", "kind": "publishable", "rate_limit": { "requests": 5, "period_seconds": 60 },
+    });
+    let (ended, _) = admin.key(brief).await;
+    let ends = Expr::value(now() - TimeDelta::seconds(1));
+    ApiKeys::update_many()
+        .col_expr(api_keys::Column::ExpiresAt, ends)
+        .filter(api_keys::Column::Name.eq("Brief"))
+        .exec(&shop.ctx.db)
+        .await
+        .unwrap();
+    let registration = shop.registration_code("rosa@example.com").await;
+    let reset = codes::Proof::PasswordReset {
+        account_id: shop.logged_in("ada", PASSWORD).await.account_id,
+        email_key: "ada@example.com",
+    };
+    let reset = shop.code(reset).await;
+    let shown = admin.get(&path).await.body;
+
+    let there = copy(&shop, file().await).await;
+    let back = copy(&there, TestDatabase::create().await).await;
+    assert_eq!(contents(&back.ctx.db).await, contents(&shop.ctx.db).await);
+    for copied in [there, back] {
+        let robot = copied.bearing(key.clone());
+        let again = robot.post_once("k-1", "/orders", &one_for_ada(1)).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.id(), order);
+        let body = one_for_ada(1);
+        let history = robot.post("/orders", body).await.body["history"][0].clone();
+        assert_eq!(history["by"], "Robot");
+        assert_eq!(robot.get("/customers").await.outcome(), "403 forbidden");
+        let ended = copied.bearing(ended.token.clone()).get("/products").await;
+        ended.assert_problem(401, "unauthenticated");
+        let keeper = copied.logged_in("keeper", PASSWORD).await;
+        assert_eq!(keeper.get(&path).await.body, shown);
+
+        let ada = copied.logged_in("ada", PASSWORD).await;
+        let addresses = ada.get("/me/addresses").await.body["items"].clone();
+        assert_eq!(addresses[0]["line1"], "☂".repeat(200));
+        assert_eq!(addresses[0]["default"], true);
+        let visitor = copied.visitor().await;
+        let verify = json!({ "token": registration, "password": PASSWORD, "username": "rosa" });
+        let verified = visitor.post("/auth/verify", verify).await;
+        assert_eq!(verified.body["account"]["username"], "rosa");
+        let confirm = json!({ "token": reset, "new_password": "gravel otter 3 plinth dune" });
+        let path = "/auth/password-reset/confirm";
+        assert_eq!(visitor.post(path, confirm).await.outcome(), "204");
         assert_invariants(&copied.ctx.db).await;
     }
 }
@@ -297,6 +357,10 @@ async fn filled() -> Shop {
     assert_eq!(answer.status, 204);
 
     let ada = shop.customer("ada").await;
+    for line1 in ["☂".repeat(200), "2 Elm Road".to_owned()] {
+        let added = ada.post("/me/addresses", address(&line1)).await;
+        assert_eq!(added.status, 201, "{}", added.body);
+    }
     let answer = ada.post_once("k-1", "/orders", &one_of(tea)).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     for status in ["placed", "paid", "shipped", "delivered", "cancelled"] {
@@ -343,6 +407,16 @@ fn one_of(product: i64) -> serde_json::Value {
     json!({ "items": [{ "product_id": product, "quantity": 1 }] })
 }
 
+fn one_for_ada(product: i64) -> serde_json::Value {
+    json!({ "customer_id": 1, "items": [{ "product_id": product, "quantity": 1 }] })
+}
+
+/// A client with a key that may order, and the key's path.
+async fn robot(shop: &Shop) -> (Client, String) {
+    let body = json!({ "name": "Robot", "kind": "secret", "scopes": ["orders:write"] });
+    shop.admin_named("maker").await.key(body).await
+}
+
 async fn last_order(shop: &Shop) -> i64 {
     let last = Orders::find().order_by_desc(orders::Column::Id);
     last.one(&shop.ctx.db).await.unwrap().unwrap().id
@@ -382,12 +456,15 @@ async fn contents(db: &DatabaseConnection) -> Vec<String> {
     vec![
         rows(Customers, db).await,
         rows(CustomerAccounts, db).await,
+        rows(CustomerAddresses, db).await,
         rows(Products, db).await,
         rows(Orders, db).await,
         rows(OrderItems, db).await,
         rows(OrderEvents, db).await,
         rows(StockMovements, db).await,
         rows(Events, db).await,
+        rows(Codes, db).await,
+        rows(ApiKeys, db).await,
         rows(IdempotencyKeys, db).await,
     ]
 }

@@ -361,9 +361,11 @@ impl<'a> Fields<'a> {
     fn finish<T: Input>(mut self) -> Result<T> {
         let value = T::read(&mut self);
         debug_assert!(
-            self.asked
-                .iter()
-                .all(|asked| T::properties().iter().any(|shown| shown.name == *asked)),
+            {
+                let shown = T::properties();
+                let is_shown = |asked: &&str| shown.iter().any(|shown| shown.name == *asked);
+                self.asked.iter().all(is_shown)
+            },
             "{} reads a field that the API's document does not show: {:?}",
             T::NAME,
             self.asked,

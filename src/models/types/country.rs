@@ -1,5 +1,7 @@
 //! Countries.
 
+use std::sync::LazyLock;
+
 use utoipa::openapi::Schema;
 
 use super::{RuleViolation, Scalar, string, text};
@@ -13,6 +15,20 @@ const CODES: &str = "\
     MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS \
     RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW \
     TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
+/// The codes of countries, in a regular expression.
+static PATTERN: LazyLock<String> = LazyLock::new(|| {
+    let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
+    let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
+    let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
+    let countries = countries.map(|codes| {
+        let first = codes.first().map_or("", |(first, _)| first);
+        let second: String = codes.iter().map(|(_, second)| either(second)).collect();
+        format!("[{}][{second}]", either(first))
+    });
+    let countries: Vec<_> = countries.collect();
+    countries.join("|")
+});
 
 text! {
     /// The code of a country: two letters (ISO 3166-1 alpha-2), or `XK`. Small letters are folded.
@@ -37,23 +53,9 @@ impl Scalar for CountryCode {
             .description(Some(
                 "The code of a country (ISO 3166-1 alpha-2, or `XK`). It is kept in capitals.",
             ))
-            .pattern(Some(format!("^\\s*({})\\s*$", alternatives())))
+            .pattern(Some(format!("^\\s*({})\\s*$", *PATTERN)))
             .into()
     }
-}
-
-/// Every code, in a regular expression.
-fn alternatives() -> String {
-    let either = |letter: &str| format!("{letter}{}", letter.to_ascii_lowercase());
-    let codes: Vec<_> = CODES.split(' ').map(|code| code.split_at(1)).collect();
-    let countries = codes.chunk_by(|(first, _), (next, _)| first == next);
-    let countries = countries.map(|codes| {
-        let first = codes.first().map_or("", |(first, _)| first);
-        let second: String = codes.iter().map(|(_, second)| either(second)).collect();
-        format!("[{}][{second}]", either(first))
-    });
-    let countries: Vec<_> = countries.collect();
-    countries.join("|")
 }
 
 text! {
@@ -85,7 +87,7 @@ impl Scalar for Destination {
             .description(Some(
                 "The code of a country (ISO 3166-1 alpha-2, or `XK`), or `*` for every country.",
             ))
-            .pattern(Some(format!("^\\s*(\\*|{})\\s*$", alternatives())))
+            .pattern(Some(format!("^\\s*(\\*|{})\\s*$", *PATTERN)))
             .into()
     }
 }
@@ -102,6 +104,20 @@ mod tests {
             assert_eq!(CountryCode::parse(code).unwrap().as_str(), code);
             let small = format!(" {} ", code.to_ascii_lowercase());
             assert_eq!(CountryCode::parse(&small).unwrap().as_str(), code);
+        }
+    }
+
+    #[test]
+    fn a_destination_is_a_country_or_everywhere() {
+        for (text, kept) in [(" * ", "*"), ("de", "DE")] {
+            assert_eq!(Destination::parse(text).unwrap().as_str(), kept);
+        }
+        for text in ["", "**", "D*", "UK"] {
+            assert_eq!(
+                Destination::parse(text).unwrap_err().code,
+                "choice",
+                "{text}"
+            );
         }
     }
 
