@@ -95,6 +95,7 @@ if ROLE != "nobody":
     schemathesis.auth()(Key if ROLE == "key" else Login)
 
 placed = []
+housed = []
 sent = []
 
 
@@ -109,6 +110,11 @@ def before_call(context, case, kwargs):
         case.path_parameters["id"] = placed[0]
         case.body = {"status": "paid"}
         case.headers.pop("If-Match", None)
+    if case.operation.label == "DELETE /customers/{id}/addresses/{address_id}" and not housed:
+        # Each of its ids has to fit the other.
+        housed.append(new_address())
+        case.path_parameters["id"], case.path_parameters["address_id"] = housed[0]
+        case.headers.pop("If-Match", None)
     if case.operation.label == "POST /webhook-deliveries/{id}/retry" and not sent:
         # Only what was delivered or has failed can be sent again.
         sent.append(new_delivery())
@@ -118,6 +124,15 @@ def before_call(context, case, kwargs):
 
 def new_token():
     return new_key() if ROLE == "key" else log_in(new_account())
+
+
+def new_address():
+    token = log_in(new_account())
+    customer = post("/customers", {"name": "Ada", "email": f"{next(names)}@example.com"}, token).json()["id"]
+    address = {"name": "Ada", "line1": "1 Elm Road", "city": "Bath", "postal_code": "BA1 1AA", "country": "GB"}
+    made = post(f"/customers/{customer}/addresses", address, token)
+    made.raise_for_status()
+    return customer, made.json()["id"]
 
 
 def new_order():
@@ -166,6 +181,8 @@ REASONS = [
     (r"/new_password", "unchanged"),
     # Only with another email address.
     (r"/current_password", "mismatch|required"),
+    # Only of a secret key, which has to have some.
+    (r"/scopes", "forbidden|required"),
     # What has ended already.
     (r"/expires_at", "range"),
     # It is in a mail.
