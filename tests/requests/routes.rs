@@ -178,6 +178,22 @@ async fn request(client: &Client, method: &Method, path: &str) -> Answer {
 /// Makes id 1 an address, a product and an order. The administrator is customer and account 1.
 async fn one_of_everything(shop: &Shop, admin: &Client) {
     admin.publishable_key().await;
+    for (list, body) in [
+        (
+            "/shipping-rates",
+            json!({ "name": "Parcel", "countries": ["*"], "price": "4.90" }),
+        ),
+        (
+            "/tax-rates",
+            json!({ "name": "VAT", "country": "DE", "rate": "19" }),
+        ),
+        (
+            "/discounts",
+            json!({ "code": "SPRING", "kind": "percentage", "value": "10" }),
+        ),
+    ] {
+        assert_eq!(admin.post(list, body).await.outcome(), "201");
+    }
     let ada = shop.customer("ada").await;
     let lamp = admin.sell("Lamp", "19.99", 5).await;
     assert_eq!(ada.order(&[(lamp, 1)]).await.outcome(), "201");
