@@ -208,7 +208,7 @@ impl Property {
 
     /// The same, when it is a list that has nothing twice.
     #[must_use]
-    pub fn each_once(mut self) -> Self {
+    pub const fn each_once(mut self) -> Self {
         if let RefOr::T(Schema::Array(list)) = &mut self.schema {
             list.unique_items = true;
         }
