@@ -183,6 +183,13 @@ REASONS = [
     (r"/current_password", "mismatch|required"),
     # Only of a secret key, which has to have some.
     (r"/scopes", "forbidden|required"),
+    # The class of a tax rate that is there.
+    (r"/tax_class", "reference"),
+    # In either case a country is the same.
+    (r"/countries/\d+", "duplicate"),
+    # What a value has to be depends on the kind of a discount; and the end comes after the start.
+    (r"/value", "required|forbidden|range|precision"),
+    (r"/ends_at", "range"),
     # What has ended already.
     (r"/expires_at", "range"),
     # It is in a mail.

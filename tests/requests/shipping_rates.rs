@@ -66,10 +66,8 @@ async fn what_put_does_not_send_is_cleared_and_so_is_what_patch_sends_as_null() 
     let (_shop, admin) = Shop::open_with_admin().await;
     let mut bare = shipping_rate();
     let mut cleared = shipping_rate();
-    for field in ["free_from"] {
-        bare.as_object_mut().unwrap().remove(field);
-        cleared[field] = Value::Null;
-    }
+    bare.as_object_mut().unwrap().remove("free_from");
+    cleared["free_from"] = Value::Null;
     admin.post("/shipping-rates", shipping_rate()).await;
     let replaced = admin.put("/shipping-rates/1", bare).await;
     assert_eq!(fields(replaced.body), cleared);
