@@ -33,6 +33,7 @@ pub mod growing;
 pub mod input;
 pub mod listing;
 pub mod personal_data;
+pub mod pricing;
 pub mod queue;
 pub mod reader;
 pub mod self_service;

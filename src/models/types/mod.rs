@@ -9,6 +9,7 @@ mod api_key;
 mod bounded_int;
 mod code;
 mod country;
+mod decimal;
 mod delivery_status;
 mod email;
 mod event_type;
@@ -20,6 +21,7 @@ mod money;
 mod movement_kind;
 mod order_status;
 mod password;
+mod percentage;
 mod phone;
 mod public_address;
 mod rate_limit;
@@ -51,6 +53,7 @@ pub use self::{
     movement_kind::MovementKind,
     order_status::OrderStatus,
     password::{NewPassword, Password, PasswordHash},
+    percentage::Percentage,
     phone::Phone,
     public_address::is_globally_reachable,
     rate_limit::{OwnLimit, RateLimit},

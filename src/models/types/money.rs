@@ -10,7 +10,15 @@ use utoipa::{
     },
 };
 
-use super::{JsonType, RuleViolation, Scalar, string};
+use super::{JsonType, RuleViolation, Scalar, decimal::Decimal, string};
+
+const PRICE: Decimal = Decimal {
+    places: 2,
+    max: Money::MAX_PRICE.0,
+    format: "must be a decimal number such as 19.99",
+    precision: "must have at most two decimals",
+    range: "must be between 0.00 and 99999999.99",
+};
 
 /// An amount that is not negative, in whole minor units (cents), never in a float.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +50,12 @@ impl Money {
     /// The sum, or nothing when it cannot be held.
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The difference, or nothing when it would be negative.
+    pub fn minus(self, other: Self) -> Option<Self> {
+        let rest = self.0.checked_sub(other.0).map(Self);
+        rest.filter(|rest| *rest >= Self::default())
     }
 }
 
@@ -77,26 +91,7 @@ impl Scalar for Money {
 
     /// A price between 0.00 and 99,999,999.99, with at most two decimals.
     fn parse(text: &str) -> Result<Self, RuleViolation> {
-        let out_of_range = || RuleViolation::new("range", "must be between 0.00 and 99999999.99");
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        let (units, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
-        let is_number =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(units) || !is_number(decimals) {
-            let message = "must be a decimal number such as 19.99";
-            return Err(RuleViolation::new("format", message));
-        }
-        if text.starts_with('-') {
-            return Err(out_of_range());
-        }
-        if decimals.len() > 2 {
-            let message = "must have at most two decimals";
-            return Err(RuleViolation::new("precision", message));
-        }
-        let minor = format!("{units}{decimals:0<2}").parse().map(Self).ok();
-        minor
-            .filter(|price| *price <= Self::MAX_PRICE)
-            .ok_or_else(out_of_range)
+        PRICE.parse(text).map(Self)
     }
 
     /// The bounds hold for numbers, the pattern for strings.
@@ -179,6 +174,7 @@ mod tests {
             let amount = Money::from_minor(minor);
             prop_assert_eq!(amount.plus(amount), None);
             prop_assert_eq!(amount.times(2), None);
+            prop_assert_eq!(Money::default().minus(amount), None);
         }
     }
 }
