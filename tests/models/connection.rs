@@ -1,10 +1,14 @@
 //! Connections: every one in the pool is set up the same.
 
-use boxcar::models::connection;
+use std::future::pending;
+
+use boxcar::models::{connection, products};
 use futures_util::future::join_all;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait, TryGetable,
+    ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Statement, TransactionTrait,
+    TryGetable,
 };
+use tokio::sync::oneshot;
 
 use crate::support::Shop;
 
@@ -52,6 +56,22 @@ async fn every_connection_to_mariadb_waits_five_seconds_for_a_row() {
 async fn every_connection_to_postgresql_reads_what_is_committed() {
     let isolation = "read committed".to_owned();
     assert_all(DbBackend::Postgres, "SHOW transaction_isolation", isolation).await;
+}
+
+/// The tasks of a test rest while its database is dropped, on its only thread.
+#[tokio::test]
+async fn a_transaction_that_is_open_when_a_test_ends_does_not_keep_its_database() {
+    let shop = Shop::open().await;
+    let db = shop.ctx.db.clone();
+    let (begun, has_begun) = oneshot::channel();
+    tokio::spawn(async move {
+        let txn = db.begin().await.unwrap();
+        products::Entity::find().all(&txn).await.unwrap();
+        begun.send(()).unwrap();
+        pending::<()>().await;
+    });
+    has_begun.await.unwrap();
+    drop(shop);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

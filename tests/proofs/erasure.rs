@@ -86,10 +86,7 @@ async fn a_deleted_accounts_names_are_nowhere_and_its_customer_stays() {
 #[tokio::test]
 async fn an_administrator_who_was_a_customer_is_nowhere() {
     let person = Person::known_everywhere().await;
-    let path = format!("/customer-accounts/{}", person.client.account_id);
-    let promoted = person.admin.patch(&path, json!({ "role": "admin" })).await;
-    assert_eq!(promoted.status, 200, "{}", promoted.body);
-    let boss = person.log_in().await;
+    let boss = person.promoted().await;
     // Another customer's order, in whose history the administrator stands, and whose answers show it.
     let other = person.shop.customer("ada").await;
     let order = other.order(&[(person.product, 1)]).await.body["id"].clone();
@@ -106,10 +103,7 @@ async fn an_administrator_who_was_a_customer_is_nowhere() {
 #[tokio::test]
 async fn an_administrator_who_made_keys_and_was_a_customer_is_nowhere_and_the_keys_work_on() {
     let person = Person::known_everywhere().await;
-    let path = format!("/customer-accounts/{}", person.client.account_id);
-    let promoted = person.admin.patch(&path, json!({ "role": "admin" })).await;
-    assert_eq!(promoted.status, 200, "{}", promoted.body);
-    let boss = person.log_in().await;
+    let boss = person.promoted().await;
     let scopes = ["products:write", "orders:write"];
     let body = json!({ "name": "Warehouse", "kind": "secret", "scopes": scopes });
     let made = boss.post_once("key", "/api-keys", &body).await;
@@ -547,6 +541,14 @@ impl Person {
         order["items"] = order_lines(&[(self.product, 1)]);
         let placed = self.client.post_once(key, "/orders", &order).await;
         placed.id()
+    }
+
+    /// Makes them an administrator, who logs in anew.
+    async fn promoted(&self) -> Client {
+        let path = format!("/customer-accounts/{}", self.client.account_id);
+        let promoted = self.admin.patch(&path, json!({ "role": "admin" })).await;
+        assert_eq!(promoted.status, 200, "{}", promoted.body);
+        self.log_in().await
     }
 
     async fn log_in(&self) -> Client {

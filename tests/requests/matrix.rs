@@ -212,7 +212,9 @@ pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
         of => of,
     };
     let what = if method == "GET" { "read" } else { "write" };
-    Some(format!("{}:{what}", of.replace('-', "_")))
+    let scope = format!("{}:{what}", of.replace('-', "_"));
+    // No scope is about what only administrators in person may do.
+    SCOPES.contains(&scope.as_str()).then_some(scope)
 }
 
 /// Whether a publishable key may do it.

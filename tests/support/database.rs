@@ -1,7 +1,7 @@
 //! A database for one test. Loco's test kit makes them on SQLite and PostgreSQL only.
 
 use loco_rs::{app::Hooks, config::Config, environment::Environment};
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -76,10 +76,8 @@ impl Drop for TestDatabase {
         } else {
             ""
         };
-        let (server, statement) = (
-            server.clone(),
-            format!("DROP DATABASE IF EXISTS {name}{force}"),
-        );
+        let (server, name) = (server.clone(), name.clone());
+        let statement = format!("DROP DATABASE IF EXISTS {name}{force}");
         // Drop cannot wait for a future on the runtime that it is called from.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,6 +86,7 @@ impl Drop for TestDatabase {
                 .unwrap();
             runtime.block_on(async {
                 let connection = Database::connect(&server).await.unwrap();
+                end_connections(&connection, &name).await;
                 connection.execute_unprepared(&statement).await.unwrap();
                 connection.close().await.unwrap();
             });
@@ -95,6 +94,24 @@ impl Drop for TestDatabase {
         if dropped.join().is_err() {
             eprintln!("a test database was left behind");
         }
+    }
+}
+
+/// Ends the connections to a database of MySQL, which has no FORCE. One on which something is still written beside a
+/// response, on the runtime that waits here, would keep the database for ever.
+async fn end_connections(connection: &DatabaseConnection, name: &str) {
+    if connection.get_database_backend() != DbBackend::MySql {
+        return;
+    }
+    let theirs = format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'");
+    let theirs = Statement::from_string(DbBackend::MySql, theirs);
+    for row in connection.query_all_raw(theirs).await.unwrap() {
+        let id: u64 = row.try_get("", "id").unwrap();
+        // It may have ended by itself.
+        connection
+            .execute_unprepared(&format!("KILL {id}"))
+            .await
+            .ok();
     }
 }
 

@@ -1,5 +1,10 @@
 //! Decimal numbers with a fixed number of places, as whole numbers of their last place.
 
+use utoipa::openapi::{
+    Schema,
+    schema::{ObjectBuilder, SchemaType, Type},
+};
+
 use super::RuleViolation;
 
 /// Which decimal numbers are taken: from 0 to `max`, with at most that many places. The rest is what is said of others.
@@ -34,4 +39,16 @@ impl Decimal {
             .filter(|number| *number <= self.max)
             .ok_or_else(out_of_range)
     }
+}
+
+/// How the API's document shows such numbers, in strings and as numbers: the pattern holds for the ones, the bounds for
+/// the others.
+pub(super) fn schema(pattern: &'static str, maximum: f64, step: f64) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
+        .pattern(Some(pattern))
+        .minimum(Some(0))
+        .maximum(Some(maximum))
+        .multiple_of(Some(step))
+        .into()
 }

@@ -1,12 +1,12 @@
 //! What a discount takes off, and how much.
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
-use utoipa::openapi::{
-    Schema,
-    schema::{ObjectBuilder, SchemaType, Type},
-};
+use utoipa::openapi::Schema;
 
-use super::{JsonType, RuleViolation, Scalar, decimal::Decimal};
+use super::{
+    JsonType, RuleViolation, Scalar,
+    decimal::{self, Decimal},
+};
 
 const DECIMAL: Decimal = Decimal {
     places: 3,
@@ -48,15 +48,8 @@ impl Scalar for DiscountValue {
         DECIMAL.parse(text).map(Self)
     }
 
-    /// The bounds hold for numbers, the pattern for strings.
     fn schema() -> Schema {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
-            .pattern(Some(r"^0*[0-9]{1,8}(\.[0-9]{1,3})?$"))
-            .minimum(Some(0))
-            .maximum(Some(99_999_999.99))
-            .multiple_of(Some(0.001))
-            .into()
+        decimal::schema(r"^0*[0-9]{1,8}(\.[0-9]{1,3})?$", 99_999_999.99, 0.001)
     }
 }
 

@@ -4,13 +4,14 @@ use std::fmt;
 
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{
-        RefOr, Schema,
-        schema::{ObjectBuilder, SchemaType, Type},
-    },
+    openapi::{RefOr, Schema},
 };
 
-use super::{JsonType, RuleViolation, Scalar, decimal::Decimal, string};
+use super::{
+    JsonType, RuleViolation, Scalar,
+    decimal::{self, Decimal},
+    string,
+};
 
 const PRICE: Decimal = Decimal {
     places: 2,
@@ -94,15 +95,8 @@ impl Scalar for Money {
         PRICE.parse(text).map(Self)
     }
 
-    /// The bounds hold for numbers, the pattern for strings.
     fn schema() -> Schema {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
-            .pattern(Some(r"^0*[0-9]{1,8}(\.[0-9]{1,2})?$"))
-            .minimum(Some(0))
-            .maximum(Some(99_999_999.99))
-            .multiple_of(Some(0.01))
-            .into()
+        decimal::schema(r"^0*[0-9]{1,8}(\.[0-9]{1,2})?$", 99_999_999.99, 0.01)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use utoipa::openapi::{
-    Schema,
-    schema::{ObjectBuilder, SchemaType, Type},
-};
+use utoipa::openapi::Schema;
 
-use super::{JsonType, RuleViolation, Scalar, decimal::Decimal};
+use super::{
+    JsonType, RuleViolation, Scalar,
+    decimal::{self, Decimal},
+};
 
 const DECIMAL: Decimal = Decimal {
     places: 3,
@@ -56,15 +56,9 @@ impl Scalar for Percentage {
         DECIMAL.parse(text).map(Self)
     }
 
-    /// The bounds hold for numbers, the pattern for strings.
     fn schema() -> Schema {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
-            .pattern(Some(r"^0*([0-9]{1,2}(\.[0-9]{1,3})?|100(\.0{1,3})?)$"))
-            .minimum(Some(0))
-            .maximum(Some(100))
-            .multiple_of(Some(0.001))
-            .into()
+        let pattern = r"^0*([0-9]{1,2}(\.[0-9]{1,3})?|100(\.0{1,3})?)$";
+        decimal::schema(pattern, 100.0, 0.001)
     }
 }
 
