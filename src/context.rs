@@ -21,6 +21,7 @@ use crate::{
         growing::KeptBase,
         idempotency_keys::{Fingerprints, InFlight},
         mails::Letterhead,
+        orders::Sale,
         reader::Reader,
         transaction::Database,
         types::{NewPassword, Sealer, WebhookUrl},
@@ -206,6 +207,17 @@ impl Context {
         ctx.shared_store
             .get()
             .ok_or_else(|| Error::string("the context was not installed"))
+    }
+
+    /// On which terms somebody sells.
+    #[must_use]
+    pub fn sale<'a>(&'a self, actor: &'a Actor, by_customer: bool) -> Sale<'a> {
+        Sale {
+            currency: &self.settings.store.currency,
+            prices_include_tax: self.settings.store.prices_include_tax,
+            actor,
+            by_customer,
+        }
     }
 
     /// The store, to be changed for that cause.

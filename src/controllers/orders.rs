@@ -76,9 +76,10 @@ async fn place_order(
     Idempotent(order, key): Idempotent<NewOrder>,
 ) -> Result<Answer, Problem> {
     let customer_id = order.customer_for(caller.account())?;
+    let (actor, by_customer) = (caller.actor(), caller.is_customer());
     idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
-        let (currency, actor) = (&ctx.settings.store.currency, &caller.actor());
-        let placed = orders::Model::place(txn, customer_id, &order, currency, actor).await?;
+        let sale = ctx.sale(&actor, by_customer);
+        let placed = orders::Model::place(txn, customer_id, &order, &sale).await?;
         let location = location("orders", placed.order.id);
         let answer = Answer::created(location, &Order::from(placed))?;
         Ok(answer.about_customer(customer_id))

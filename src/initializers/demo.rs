@@ -68,7 +68,7 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         fixture("products.csv", include_str!("../fixtures/products.csv"))?;
     let people: Vec<Person> = fixture("customers.csv", include_str!("../fixtures/customers.csv"))?;
     let lines: Vec<DemoLine> = fixture("orders.csv", include_str!("../fixtures/orders.csv"))?;
-    let currency = Settings::of(ctx)?.store.currency.clone();
+    let context = Context::of(ctx)?;
     let mut accounts = BTreeMap::new();
     let mut shown = Vec::new();
     for person in &people {
@@ -90,7 +90,7 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         products::Model::import(txn, &products, &Actor::system()).await?;
         let people = add_people(txn, &people, &accounts).await?;
         let added = people.len();
-        place_orders(txn, &people, &lines, &currency).await?;
+        place_orders(txn, &context, &people, &lines).await?;
         // Before the commit: a start that is killed here leaves no customers whose passwords are unknown.
         let accounts: Vec<_> = shown
             .iter()
@@ -183,9 +183,9 @@ async fn add_people<'a>(
 
 async fn place_orders(
     txn: &Transaction,
+    ctx: &Context,
     people: &BTreeMap<&str, Orderer>,
     lines: &[DemoLine],
-    currency: &str,
 ) -> models::Result<()> {
     for lines in lines.chunk_by(|line, next| line.order == next.order) {
         let first = &lines[0];
@@ -196,6 +196,8 @@ async fn place_orders(
             customer_id: None,
             shipping_address: None,
             shipping_address_id: Some(orderer.address_id),
+            shipping_option_id: None,
+            discount_code: None,
             note: first.note.clone(),
         };
         for line in lines {
@@ -205,8 +207,8 @@ async fn place_orders(
                 quantity: line.quantity,
             });
         }
-        let (customer_id, actor) = (orderer.customer_id, &orderer.actor);
-        let placed = orders::Model::place(txn, customer_id, &order, currency, actor).await?;
+        let sale = ctx.sale(&orderer.actor, false);
+        let placed = orders::Model::place(txn, orderer.customer_id, &order, &sale).await?;
         let (id, system) = (placed.order.id, Actor::system());
         for next in way_to(first.status) {
             orders::Model::change_status(txn, Scope::All, id, *next, None, &system).await?;

@@ -10,7 +10,9 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customer_addresses::{ActiveModel, Column, Entity, Model};
 use super::{
-    Error, Result, Transaction, customers, found,
+    Error, Result, Transaction, customers,
+    error::FieldError,
+    found,
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     types::{Address, AddressChanges, EventType, ShippingAddress},
@@ -85,6 +87,26 @@ impl Model {
     /// The customer's address with that id. One of another customer is not found.
     pub async fn find(db: &impl ConnectionTrait, customer_id: i64, id: i64) -> Result<Self> {
         found(db, of(customer_id).filter(Column::Id.eq(id))).await
+    }
+
+    /// What an order keeps of the customer's address with that id.
+    ///
+    /// # Errors
+    /// That they have none of that id, within.
+    pub async fn shipped_to(
+        db: &impl ConnectionTrait,
+        customer_id: i64,
+        id: i64,
+    ) -> Result<Result<ShippingAddress, FieldError>> {
+        match Self::find(db, customer_id, id).await {
+            Ok(address) => Ok(Ok(address.into())),
+            Err(Error::NotFound) => {
+                let message = "must be one of the customer's addresses";
+                let refusal = FieldError::at("/shipping_address_id", "reference", message);
+                Ok(Err(refusal))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Every address of a customer, the oldest first.

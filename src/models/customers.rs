@@ -117,18 +117,19 @@ impl Model {
         Ok(customer)
     }
 
-    /// The name of the customer with that id, who is locked until the transaction ends.
-    pub async fn name_locked(txn: &Transaction, id: i64) -> Result<String> {
+    /// The name and the email of the customer with that id, who is locked until the transaction ends.
+    pub async fn contact_locked(txn: &Transaction, id: i64) -> Result<(String, String)> {
         let backend = txn.get_database_backend();
         let lock = match backend {
             DbBackend::Sqlite => "",
             _ => " FOR UPDATE",
         };
-        let name = format!("SELECT name FROM customers WHERE id = ? AND NOT erased{lock}");
-        let name = txn
-            .query_one_raw(statement(backend, &name, [id.into()]))
+        let contact = format!("SELECT name, email FROM customers WHERE id = ? AND NOT erased{lock}");
+        let contact = txn
+            .query_one_raw(statement(backend, &contact, [id.into()]))
             .await?;
-        Ok(name.ok_or(Error::NotFound)?.try_get_by_index(0)?)
+        let contact = contact.ok_or(Error::NotFound)?;
+        Ok((contact.try_get_by_index(0)?, contact.try_get_by_index(1)?))
     }
 
     /// The customer who has that address, folded as it is, locked until the transaction ends.

@@ -13,7 +13,7 @@ use super::{
     found,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
-    now,
+    now, pricing,
     types::{
         DiscountCode, DiscountKind, DiscountValue, EventType, Money, Percentage, Scalar, Timestamp,
         UsageLimit, case_fold,
@@ -47,6 +47,29 @@ pub struct Details {
     /// Whether it can be used. A new one can where it is missing.
     #[input(change)]
     pub enabled: Option<bool>,
+}
+
+/// Why a code takes nothing off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inapplicable {
+    /// There is none, or it is disabled: nobody is told which.
+    #[error("is not known")]
+    Unknown,
+    /// Its time has not begun.
+    #[error("cannot be used yet")]
+    NotYet,
+    /// Its time is over.
+    #[error("has expired")]
+    Expired,
+    /// As many orders have used it as may.
+    #[error("has been used as often as it can be")]
+    UsedUp,
+    /// As many orders of the customer have used it as may.
+    #[error("has been used by this customer as often as it can be")]
+    UsedByCustomer,
+    /// The goods do not cost enough.
+    #[error("needs goods for at least {0}")]
+    TooLittle(Money),
 }
 
 /// Which discounts are listed.
@@ -99,6 +122,60 @@ impl Model {
             return Some(Money::from_minor(thousandths / 10).to_string());
         }
         Percentage::new(thousandths).map(|percentage| percentage.to_string())
+    }
+
+    /// The discount that somebody means by a code, in whatever case, if it can be used at all.
+    ///
+    /// # Errors
+    /// [`Inapplicable::Unknown`], within.
+    pub async fn find_by_code(
+        db: &impl ConnectionTrait,
+        code: &str,
+    ) -> Result<Result<Self, Inapplicable>> {
+        let code = Entity::find().filter(Column::CodeKey.eq(case_fold(code)));
+        let discount = code.filter(Column::Enabled.eq(true)).one(db).await?;
+        Ok(discount.ok_or(Inapplicable::Unknown))
+    }
+
+    /// What it takes off goods of that subtotal at that moment, for somebody who has used it so often.
+    ///
+    /// # Errors
+    /// Why it takes off nothing.
+    pub fn applied(
+        &self,
+        subtotal: Money,
+        at: DateTimeWithTimeZone,
+        used_by_customer: u64,
+    ) -> Result<pricing::Discount, Inapplicable> {
+        let used_by_customer = i64::try_from(used_by_customer).unwrap_or(i64::MAX);
+        let has_reached = |used: i64, limit: Option<i64>| limit.is_some_and(|limit| used >= limit);
+        if self.starts_at.is_some_and(|start| at < start) {
+            return Err(Inapplicable::NotYet);
+        }
+        if self.ends_at.is_some_and(|end| at >= end) {
+            return Err(Inapplicable::Expired);
+        }
+        if has_reached(self.used, self.usage_limit) {
+            return Err(Inapplicable::UsedUp);
+        }
+        if has_reached(used_by_customer, self.per_customer_limit) {
+            return Err(Inapplicable::UsedByCustomer);
+        }
+        let least = self.min_subtotal_minor.map(Money::from_minor);
+        if !pricing::reaches(subtotal, least) {
+            return Err(Inapplicable::TooLittle(least.unwrap_or_default()));
+        }
+        let thousandths = self.value_thousandths.unwrap_or_default();
+        Ok(match DiscountKind::parse(&self.kind) {
+            Ok(DiscountKind::Percentage) => {
+                let percentage = Percentage::new(thousandths).unwrap_or_default();
+                pricing::Discount::Percentage(percentage)
+            }
+            Ok(DiscountKind::Amount) => {
+                pricing::Discount::Amount(Money::from_minor(thousandths / 10))
+            }
+            Ok(DiscountKind::FreeShipping) | Err(_) => pricing::Discount::FreeShipping,
+        })
     }
 
     /// The discount with that id.

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 pub use super::_entities::order_items::{ActiveModel, Column, Entity, Model};
-use super::{Result, Transaction, statement::inserting, types::Money};
+use super::{Result, Transaction, statement::inserting, types::{Money, Percentage}};
 
 impl ActiveModelBehavior for ActiveModel {}
 
@@ -25,8 +25,14 @@ pub struct Item {
     pub unit_price: Money,
     /// How many.
     pub quantity: i64,
-    /// What they cost together.
+    /// What they cost together, before the discount.
     pub line_total: Money,
+    /// What a code took off.
+    pub discount: Money,
+    /// The tax on them.
+    pub tax_rate: Percentage,
+    /// How much tax that was.
+    pub tax: Money,
 }
 
 impl Model {
@@ -45,6 +51,9 @@ impl Model {
                 Column::UnitPriceMinor,
                 Column::Quantity,
                 Column::LineTotalMinor,
+                Column::DiscountMinor,
+                Column::TaxRateThousandths,
+                Column::TaxMinor,
             ])
             .and_where(Column::OrderId.is_in(ids.iter().copied()))
             .order_by(Column::OrderId, Order::Asc)
@@ -58,6 +67,9 @@ impl Model {
                 unit_price: Money::from_minor(row.try_get_by_index(4)?),
                 quantity: row.try_get_by_index(5)?,
                 line_total: Money::from_minor(row.try_get_by_index(6)?),
+                discount: Money::from_minor(row.try_get_by_index(7)?),
+                tax_rate: Percentage::new(row.try_get_by_index(8)?).unwrap_or_default(),
+                tax: Money::from_minor(row.try_get_by_index(9)?),
             };
             Ok((row.try_get_by_index(0)?, item))
         };
@@ -75,6 +87,9 @@ impl Model {
             unit_price_minor: Set(item.unit_price.minor()),
             quantity: Set(item.quantity),
             line_total_minor: Set(item.line_total.minor()),
+            discount_minor: Set(item.discount.minor()),
+            tax_rate_thousandths: Set(item.tax_rate.thousandths()),
+            tax_minor: Set(item.tax.minor()),
             ..Default::default()
         });
         inserting(txn.get_database_backend(), rows)

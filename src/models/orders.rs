@@ -1,31 +1,31 @@
 //! Orders: who ordered what, when, for how much, and how far it has come.
 
+mod placement;
+
 use std::{collections::BTreeMap, mem};
 
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, FromQueryResult, QueryResult, QuerySelect,
-    QueryTrait, Select, SqlErr, TryIntoModel, entity::prelude::*, sea_query::Expr,
+    Condition, ConnectionTrait, FromQueryResult, QueryResult, QuerySelect, QueryTrait, Select,
+    entity::prelude::*, sea_query::Expr,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+pub use self::placement::{NewOrder, OrderLine, Sale};
+pub(super) use self::placement::{Draft, Line, applicable, goods, merge, not_on_sale, shortage};
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, customer_accounts, customer_addresses, customers,
+    Actor, CacheTag, Error, Result, Transaction, customers, discount_uses,
     error::FieldError,
     found,
     growing::Growing,
-    input::{Fields, Input},
+    input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now,
     order_events::{self, Step},
     order_items::{self, Item},
-    products::{self, Offer},
-    statement::insert,
+    products::{self, Purpose},
     stock_movements::{self, Movement},
-    types::{
-        Address, EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar,
-        ShippingAddress, Timestamp,
-    },
+    types::{Money, MovementKind, Note, OrderStatus, Scalar, Timestamp},
 };
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -52,41 +52,6 @@ pub enum Scope {
     Customer(i64),
 }
 
-/// What an order is placed with.
-#[derive(Clone, Debug, Input)]
-#[input(schema = OrderBody, check = goes_to_one_address)]
-pub struct NewOrder {
-    /// What is ordered. Lines of the same product are merged.
-    #[input(items = 1..=100)]
-    pub items: Vec<OrderLine>,
-    /// The customer it is for: only administrators name one, and have to unless they are customers.
-    pub customer_id: Option<i64>,
-    /// The address it goes to.
-    #[input(nested)]
-    pub shipping_address: Option<Address>,
-    /// One of the customer's own addresses, which it goes to. The order keeps a copy. Excludes `shipping_address`.
-    pub shipping_address_id: Option<i64>,
-    /// A remark.
-    pub note: Option<Note>,
-}
-
-fn goes_to_one_address(fields: &mut Fields<'_>) {
-    if fields.has("shipping_address") && fields.has("shipping_address_id") {
-        let message = "excludes shipping_address";
-        fields.refuse("shipping_address_id", "exclusive", message);
-    }
-}
-
-/// How many pieces of which product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Input)]
-#[input(schema = OrderLineBody)]
-pub struct OrderLine {
-    /// The product.
-    pub product_id: i64,
-    /// How many pieces.
-    pub quantity: Quantity,
-}
-
 /// The status that an order gets next.
 #[derive(Clone, Copy, Debug, Input)]
 #[input(schema = OrderPatch)]
@@ -101,15 +66,6 @@ pub struct StatusChange {
 pub struct Cancellation {
     /// Why.
     pub reason: Option<Note>,
-}
-
-/// The lines of one product, made one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Merged {
-    product_id: i64,
-    quantity: i64,
-    /// Where the product was first named, from 0.
-    line: usize,
 }
 
 /// Which orders are listed.
@@ -152,47 +108,6 @@ impl SortKey for Key {
     }
 }
 
-impl NewOrder {
-    /// The customer whose order it is: the account's own, unless an administrator names one.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`].
-    pub fn customer_for(&self, account: Option<&customer_accounts::Model>) -> Result<i64> {
-        let own = account.and_then(|account| account.customer_id);
-        match self.customer_id {
-            Some(_) if account.is_some_and(|account| account.role() != Role::Admin) => {
-                Err(for_administrators())
-            }
-            named => named.or(own).ok_or_else(|| {
-                let message = "is required unless your account belongs to a customer";
-                FieldError::at("/customer_id", "required", message).into()
-            }),
-        }
-    }
-
-    /// Where it goes, as the order keeps it. Notes that the customer has no address of that id.
-    async fn ships_to(
-        &self,
-        txn: &Transaction,
-        customer_id: i64,
-        broken: &mut Vec<FieldError>,
-    ) -> Result<Option<String>> {
-        let address: ShippingAddress = match (&self.shipping_address, self.shipping_address_id) {
-            (Some(address), _) => address.clone().into(),
-            (None, Some(id)) => match customer_addresses::Model::find(txn, customer_id, id).await {
-                Err(Error::NotFound) => {
-                    let message = "must be one of the customer's addresses";
-                    broken.push(FieldError::at("/shipping_address_id", "reference", message));
-                    return Ok(None);
-                }
-                address => address?.into(),
-            },
-            (None, None) => return Ok(None),
-        };
-        address.json().map(Some)
-    }
-}
-
 impl Scope {
     /// Whether something that shows that customer, or none, may be shown.
     pub fn includes(self, customer_id: Option<i64>) -> bool {
@@ -231,6 +146,17 @@ impl Model {
             items.into_iter().map(|(_, item)| item).collect(),
             history.into_iter().map(|(_, step)| step).collect(),
         ))
+    }
+
+    /// The order that a checkout has become.
+    pub async fn find_by_checkout(db: &impl ConnectionTrait, checkout_id: &str) -> Result<Order> {
+        let id = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::CheckoutId.eq(checkout_id))
+            .into_tuple::<i64>();
+        let id = id.one(db).await?.ok_or(Error::NotFound)?;
+        Self::find_for(db, Scope::All, id).await
     }
 
     /// The same, locked until the transaction ends.
@@ -280,66 +206,6 @@ impl Model {
         })
     }
 
-    /// Places an order, all of its lines or none. Where orders are placed at the same time the stock is taken
-    /// product by product in the order of their ids, so that no two orders wait for each other; and before the
-    /// items are written, because their foreign key makes MySQL share the products' locks, which two orders
-    /// could not both raise.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for every line whose product is not on sale, when the customer or the address does not exist,
-    /// or when the total cannot be held; [`Error::InsufficientStock`] naming every short line.
-    pub async fn place(
-        txn: &Transaction,
-        customer_id: i64,
-        new: &NewOrder,
-        currency: &str,
-        actor: &Actor,
-    ) -> Result<Order> {
-        let lines = merge(&new.items)?;
-        let customer_name = customers::Model::name_locked(txn, customer_id).await;
-        let customer_name = customer_name.map_err(customers::unknown)?;
-        let ids = lines.iter().map(|line| line.product_id);
-        let offers = products::Model::offers(txn, ids).await?;
-        let mut broken = not_on_sale(&new.items, &offers);
-        let shipping_address = new.ships_to(txn, customer_id, &mut broken).await?;
-        if !broken.is_empty() {
-            return Err(Error::Invalid(broken));
-        }
-        let placed_at = now();
-        let (items, total) = priced(&lines, &offers)?;
-        let order = ActiveModel {
-            customer_id: Set(customer_id),
-            status: Set(OrderStatus::Placed.as_str().to_owned()),
-            currency: Set(currency.to_owned()),
-            total_minor: Set(total.minor()),
-            shipping_address: Set(shipping_address),
-            note: Set(new.note.clone().map(String::from)),
-            placed_at: Set(placed_at),
-            updated_at: Set(placed_at),
-            ..Default::default()
-        };
-        let id = insert(txn, order.clone()).await.map_err(vanished)?;
-        let status = OrderStatus::Placed;
-        let (step, history) = order_events::Model::record(txn, id, status, None, actor, placed_at);
-        // Nothing is read again: what was written is known, and every statement is a round trip.
-        let order = ActiveModel {
-            id: Set(id),
-            ..order
-        };
-        let order = Order {
-            order: order.try_into_model()?,
-            customer_name,
-            items,
-            history: vec![step],
-        };
-        txn.happened(EventType::OrderPlaced, &order);
-        let taken = take_stock(txn, id, lines, &offers).await?;
-        let mut records = vec![history, order_items::Model::record(txn, id, &order.items)];
-        records.extend(stock_movements::Model::entries(txn, taken, actor));
-        txn.execute_later(records).await.map_err(vanished)?;
-        Ok(order)
-    }
-
     /// Gives an order within the scope its next status. Cancelling gives the stock back.
     ///
     /// # Errors
@@ -377,7 +243,8 @@ impl Model {
         let order = Self::find_for(txn, scope, id).await?;
         txn.happened(next.event_type(), &order);
         if next == OrderStatus::Cancelled {
-            return_stock(txn, id, actor).await?;
+            return_stock(txn, &order.order, actor).await?;
+            discount_uses::Model::give_back(txn, id).await?;
         }
         Ok(order)
     }
@@ -392,7 +259,9 @@ impl Model {
     /// Takes a customer's personal data out of their orders; the figures stay.
     pub async fn anonymize_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
         Entity::update_many()
+            .col_expr(Column::Email, Expr::value(None::<String>))
             .col_expr(Column::ShippingAddress, Expr::value(None::<String>))
+            .col_expr(Column::BillingAddress, Expr::value(None::<String>))
             .col_expr(Column::Note, Expr::value(None::<String>))
             .col_expr(Column::UpdatedAt, Expr::value(now()))
             .filter(Column::CustomerId.eq(customer_id))
@@ -414,6 +283,13 @@ impl Model {
     /// What all of it costs.
     pub const fn total(&self) -> Money {
         Money::from_minor(self.total_minor)
+    }
+
+    /// What the goods cost before the discount: the rest of the total.
+    pub const fn subtotal(&self) -> Money {
+        let tax_on_top = if self.prices_include_tax { 0 } else { self.tax_minor };
+        let goods = self.total_minor - tax_on_top - self.shipping_minor;
+        Money::from_minor(goods + self.discount_minor)
     }
 }
 
@@ -448,8 +324,18 @@ impl FromQueryResult for Row {
                 note: row.try_get_by_index(6)?,
                 placed_at: row.try_get_by_index(7)?,
                 updated_at: row.try_get_by_index(8)?,
+                discount_minor: row.try_get_by_index(9)?,
+                shipping_minor: row.try_get_by_index(10)?,
+                tax_minor: row.try_get_by_index(11)?,
+                prices_include_tax: row.try_get_by_index(12)?,
+                taxes: row.try_get_by_index(13)?,
+                email: row.try_get_by_index(14)?,
+                billing_address: row.try_get_by_index(15)?,
+                shipping_name: row.try_get_by_index(16)?,
+                discount_code: row.try_get_by_index(17)?,
+                checkout_id: row.try_get_by_index(18)?,
             },
-            customer_name: row.try_get_by_index(9)?,
+            customer_name: row.try_get_by_index(19)?,
         })
     }
 }
@@ -479,153 +365,31 @@ fn take<T>(groups: &mut [(i64, Vec<T>)], id: i64) -> Vec<T> {
     group.map(|(_, rows)| mem::take(rows)).unwrap_or_default()
 }
 
-/// One line for each product, in the order in which the products were first named.
-///
-/// # Errors
-/// [`Error::Invalid`] for every line that takes its product over the largest [`Quantity`].
-fn merge(lines: &[OrderLine]) -> Result<Vec<Merged>> {
-    let mut merged = BTreeMap::<i64, Merged>::new();
-    let mut refused = Vec::new();
-    for (line, sent) in lines.iter().enumerate() {
-        let product_id = sent.product_id;
-        let first = || Merged {
-            product_id,
-            quantity: 0,
-            line,
-        };
-        let merged = merged.entry(product_id).or_insert_with(first);
-        merged.quantity += sent.quantity.get();
-        if let Err(violation) = Quantity::parse(&merged.quantity.to_string()) {
-            let pointer = format!("/items/{line}/quantity");
-            let message = format!(
-                "{} of one product, in all lines together",
-                violation.message
-            );
-            refused.push(FieldError::at(pointer, violation.code, message));
-        }
-    }
-    if !refused.is_empty() {
-        return Err(Error::Invalid(refused));
-    }
-    let mut merged: Vec<_> = merged.into_values().collect();
-    merged.sort_by_key(|line| line.line);
-    Ok(merged)
-}
-
-/// What is wrong with the lines whose products are not on sale.
-fn not_on_sale(lines: &[OrderLine], offers: &BTreeMap<i64, Offer>) -> Vec<FieldError> {
-    let refused = |(at, _)| {
-        let pointer = format!("/items/{at}/product_id");
-        FieldError::at(pointer, "reference", "must be a product on sale")
-    };
-    let lines = lines.iter().enumerate();
-    let unknown = lines.filter(|(_, line)| !offers.contains_key(&line.product_id));
-    unknown.map(refused).collect()
-}
-
-/// The order's items at today's names and prices, and their total.
-fn priced(lines: &[Merged], offers: &BTreeMap<i64, Offer>) -> Result<(Vec<Item>, Money)> {
-    let mut total = Money::default();
-    let mut items = Vec::with_capacity(lines.len());
-    for line in lines {
-        let offer = offers.get(&line.product_id).ok_or(Error::NotFound)?;
-        let unit_price = Money::from_minor(offer.price_minor);
-        let line_total = unit_price.times(line.quantity).ok_or_else(too_much)?;
-        total = total.plus(line_total).ok_or_else(too_much)?;
-        items.push(Item {
-            product_id: offer.id,
-            sku: offer.sku.clone(),
-            name: offer.name.clone(),
-            unit_price,
-            quantity: line.quantity,
-            line_total,
-        });
-    }
-    Ok((items, total))
-}
-
-/// Takes the pieces whose stock is tracked, and answers what the ledger has to say of it; or names every line that is
-/// short, when one is.
-async fn take_stock(
-    txn: &Transaction,
-    order_id: i64,
-    mut lines: Vec<Merged>,
-    offers: &BTreeMap<i64, Offer>,
-) -> Result<Vec<Movement>> {
-    let stock = |line: &Merged| offers.get(&line.product_id)?.stock;
-    lines.retain(|line| stock(line).is_some());
-    if lines.is_empty() {
-        return Ok(Vec::new());
-    }
-    lines.sort_by_key(|line| line.product_id);
-    let wanted = lines.iter().map(|line| (line.product_id, line.quantity));
-    let left = products::Model::take(txn, &wanted.collect(), offers).await?;
-    if left.len() < lines.len() {
-        lines.retain(|line| !left.contains_key(&line.product_id));
-        return Err(shortage(txn, lines).await?);
-    }
-    let taken = lines.iter().map(|line| Movement {
-        product_id: line.product_id,
-        kind: MovementKind::Order,
-        delta: -line.quantity,
-        reason: None,
-        order_id: Some(order_id),
-    });
-    Ok(taken.collect())
-}
-
 /// Gives back what the order took, product by product in the order of their ids, to those whose stock
 /// is tracked still.
-async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result<()> {
-    let taken = stock_movements::Model::of_order(txn, order_id).await?;
-    let taken = taken.iter().map(|taken| (taken.product_id, -taken.delta));
-    let mut returned: BTreeMap<_, _> = taken.collect();
-    let tracked = products::Model::put_back(txn, &returned).await?;
+async fn return_stock(txn: &Transaction, order: &Model, actor: &Actor) -> Result<()> {
+    let taken = stock_movements::Model::of_order(txn, order).await?;
+    let mut returned = BTreeMap::new();
+    for taken in taken {
+        *returned.entry(taken.product_id).or_default() -= taken.delta;
+    }
+    returned.retain(|_, pieces| *pieces > 0);
+    let tracked = products::Model::put_back(txn, &returned, Purpose::Sale).await?;
     returned.retain(|product_id, _| tracked.contains(product_id));
     let movements = returned.into_iter().map(|(product_id, delta)| Movement {
         product_id,
         kind: MovementKind::Cancellation,
         delta,
         reason: None,
-        order_id: Some(order_id),
+        order_id: Some(order.id),
+        checkout_id: None,
     });
     stock_movements::Model::record(txn, movements, actor).await
-}
-
-/// What to say of the lines whose pieces could not be taken.
-async fn shortage(txn: &Transaction, mut short: Vec<Merged>) -> Result<Error> {
-    short.sort_by_key(|line| line.line);
-    let offers = products::Model::offers(txn, short.iter().map(|line| line.product_id)).await?;
-    if offers.values().any(|offer| offer.stock.is_none()) {
-        // Tracked when the order began, and not any more: nothing is short.
-        return Ok(Error::WriteConflict);
-    }
-    let shortages = short.into_iter().map(|line| {
-        let id = line.product_id;
-        // Archived since the order began: there is none for this one.
-        let available = offers.get(&id).and_then(|offer| offer.stock);
-        let pointer = format!("/items/{}", line.line);
-        FieldError::shortage(&pointer, id, line.quantity, available.unwrap_or_default())
-    });
-    Ok(Error::InsufficientStock(shortages.collect()))
 }
 
 fn for_administrators() -> Error {
     let message = "may be set by administrators only";
     FieldError::at("/customer_id", "forbidden", message).into()
-}
-
-fn too_much() -> Error {
-    let message = "must not cost more than an order can hold";
-    FieldError::at("/items", "range", message).into()
-}
-
-/// A customer or product that went away after it was read is a reference to nothing.
-fn vanished(error: DbErr) -> Error {
-    match error.sql_err() {
-        Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::NotFound,
-        _ => error.into(),
-    }
 }
 
 impl listing::Filter for Filter {
@@ -648,36 +412,6 @@ impl Filter {
         match (scope, self.customer_id) {
             (Scope::Customer(_), Some(_)) => Err(for_administrators()),
             _ => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn lines() -> impl Strategy<Value = Vec<OrderLine>> {
-        let line = (1..=8_i64, 1..=100_i64).prop_map(|(product_id, quantity)| OrderLine {
-            product_id,
-            quantity: Quantity::new(quantity).unwrap(),
-        });
-        proptest::collection::vec(line, 1..=100)
-    }
-
-    proptest! {
-        #[test]
-        fn merging_keeps_every_piece_and_names_each_product_once(lines in lines()) {
-            let merged = merge(&lines).unwrap();
-            let pieces: i64 = lines.iter().map(|line| line.quantity.get()).sum();
-            prop_assert_eq!(merged.iter().map(|line| line.quantity).sum::<i64>(), pieces);
-            for line in &merged {
-                prop_assert_eq!(merged.iter().filter(|other| other.product_id == line.product_id).count(), 1);
-                let first = lines.iter().position(|sent| sent.product_id == line.product_id);
-                prop_assert_eq!(Some(line.line), first);
-            }
-            prop_assert!(merged.is_sorted_by_key(|line| line.line));
         }
     }
 }

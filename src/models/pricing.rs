@@ -24,7 +24,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use super::{
     Error,
     error::FieldError,
-    types::{Money, Percentage, Quantity, case_fold},
+    types::{Money, Percentage, Quantity, TaxShare, case_fold},
 };
 
 /// An amount is larger than an order can hold.
@@ -131,6 +131,16 @@ pub struct Taxed {
     pub net: Money,
     /// The tax.
     pub tax: Money,
+}
+
+impl From<Taxed> for TaxShare {
+    fn from(Taxed { rate, net, tax }: Taxed) -> Self {
+        Self {
+            rate: rate.to_string(),
+            net: net.to_string(),
+            tax: tax.to_string(),
+        }
+    }
 }
 
 /// Which products a tax rate is for, and where.

@@ -64,6 +64,24 @@ pub struct Offer {
     pub price_minor: i64,
     /// How many pieces there are, if they are counted.
     pub stock: Option<i64>,
+    /// The class that it is taxed by.
+    pub tax_class: String,
+}
+
+impl Offer {
+    /// What one piece costs.
+    pub const fn price(&self) -> Money {
+        Money::from_minor(self.price_minor)
+    }
+}
+
+/// Why pieces are taken or given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are sold, or a sale is undone: receivers of events are told when that was the last piece, or the first.
+    Sale,
+    /// They are held for a while, or not any more. Of that nobody is told: whoever wants could flood the receivers.
+    Hold,
 }
 
 /// A change of a product's stock.
@@ -176,7 +194,7 @@ impl Model {
         let ids: Vec<_> = ids.into_iter().map(Value::from).collect();
         let backend = db.get_database_backend();
         let one =
-            "SELECT id, sku, name, price_minor, stock FROM products WHERE NOT archived AND id";
+            "SELECT id, sku, name, price_minor, stock, tax_class FROM products WHERE NOT archived AND id";
         let offers = match backend {
             // For what stands in an IN, SQLite makes a table.
             DbBackend::Sqlite => vec![format!("{one} = ?"); ids.len()].join(" UNION ALL "),
@@ -289,6 +307,7 @@ impl Model {
         txn: &Transaction,
         wanted: &BTreeMap<i64, i64>,
         read: &BTreeMap<i64, Offer>,
+        purpose: Purpose,
     ) -> Result<BTreeMap<i64, i64>> {
         for id in wanted.keys() {
             touch(txn, *id);
@@ -318,9 +337,11 @@ impl Model {
                 left.extend(now.map(|now| (*id, now)));
             }
         }
-        let sold_out = left.iter().filter(|(_, left)| **left == 0);
-        let sold_out = sold_out.map(|(id, _)| *id).collect();
-        all_have(txn, EventType::ProductSoldOut, sold_out).await?;
+        if purpose == Purpose::Sale {
+            let sold_out = left.iter().filter(|(_, left)| **left == 0);
+            let sold_out = sold_out.map(|(id, _)| *id).collect();
+            all_have(txn, EventType::ProductSoldOut, sold_out).await?;
+        }
         Ok(left)
     }
 
@@ -329,6 +350,7 @@ impl Model {
     pub async fn put_back(
         txn: &Transaction,
         returned: &BTreeMap<i64, i64>,
+        purpose: Purpose,
     ) -> Result<BTreeSet<i64>> {
         let (mut tracked, mut back_in_stock) = (BTreeSet::new(), BTreeSet::new());
         for (id, quantity) in returned {
@@ -337,13 +359,24 @@ impl Model {
             let more = Expr::col(Column::Stock).add(*quantity);
             if let Some(stock) = set_stock(txn, *id, is_tracked, more).await? {
                 tracked.insert(*id);
-                if stock == *quantity {
+                if stock == *quantity && purpose == Purpose::Sale {
                     back_in_stock.insert(*id);
                 }
             }
         }
         all_have(txn, EventType::ProductBackInStock, back_in_stock).await?;
         Ok(tracked)
+    }
+
+    /// Says which of the products are sold out: the last pieces of them were held, and are sold now.
+    pub async fn held_are_sold(
+        txn: &Transaction,
+        sold: &BTreeMap<i64, i64>,
+        read: &BTreeMap<i64, Offer>,
+    ) -> Result<()> {
+        let is_gone = |id: &&i64| read.get(id).and_then(|offer| offer.stock) == Some(0);
+        let sold_out = sold.keys().filter(is_gone).copied().collect();
+        all_have(txn, EventType::ProductSoldOut, sold_out).await
     }
 
     /// What one piece costs.

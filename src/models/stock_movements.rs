@@ -11,7 +11,7 @@ use super::{
     Actor, CacheTag, Result, Transaction,
     growing::Growing,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
-    now,
+    now, orders,
     statement::inserting,
     types::MovementKind,
 };
@@ -133,14 +133,14 @@ impl Model {
         (!rows.is_empty()).then(|| inserting(txn.get_database_backend(), rows))
     }
 
-    /// What an order took, by product.
-    pub async fn of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<Self>> {
-        Ok(Entity::find()
-            .filter(Column::OrderId.eq(order_id))
-            .filter(Column::Kind.eq(MovementKind::Order.as_str()))
-            .order_by_asc(Column::ProductId)
-            .all(db)
-            .await?)
+    /// What an order took, and what was held for it before.
+    pub async fn of_order(db: &impl ConnectionTrait, order: &orders::Model) -> Result<Vec<Self>> {
+        let taken = Column::OrderId.eq(order.id);
+        let taken = taken.and(Column::Kind.eq(MovementKind::Order.as_str()));
+        let checkout = order.checkout_id.as_deref();
+        let held = checkout.map(|checkout| Column::CheckoutId.eq(checkout));
+        let theirs = Condition::any().add(taken).add_option(held);
+        Ok(Entity::find().filter(theirs).all(db).await?)
     }
 
     /// Takes an account's name out of the ledger; it is called `name` from now on.

@@ -137,12 +137,13 @@ pub fn product_rows(product: &Product) -> Result<Vec<Vec<String>>> {
 }
 
 /// The columns of a table of orders, and where an order shows each: below `/items` in one of its items.
-const ORDER_COLUMNS: [(&str, &str); 24] = [
+const ORDER_COLUMNS: [(&str, &str); 43] = [
     ("order_id", "/id"),
     ("status", "/status"),
     ("placed_at", "/placed_at"),
     ("customer_id", "/customer/id"),
     ("customer_name", "/customer/name"),
+    ("email", "/email"),
     ("currency", "/currency"),
     ("product_id", "/items/product_id"),
     ("sku", "/items/sku"),
@@ -150,7 +151,17 @@ const ORDER_COLUMNS: [(&str, &str); 24] = [
     ("unit_price", "/items/unit_price"),
     ("quantity", "/items/quantity"),
     ("line_total", "/items/line_total"),
+    ("line_discount", "/items/discount"),
+    ("line_tax_rate", "/items/tax_rate"),
+    ("line_tax", "/items/tax"),
+    ("subtotal", "/subtotal"),
+    ("discount", "/discount"),
+    ("shipping", "/shipping"),
+    ("tax", "/tax"),
     ("total", "/total"),
+    ("prices_include_tax", "/prices_include_tax"),
+    ("discount_code", "/discount_code"),
+    ("shipping_option", "/shipping_name"),
     ("shipping_name", "/shipping_address/name"),
     ("shipping_company", "/shipping_address/company"),
     ("shipping_line1", "/shipping_address/line1"),
@@ -160,6 +171,14 @@ const ORDER_COLUMNS: [(&str, &str); 24] = [
     ("shipping_postal_code", "/shipping_address/postal_code"),
     ("shipping_country", "/shipping_address/country"),
     ("shipping_phone", "/shipping_address/phone"),
+    ("billing_name", "/billing_address/name"),
+    ("billing_company", "/billing_address/company"),
+    ("billing_line1", "/billing_address/line1"),
+    ("billing_line2", "/billing_address/line2"),
+    ("billing_city", "/billing_address/city"),
+    ("billing_region", "/billing_address/region"),
+    ("billing_postal_code", "/billing_address/postal_code"),
+    ("billing_country", "/billing_address/country"),
     ("note", "/note"),
     ("updated_at", "/updated_at"),
 ];

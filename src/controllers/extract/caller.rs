@@ -342,6 +342,12 @@ impl Caller {
         }
     }
 
+    /// Whether it is a customer in person, who does not run the store.
+    #[must_use]
+    pub fn is_customer(&self) -> bool {
+        self.account().is_some_and(|account| account.role() == Role::Customer)
+    }
+
     /// Whose answers are kept for retries.
     #[must_use]
     pub fn owner(&self) -> Owner {

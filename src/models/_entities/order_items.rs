@@ -18,6 +18,9 @@ pub struct Model {
     pub unit_price_minor: i64,
     pub quantity: i64,
     pub line_total_minor: i64,
+    pub discount_minor: i64,
+    pub tax_rate_thousandths: i64,
+    pub tax_minor: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -17,6 +17,19 @@ pub struct Model {
     pub note: Option<String>,
     pub placed_at: DateTimeWithTimeZone,
     pub updated_at: DateTimeWithTimeZone,
+    pub discount_minor: i64,
+    pub shipping_minor: i64,
+    pub tax_minor: i64,
+    pub prices_include_tax: bool,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub taxes: Option<String>,
+    pub email: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub billing_address: Option<String>,
+    pub shipping_name: Option<String>,
+    pub discount_code: Option<String>,
+    #[sea_orm(unique)]
+    pub checkout_id: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -84,7 +84,7 @@ impl Model {
             let contact = if event.subject_kind == SubjectKind::Customer.as_str() {
                 data
             } else {
-                for text in ["shipping_address", "note"] {
+                for text in ["email", "shipping_address", "billing_address", "note"] {
                     set(data, text, Json::Null);
                 }
                 for step in history(data) {

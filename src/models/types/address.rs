@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{CountryCode, Phone, SingleLine};
-use crate::models::{Result, input::Input};
+use crate::models::{Result, input::Input, pricing::Destination};
 
 /// An address.
 #[derive(Clone, Debug, PartialEq, Eq, Input)]
@@ -63,6 +63,14 @@ pub struct ShippingAddress {
 }
 
 impl ShippingAddress {
+    /// Where it is, as far as tax is concerned.
+    pub fn destination(&self) -> Option<Destination<'_>> {
+        Some(Destination {
+            country: self.country.as_deref()?,
+            region: self.region.as_deref(),
+        })
+    }
+
     /// As an order keeps and shows it: JSON.
     pub fn json(&self) -> Result<String> {
         Ok(serde_json::to_string(self).map_err(loco_rs::Error::from)?)

@@ -28,6 +28,7 @@ mod public_address;
 mod rate_limit;
 mod role;
 mod stock_delta;
+mod tax_share;
 mod text;
 mod timestamp;
 mod username;
@@ -61,6 +62,7 @@ pub use self::{
     rate_limit::{OwnLimit, RateLimit},
     role::Role,
     stock_delta::StockDelta,
+    tax_share::TaxShare,
     text::{MultiLine, RawText, SingleLine},
     timestamp::{Timestamp, rfc3339},
     username::Username,
