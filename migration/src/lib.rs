@@ -29,6 +29,7 @@ mod m20261127_000019_order_addresses;
 mod m20261127_000020_shipping_rates;
 mod m20261127_000021_tax_rates;
 mod m20261127_000022_discounts;
+mod m20261128_000023_tax_classes;
 mod steps;
 mod turn;
 
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000020_shipping_rates::Migration),
             Box::new(m20261127_000021_tax_rates::Migration),
             Box::new(m20261127_000022_discounts::Migration),
+            Box::new(m20261128_000023_tax_classes::Migration),
             // inject-above (do not remove this comment)
         ]
     }
