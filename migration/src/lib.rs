@@ -29,6 +29,7 @@ mod m20261127_000019_order_addresses;
 mod m20261127_000020_shipping_rates;
 mod m20261127_000021_tax_rates;
 mod m20261127_000022_discounts;
+mod m20261128_000023_tax_classes;
 mod m20261128_000024_order_amounts;
 mod steps;
 mod turn;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000020_shipping_rates::Migration),
             Box::new(m20261127_000021_tax_rates::Migration),
             Box::new(m20261127_000022_discounts::Migration),
+            Box::new(m20261128_000023_tax_classes::Migration),
             Box::new(m20261128_000024_order_amounts::Migration),
             // inject-above (do not remove this comment)
         ]

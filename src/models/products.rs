@@ -24,9 +24,10 @@ use super::{
     now,
     statement::statement,
     stock_movements::{self, Movement},
+    tax_rates,
     types::{
         Description, EventType, Money, MovementKind, ProductName, Reason, Search, Sku, Stock,
-        StockDelta, case_fold, search_text, sort_fold,
+        StockDelta, TaxClass, case_fold, search_text, sort_fold,
     },
     update,
 };
@@ -49,6 +50,8 @@ pub struct Details {
     /// missing, a new product's stock is not tracked, and that of another stays as it is.
     #[input(clearable)]
     pub stock: Option<Option<Stock>>,
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. It is `standard` where none is said.
+    pub tax_class: Option<TaxClass>,
 }
 
 /// A product on sale, as it is ordered.
@@ -150,6 +153,8 @@ pub struct Summary {
     pub price_minor: i64,
     /// How many pieces there are, if that is tracked.
     pub stock: Option<i64>,
+    /// The class that it is taxed by.
+    pub tax_class: String,
     /// When it was added.
     pub created_at: DateTimeWithTimeZone,
     /// When it last changed.
@@ -193,8 +198,8 @@ impl Model {
     ) -> Result<BTreeMap<i64, Offer>> {
         let ids: Vec<_> = ids.into_iter().map(Value::from).collect();
         let backend = db.get_database_backend();
-        let one =
-            "SELECT id, sku, name, price_minor, stock, tax_class FROM products WHERE NOT archived AND id";
+        let one = "SELECT id, sku, name, price_minor, stock, tax_class FROM products \
+                   WHERE NOT archived AND id";
         let offers = match backend {
             // For what stands in an IN, SQLite makes a table.
             DbBackend::Sqlite => vec![format!("{one} = ?"); ids.len()].join(" UNION ALL "),
@@ -224,8 +229,9 @@ impl Model {
     /// Adds a product; its stock begins with an `initial` movement.
     ///
     /// # Errors
-    /// [`Error::NotUnique`] for the SKU.
+    /// [`Error::NotUnique`] for the SKU; [`Error::Invalid`] for a tax class without a rate.
     pub async fn create(txn: &Transaction, details: &Details, actor: &Actor) -> Result<Self> {
+        Self::check(txn, details.tax_class.as_ref()).await?;
         let product = ActiveModel::new_product(details).insert(txn).await;
         let product = product.map_err(sku_taken())?;
         txn.happened(EventType::ProductCreated, &product);
@@ -236,8 +242,9 @@ impl Model {
     /// Changes some of the product, which has to be locked. Where nothing differs it stays as it is.
     ///
     /// # Errors
-    /// [`Error::NotUnique`] for the SKU.
+    /// Those of [`create`](Self::create).
     pub async fn change(self, txn: &Transaction, changes: &Changes, actor: &Actor) -> Result<Self> {
+        Self::check(txn, changes.class()).await?;
         let product = self.clone().into_active_model().assign(changes);
         if self.is_like(&product.clone().try_into_model()?) {
             return Ok(self);
@@ -379,6 +386,22 @@ impl Model {
         all_have(txn, EventType::ProductSoldOut, sold_out).await
     }
 
+    /// Whether one that is on sale is taxed by that class.
+    pub async fn have_class(db: &impl ConnectionTrait, class: &str) -> Result<bool> {
+        let one = on_sale().filter(Column::TaxClass.eq(class));
+        Ok(one.one(db).await?.is_some())
+    }
+
+    async fn check(txn: &Transaction, class: Option<&TaxClass>) -> Result<()> {
+        let Some(class) = class else {
+            return Ok(());
+        };
+        match tax_rates::Model::refusal_of_class(txn, class.as_str()).await? {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
+    }
+
     /// What one piece costs.
     pub const fn price(&self) -> Money {
         Money::from_minor(self.price_minor)
@@ -429,6 +452,13 @@ impl Model {
     ) -> Result<()> {
         let movement = stock_movements::between(self.id, before, self.stock);
         stock_movements::Model::record(txn, movement, actor).await
+    }
+}
+
+impl Changes {
+    /// The class that it is to be taxed by, if one is said.
+    fn class(&self) -> Option<&TaxClass> {
+        self.tax_class.as_ref()?.as_ref()
     }
 }
 
@@ -506,6 +536,12 @@ impl ActiveModel {
         }
         if let Some(stock) = changes.stock {
             self.stock = Set(stock.map(Stock::get));
+        }
+        if let Some(tax_class) = &changes.tax_class {
+            let tax_class = tax_class
+                .as_ref()
+                .map_or(tax_rates::STANDARD, TaxClass::as_str);
+            self.tax_class = Set(tax_class.to_owned());
         }
         if changes.name.is_some() || changes.sku.is_some() {
             let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());

@@ -13,7 +13,7 @@ use super::{
     found,
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
-    now, shipping_rates,
+    now, products, shipping_rates,
     types::{CountryCode, EventType, Percentage, RateName, Region, TaxClass, case_fold},
     update,
 };
@@ -170,7 +170,11 @@ impl Model {
         if needs_no_rate(class) || has_rate(txn, class, LockType::Update).await? {
             return Ok(());
         }
-        if shipping_rates::Model::have_class(txn, class).await? {
+        // Who is about to give something this class waits for the rate that goes, and does not find it then. So products
+        // need not be locked, of which every one would be read.
+        let in_use = shipping_rates::Model::have_class(txn, class).await?
+            || products::Model::have_class(txn, class).await?;
+        if in_use {
             return Err(Error::ClassInUse);
         }
         Ok(())

@@ -40,6 +40,8 @@ pub struct ProductSummary {
     stock: Option<i64>,
     /// Whether the product can be ordered now.
     available: bool,
+    /// The class that it is taxed by.
+    tax_class: String,
     /// When the product was added.
     #[serde(serialize_with = "super::moment")]
     created_at: DateTime<Utc>,
@@ -57,6 +59,7 @@ impl ProductSummary {
             currency: currency.to_owned(),
             stock: product.stock,
             available: product.is_available(),
+            tax_class: product.tax_class,
             sku: product.sku,
             name: product.name,
             created_at: product.created_at.to_utc(),

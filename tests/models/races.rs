@@ -10,7 +10,11 @@ use boxcar::{
         orders::{self, NewOrder, Order, OrderLine},
         products,
         queue::Client,
-        types::{NewPassword, Quantity, Role, Scalar, Username},
+        tax_rates,
+        types::{
+            CountryCode, NewPassword, Percentage, Quantity, RateName, Role, Scalar, TaxClass,
+            Username,
+        },
     },
     transaction,
 };
@@ -18,7 +22,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::rows::{add_customer, add_product, kettle, person};
-use crate::support::{PASSWORD, Shop};
+use crate::support::{PASSWORD, Shop, assert_invariants};
 
 const CONTENDERS: usize = 16;
 
@@ -89,6 +93,51 @@ async fn one_of_sixteen_gets_a_sku() {
         }
     }));
     assert_one_got(outcomes.await, "/sku");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_that_a_product_gets_while_its_rate_is_deleted_has_a_rate_or_no_product() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    for turn in [0, 4, 8, CONTENDERS - 1] {
+        let class = TaxClass::parse(&format!("class {turn}")).unwrap();
+        let rate = tax_rates::Details {
+            name: RateName::parse("VAT").unwrap(),
+            country: CountryCode::parse("DE").unwrap(),
+            region: None,
+            tax_class: Some(class.clone()),
+            rate: Percentage::parse("7").unwrap(),
+        };
+        let rate = transaction!(db, |txn| tax_rates::Model::create(txn, &rate).await);
+        let rate = rate.unwrap().id;
+        let outcomes = race(contenders().map(|n| {
+            let (db, class) = (db.clone(), Some(class.clone()));
+            async move {
+                if n == turn {
+                    return transaction!(&db, |txn| {
+                        let rate = tax_rates::Model::find_locked(txn, rate).await?;
+                        rate.delete(txn).await
+                    });
+                }
+                let details = products::Details {
+                    tax_class: class,
+                    ..kettle(None, None)
+                };
+                let actor = Actor::system();
+                let added = transaction!(&db, |txn| products::Model::create(txn, &details, &actor)
+                    .await);
+                added.map(drop)
+            }
+        }));
+        for outcome in outcomes.await {
+            match outcome {
+                Ok(()) | Err(Error::ClassInUse) => {}
+                Err(Error::Invalid(rules)) => assert_eq!(rules[0].pointer, "/tax_class"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+    assert_invariants(db).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,6 +88,7 @@ pub fn product() -> products::Model {
         sku_key: Some("ket-1".to_owned()),
         name_key: "kettle".to_owned(),
         search_text: "kettle\nket-1".to_owned(),
+        tax_class: "standard".to_owned(),
         archived: false,
         created_at: moment(),
         updated_at: moment(),
@@ -251,6 +252,7 @@ pub fn kettle(sku: Option<&str>, stock: Option<i64>) -> products::Details {
         sku: sku.map(|sku| Sku::parse(sku).unwrap()),
         description: None,
         stock: Some(stock.map(|stock| Stock::new(stock).unwrap())),
+        tax_class: None,
     }
 }
 

@@ -139,12 +139,7 @@ async fn rows_of_an_older_version_are_found_and_sorted_by_the_keys_of_this_one()
 async fn the_text_that_was_an_address_is_one_in_orders_events_and_answers() {
     let shop = Shop::open().await;
     let db = &shop.ctx.db;
-    let this = Migrator::migrations()
-        .iter()
-        .position(|migration| migration.name().ends_with("order_addresses"));
-    Migrator::down(db, None).await.unwrap();
-    let before = u32::try_from(this.unwrap()).unwrap();
-    Migrator::up(db, Some(before)).await.unwrap();
+    go_back_before(db, "order_addresses").await;
     insert(db, rows::customer()).await.unwrap();
     insert(db, rows::account()).await.unwrap();
     let long = "☂ umbrella ".repeat(90);
@@ -232,6 +227,36 @@ async fn the_text_that_was_an_address_is_one_in_orders_events_and_answers() {
         db.execute_unprepared(undone).await.unwrap();
         Migrator::up(db, None).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_product_that_an_older_version_has_added_is_taxed_by_the_standard_class() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    go_back_before(db, "tax_classes").await;
+    let old = |name: &str| {
+        format!(
+            "INSERT INTO products (name, price_minor, name_key, search_text, archived, created_at, updated_at) \
+             VALUES ('{name}', 100, '{name}', '{name}', FALSE, '2026-01-31 12:00:00', '2026-01-31 12:00:00')"
+        )
+    };
+    db.execute_unprepared(&old("before")).await.unwrap();
+    Migrator::up(db, None).await.unwrap();
+    // By a node that has not been replaced yet.
+    db.execute_unprepared(&old("after")).await.unwrap();
+    let products = products::Entity::find().all(db).await.unwrap().into_iter();
+    let classes: Vec<_> = products.map(|product| product.tax_class).collect();
+    assert_eq!(classes, ["standard", "standard"]);
+}
+
+/// Leaves the tables that there were before that migration.
+async fn go_back_before(db: &DatabaseConnection, migration: &str) {
+    let this = Migrator::migrations()
+        .iter()
+        .position(|known| known.name().ends_with(migration));
+    Migrator::down(db, None).await.unwrap();
+    let before = u32::try_from(this.unwrap()).unwrap();
+    Migrator::up(db, Some(before)).await.unwrap();
 }
 
 fn parsed(json: &str) -> Value {

@@ -355,6 +355,7 @@ fn offer(product: products::Model) -> BTreeMap<String, Value> {
         product.name.into(),
         product.price_minor.into(),
         product.stock.into(),
+        product.tax_class.into(),
     ])
 }
 
@@ -365,6 +366,7 @@ fn summary(product: products::Model) -> BTreeMap<String, Value> {
         product.name.into(),
         product.price_minor.into(),
         product.stock.into(),
+        product.tax_class.into(),
         product.created_at.into(),
         product.updated_at.into(),
     ])

@@ -104,6 +104,9 @@ async fn a_field_that_breaks_a_rule_is_named_with_the_rule() {
         ("/stock", json!(-1), "range"),
         ("/stock", json!(1.5), "type"),
         ("/stock", json!("5"), "type"),
+        ("/tax_class", json!(7), "type"),
+        ("/tax_class", json!(""), "length"),
+        ("/tax_class", json!("x".repeat(33)), "length"),
     ] {
         let answer = admin
             .post("/products", with(teapot(), &pointer[1..], &value))
@@ -153,6 +156,7 @@ async fn put_replaces_every_field() {
     let id = admin.add_product(teapot()).await;
     let body = json!({
         "name": "Kettle", "price": 60, "sku": "KETTLE-2", "description": "Whistles.", "stock": 0,
+        "tax_class": "zero",
     });
     let answer = admin.put(&path(id), body).await;
     assert_answer!(answer);
@@ -180,6 +184,54 @@ async fn put_without_a_stock_leaves_it_and_null_ends_its_tracking() {
     assert_eq!(admin.put(&path(id), body).await.body["stock"], 7);
     let body = with(teapot(), "stock", &json!(null));
     assert_eq!(admin.put(&path(id), body).await.body["stock"], json!(null));
+}
+
+#[tokio::test]
+async fn the_class_of_a_product_is_the_standard_one_where_none_is_said() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let created = admin.post("/products", cup()).await.body;
+    assert_eq!(created["tax_class"], "standard");
+    let id = admin
+        .add_product(with(cup(), "tax_class", &"zero".into()))
+        .await;
+    for (method, body, class) in [
+        (Method::PATCH, json!({ "price": 1 }), "zero"),
+        (Method::PATCH, json!({ "tax_class": null }), "standard"),
+        (
+            Method::PUT,
+            with(cup(), "tax_class", &"zero".into()),
+            "zero",
+        ),
+        (Method::PUT, cup(), "standard"),
+    ] {
+        let answer = admin.send(method, &path(id), Some(body)).await;
+        assert_eq!(answer.body["tax_class"], class);
+    }
+}
+
+#[tokio::test]
+async fn a_class_of_a_product_that_no_tax_rate_has_is_refused() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let id = admin.add_product(teapot()).await;
+    let expected = "422 validation-failed /tax_class reference";
+    let mut mismatches = Mismatches::default();
+    for class in ["reduced", "Standard", "ZERO"] {
+        for (method, path, body) in [
+            (Method::POST, "/products".to_owned(), cup()),
+            (Method::PUT, path(id), teapot()),
+            (Method::PATCH, path(id), json!({})),
+        ] {
+            let body = with(body, "tax_class", &class.into());
+            let answer = admin.send(method.clone(), &path, Some(body)).await;
+            mismatches.answer(format!("{method} {class}"), &answer, expected);
+        }
+    }
+    let rate = json!({ "name": "VAT", "country": "DE", "tax_class": "reduced", "rate": 7 });
+    assert_eq!(admin.post("/tax-rates", rate).await.outcome(), "201");
+    let answer = admin
+        .patch(&path(id), json!({ "tax_class": "reduced" }))
+        .await;
+    assert_eq!(answer.body["tax_class"], "reduced");
 }
 
 #[tokio::test]
@@ -226,6 +278,7 @@ async fn patch_changes_the_field_that_is_sent_and_no_other() {
         ("sku", "KETTLE-2".into()),
         ("description", "Whistles.".into()),
         ("stock", 3.into()),
+        ("tax_class", "zero".into()),
     ] {
         let answer = admin
             .patch(&path(id), with(json!({}), field, &value))
@@ -408,6 +461,7 @@ fn path(id: i64) -> String {
 fn teapot() -> Value {
     json!({
         "name": "Teapot", "price": "24.90", "sku": "POT-1", "description": "Holds a litre.", "stock": 8,
+        "tax_class": "standard",
     })
 }
 

@@ -302,5 +302,11 @@ async fn a_class_in_use_keeps_a_rate() {
     admin
         .patch("/shipping-rates/1", json!({ "tax_class": "zero" }))
         .await;
+    let sold = admin
+        .add_product(json!({ "name": "Tea", "price": 3, "tax_class": "reduced" }))
+        .await;
+    assert_eq!(admin.delete("/tax-rates/2").await.outcome(), "409 conflict");
+    // What is not on sale any more is not taxed.
+    admin.delete(&format!("/products/{sold}")).await;
     assert_eq!(admin.delete("/tax-rates/2").await.outcome(), "204");
 }

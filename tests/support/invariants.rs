@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 15] = [
+const NEVER: [(&str, &str); 17] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -14,6 +14,16 @@ const NEVER: [(&str, &str); 15] = [
         "a stock that is not the sum of its movements",
         "SELECT p.id FROM products p LEFT JOIN stock_movements m ON m.product_id = p.id \
          GROUP BY p.id, p.stock HAVING COALESCE(p.stock, 0) <> COALESCE(SUM(m.delta), 0)",
+    ),
+    (
+        "a product on sale whose tax class has no rate",
+        "SELECT p.id FROM products p LEFT JOIN tax_rates r ON r.tax_class = p.tax_class \
+         WHERE NOT p.archived AND p.tax_class NOT IN ('standard', 'zero') AND r.id IS NULL",
+    ),
+    (
+        "a shipping rate whose tax class has no rate",
+        "SELECT s.id FROM shipping_rates s LEFT JOIN tax_rates r ON r.tax_class = s.tax_class \
+         WHERE s.tax_class NOT IN ('standard', 'zero') AND r.id IS NULL",
     ),
     (
         "an order without items, or whose total is not their sum",

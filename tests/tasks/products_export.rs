@@ -21,12 +21,12 @@ use crate::{
     support::{Program, Shop, assert_invariants},
 };
 
-const EMPTY: &str = "id,sku,name,description,price,stock\n";
+const EMPTY: &str = "id,sku,name,description,price,stock,tax_class\n";
 
-const CATALOGUE: &str = "sku,name,description,price,stock\n\
-    A-1,\"Tea, \"\"black\"\"\",\"one\r\ntwo\",4.50,7\n\
-    Ä-2,Cup ☕,,0.00,0\n\
-    B-1,=SUM(A1),  blanks  ,99999999.99,\n";
+const CATALOGUE: &str = "sku,name,description,price,stock,tax_class\n\
+    A-1,\"Tea, \"\"black\"\"\",\"one\r\ntwo\",4.50,7,zero\n\
+    Ä-2,Cup ☕,,0.00,0,\n\
+    B-1,=SUM(A1),  blanks  ,99999999.99,,standard\n";
 
 #[test]
 fn every_column_is_one_that_a_product_shows() {
@@ -305,11 +305,13 @@ async fn a_format_that_is_not_known_is_refused_and_the_older_file_stays() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "older");
 }
 
-/// A table of those rows, whose cells are empty in columns after `stock`.
+/// A table of those rows, whose products are of the standard class, with empty cells in columns after it.
 fn table(rows: &[impl AsRef<str>]) -> String {
-    let (_, later) = EMPTY.split_once("stock").unwrap();
+    let (_, later) = EMPTY.split_once("tax_class").unwrap();
     let later = ",".repeat(later.matches(',').count());
-    let rows = rows.iter().map(|row| format!("{}{later}\n", row.as_ref()));
+    let rows = rows
+        .iter()
+        .map(|row| format!("{},standard{later}\n", row.as_ref()));
     EMPTY.to_owned() + &rows.collect::<String>()
 }
 
@@ -331,6 +333,7 @@ async fn described(shop: &Shop) -> Vec<impl PartialEq + std::fmt::Debug + use<>>
             product.description,
             product.price_minor,
             product.stock,
+            product.tax_class,
         )
     });
     described.collect()

@@ -645,3 +645,57 @@ async fn a_table_without_a_column_leaves_what_it_would_have_said_as_it_was() {
         (&json!(7), &json!("Black."))
     );
 }
+
+#[tokio::test]
+async fn a_product_has_the_class_of_its_cell_and_the_standard_one_where_that_is_empty() {
+    let shop = Shop::open().await;
+    import(
+        &shop,
+        "sku,name,price,tax_class\nA-1,Tea,1,zero\nB-1,Cup,2,\nC-1,Pot,3,standard\n",
+    )
+    .await
+    .unwrap();
+    import(&shop, "sku,name,price\nA-1,Green tea,1\nD-1,Jug,4\n")
+        .await
+        .unwrap();
+    assert_eq!(
+        classes(&shop).await,
+        ["A-1 zero", "B-1 standard", "C-1 standard", "D-1 standard"]
+    );
+    import(&shop, "sku,tax_class\nA-1,\nB-1,zero\n")
+        .await
+        .unwrap();
+    assert_eq!(classes(&shop).await[..2], ["A-1 standard", "B-1 zero"]);
+}
+
+#[tokio::test]
+async fn a_row_with_a_class_that_has_no_rate_is_refused() {
+    let (shop, admin) = Shop::open_with_admin().await;
+    import(&shop, TWO).await.unwrap();
+    let rate = json!({ "name": "VAT", "country": "DE", "tax_class": "reduced", "rate": 7 });
+    assert_eq!(admin.post("/tax-rates", rate).await.outcome(), "201");
+    let text = "sku,name,price,tax_class\nA-1,Tea,1,reducde\nB-1,Cup,2,reduced\nC-1,Pot,,Zero\nD-1,Jug,3,books\n";
+    let outcome = import_by_program(&shop, text).await;
+    let lines: Vec<_> = outcome.stderr.lines().take(3).collect();
+    let why = "tax_class must be `standard`, `zero`, or the class of a tax rate";
+    assert_eq!(
+        lines,
+        [
+            format!("line 2: {why}"),
+            format!("line 4: price is required; {why}"),
+            format!("line 5: {why}"),
+        ]
+    );
+    assert_eq!(
+        outcome.stdout,
+        "4 rows: 0 added, 1 changed, 0 the same, 3 refused.\n"
+    );
+    assert_eq!(classes(&shop).await, ["A-1 standard", "B-1 reduced"]);
+}
+
+async fn classes(shop: &Shop) -> Vec<String> {
+    let products = products(shop).await.into_iter();
+    let shown = products
+        .map(|product| format!("{} {}", product.sku.unwrap_or_default(), product.tax_class));
+    shown.collect()
+}

@@ -21,6 +21,7 @@ pub struct Model {
     pub updated_at: DateTimeWithTimeZone,
     #[sea_orm(unique)]
     pub sku_key: Option<String>,
+    pub tax_class: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -15,8 +15,8 @@ use crate::models::{
     Actor, Result, Transaction,
     error::FieldError,
     input::{Fields, Input},
-    stock_movements,
-    types::{EventType, Sku, case_fold},
+    stock_movements, tax_rates,
+    types::{EventType, Sku, TaxClass, case_fold},
 };
 
 /// What a row of a table says of a product.
@@ -87,11 +87,13 @@ impl Model {
     pub async fn import(txn: &Transaction, rows: &[Row], actor: &Actor) -> Result<Imported> {
         let by_sku = Self::locked_by_sku(txn, rows).await?;
         let by_id = Self::locked_by_id(txn, rows, &by_sku).await?;
+        let without_rate = classes_without_rate(txn, rows).await?;
         let mut imported = Imported::default();
         let (mut added, mut changed, mut movements) = (Vec::new(), Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate() {
             let changes = &row.changes;
             let sku = row.sku_key();
+            let refusal = row.tax_class().and_then(|class| without_rate.get(class));
             let namesake = row.id.and_then(|id| by_id.get(&id));
             let known = sku
                 .as_ref()
@@ -105,12 +107,20 @@ impl Model {
                     }
                     _ => row.details(),
                 };
-                match details {
-                    Ok(details) => added.push(ActiveModel::new_product(&details)),
-                    Err(broken) => imported.refused.push((at, broken)),
+                match (details, refusal) {
+                    (Ok(details), None) => added.push(ActiveModel::new_product(&details)),
+                    (details, refusal) => {
+                        let mut broken = details.err().unwrap_or_default();
+                        broken.extend(refusal.cloned());
+                        imported.refused.push((at, broken));
+                    }
                 }
                 continue;
             };
+            if let Some(refusal) = refusal {
+                imported.refused.push((at, vec![refusal.clone()]));
+                continue;
+            }
             if product.is_described_by(changes) {
                 imported.unchanged += 1;
                 continue;
@@ -212,6 +222,20 @@ impl Model {
     }
 }
 
+/// What is wrong with each class of those rows that has no rate.
+async fn classes_without_rate<'a>(
+    txn: &Transaction,
+    rows: &'a [Row],
+) -> Result<BTreeMap<&'a str, FieldError>> {
+    let classes: BTreeSet<_> = rows.iter().filter_map(Row::tax_class).collect();
+    let mut without_rate = BTreeMap::new();
+    for class in classes {
+        let refusal = tax_rates::Model::refusal_of_class(txn, class).await?;
+        without_rate.extend(refusal.map(|refusal| (class, refusal)));
+    }
+    Ok(without_rate)
+}
+
 /// What an import does not change of a product that is there.
 const fn is_fixed(column: Column) -> bool {
     matches!(column, Column::Id | Column::Archived | Column::CreatedAt)
@@ -226,6 +250,11 @@ impl Row {
 
     fn sku(&self) -> Option<&Sku> {
         self.changes.sku.as_ref()?.as_ref()
+    }
+
+    /// The class that it is to be taxed by, if one is said.
+    fn tax_class(&self) -> Option<&str> {
+        self.changes.class().map(TaxClass::as_str)
     }
 
     /// Its SKU, in the form in which it is compared.
