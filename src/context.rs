@@ -16,6 +16,7 @@ use crate::{
     models::{
         self, Actor, CacheTag, Transaction,
         api_keys::{Permit, Uses},
+        checkouts::{Buyer, Rules},
         customer_accounts::{Model, Verifier},
         events::{self, Cause, Feed},
         growing::KeptBase,
@@ -217,6 +218,25 @@ impl Context {
             prices_include_tax: self.settings.store.prices_include_tax,
             actor,
             by_customer,
+        }
+    }
+
+    /// What the store says to a buyer, who may be a visitor from somewhere.
+    #[must_use]
+    pub fn checkout_rules<'a>(
+        &'a self,
+        actor: &'a Actor,
+        buyer: Buyer,
+        budget: Option<&'a str>,
+    ) -> Rules<'a> {
+        let settings = &self.settings.checkout;
+        Rules {
+            buyer,
+            sale: self.sale(actor, buyer != Buyer::Staff),
+            hold: settings.hold(),
+            lasts: settings.lasts(),
+            hold_pieces: settings.hold_pieces.into(),
+            budget,
         }
     }
 

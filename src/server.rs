@@ -35,7 +35,7 @@ use crate::{
     models::{codes, connection::erased, events, idempotency_keys, mails, webhook_deliveries},
     settings::Settings,
     signals,
-    workers::{mails::Mails, relay, webhooks::Webhooks, wire::Wire},
+    workers::{mails::Mails, relay, sweeper, webhooks::Webhooks, wire::Wire},
 };
 
 /// The largest head of a request, in bytes: a path, a token, and what browsers and proxies add. A larger
@@ -100,6 +100,11 @@ pub async fn serve(router: Router, ctx: &AppContext, at: &ServeParams) -> Result
                 relay::run(mails, &state.mails, state.draining.begun()).await;
             });
         }
+    }
+
+    if settings.checkout.sweep_seconds > 0 {
+        let every = Duration::from_secs(settings.checkout.sweep_seconds);
+        draining.writes.spawn(sweeper::run(state.clone(), every));
     }
 
     tracing::info!(%address, "listening");

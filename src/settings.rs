@@ -3,6 +3,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use loco_rs::{Error, Result, app::AppContext, config::Config, environment::Environment};
 use serde::Deserialize;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub rate_limit: RateLimit,
     /// The server's own cache of answers.
     pub cache: Cache,
+    /// How long checkouts last, and what visitors may hold.
+    pub checkout: Checkout,
     /// The Redis that nodes share.
     pub redis: Redis,
     /// The first administrator.
@@ -65,6 +68,8 @@ pub struct Settings {
 pub struct Shop {
     /// The one currency (ISO 4217).
     pub currency: String,
+    /// Whether prices include tax; otherwise it comes on top.
+    pub prices_include_tax: bool,
 }
 
 /// What keeps the store safe.
@@ -83,6 +88,42 @@ pub struct Security {
     pub reset_hours: f64,
     /// What signed tokens before; empty when those are not good any more.
     previous_jwt_secret: String,
+}
+
+/// How long checkouts last, and what visitors may hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkout {
+    /// For how many minutes stock is held; 0 turns holds off.
+    pub hold_minutes: f64,
+    /// How many pieces a visitor may hold in one checkout.
+    pub hold_pieces: u32,
+    /// How many checkouts and holds a visitor may begin in an hour; 0: any number.
+    pub holds_per_hour: u32,
+    /// For how many days a checkout is open after its last change, and is shown to a visitor after its end.
+    pub days: f64,
+    /// After how many seconds what is past its time is ended again; 0: never by this node.
+    pub sweep_seconds: u64,
+}
+
+impl Checkout {
+    /// For how long stock is held.
+    #[must_use]
+    pub fn hold(&self) -> TimeDelta {
+        seconds(self.hold_minutes * 60.0)
+    }
+
+    /// For how long a checkout is open.
+    #[must_use]
+    pub fn lasts(&self) -> TimeDelta {
+        seconds(self.days * 86_400.0)
+    }
+}
+
+/// A time of so many seconds, to the microsecond, as it is kept.
+fn seconds(seconds: f64) -> TimeDelta {
+    let time = Duration::from_secs_f64(seconds);
+    TimeDelta::microseconds(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// How often each client may ask.
@@ -311,7 +352,7 @@ impl Settings {
         let port = u64::try_from(config.server.port).unwrap_or_default();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         #[rustfmt::skip]
-        let numbers: [(&str, u64, RangeInclusive<u64>); 20] = [
+        let numbers: [(&str, u64, RangeInclusive<u64>); 23] = [
             ("server.port", port, 1..=65_535),
             ("server.middlewares.timeout_request.timeout", request_timeout, 1..=YEAR),
             ("database.connect_timeout", database.connect_timeout, 1..=YEAR),
@@ -322,6 +363,9 @@ impl Settings {
             ("settings.security.password_min_length", number(security.password_min_length), 8..=64),
             ("settings.security.login_failures_period_seconds", security.login_failures_period_seconds, 1..=YEAR),
             ("settings.rate_limit.period_seconds", self.rate_limit.period_seconds, 1..=YEAR),
+            ("settings.checkout.hold_pieces", self.checkout.hold_pieces.into(), 1..=1_000_000),
+            ("settings.checkout.holds_per_hour", self.checkout.holds_per_hour.into(), 0..=1_000_000),
+            ("settings.checkout.sweep_seconds", self.checkout.sweep_seconds, 0..=YEAR),
             ("settings.cache.ttl_seconds", self.cache.ttl_seconds, 1..=YEAR),
             ("settings.events.keep_days", self.events.keep_days.into(), 0..=36_500),
             ("settings.deliveries.keep_days", self.deliveries.keep_days.into(), 1..=36_500),
@@ -339,12 +383,15 @@ impl Settings {
                 return Err(fault(key, &format!("must be between {least} and {most}")));
             }
         }
-        for (key, hours) in [
-            ("settings.security.verify_hours", security.verify_hours),
-            ("settings.security.reset_hours", security.reset_hours),
+        let checkout = &self.checkout;
+        for (key, number, range) in [
+            ("settings.security.verify_hours", security.verify_hours, HOURS),
+            ("settings.security.reset_hours", security.reset_hours, HOURS),
+            ("settings.checkout.hold_minutes", checkout.hold_minutes, 0.0..=60.0),
+            ("settings.checkout.days", checkout.days, 0.00001..=3_650.0),
         ] {
-            if !HOURS.contains(&hours) {
-                let (least, most) = HOURS.into_inner();
+            if !range.contains(&number) {
+                let (least, most) = range.into_inner();
                 return Err(fault(key, &format!("must be between {least} and {most}")));
             }
         }

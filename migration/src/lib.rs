@@ -31,6 +31,9 @@ mod m20261127_000021_tax_rates;
 mod m20261127_000022_discounts;
 mod m20261128_000023_tax_classes;
 mod m20261128_000024_order_amounts;
+mod m20261128_000025_discount_uses;
+mod m20261128_000026_holds;
+mod m20261128_000027_checkouts;
 mod steps;
 mod turn;
 
@@ -70,6 +73,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000022_discounts::Migration),
             Box::new(m20261128_000023_tax_classes::Migration),
             Box::new(m20261128_000024_order_amounts::Migration),
+            Box::new(m20261128_000025_discount_uses::Migration),
+            Box::new(m20261128_000026_holds::Migration),
+            Box::new(m20261128_000027_checkouts::Migration),
             // inject-above (do not remove this comment)
         ]
     }

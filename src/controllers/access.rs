@@ -10,7 +10,7 @@ use super::BASE;
 use crate::models::types::{
     KeyScope,
     KeyScope::{
-        CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, DiscountsRead,
+        CheckoutsRead, CheckoutsWrite, CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, DiscountsRead,
         DiscountsWrite, EventsRead, MailsRead, OrdersRead, OrdersWrite, ProductsRead,
         ProductsWrite, RatesRead, RatesWrite, WebhooksRead, WebhooksWrite,
     },
@@ -77,6 +77,16 @@ pub const TABLE: &[(&str, &str, Least, Option<KeyScope>)] = &[
     ("GET",    "/orders/{id}",                           Account,        Some(OrdersRead)),
     ("PATCH",  "/orders/{id}",                           Administrator,  Some(OrdersWrite)),
     ("POST",   "/orders/{id}/cancel",                    Account,        Some(OrdersWrite)),
+
+    ("GET",    "/checkouts",                             Account,        Some(CheckoutsRead)),
+    ("POST",   "/checkouts",                             Visitor,        Some(CheckoutsWrite)),
+    ("GET",    "/checkouts/{id}",                        Visitor,        Some(CheckoutsRead)),
+    ("PATCH",  "/checkouts/{id}",                        Visitor,        Some(CheckoutsWrite)),
+    ("PUT",    "/checkouts/{id}/items/{product_id}",     Visitor,        Some(CheckoutsWrite)),
+    ("DELETE", "/checkouts/{id}/items/{product_id}",     Visitor,        Some(CheckoutsWrite)),
+    ("POST",   "/checkouts/{id}/hold",                   Visitor,        Some(CheckoutsWrite)),
+    ("POST",   "/checkouts/{id}/complete",               Visitor,        Some(CheckoutsWrite)),
+    ("POST",   "/checkouts/{id}/cancel",                 Visitor,        Some(CheckoutsWrite)),
 
     ("GET",    "/customers",                             Administrator,  Some(CustomersRead)),
     ("POST",   "/customers",                             Administrator,  Some(CustomersWrite)),

@@ -21,6 +21,8 @@ use super::{
 use crate::{
     idempotent,
     models::{
+        Actor,
+        checkouts::Buyer,
         connection::erased,
         customer_addresses, customers,
         listing::NoFilter,
@@ -217,7 +219,9 @@ pub(super) async fn export(ctx: &Context, customer_id: i64) -> Result<Response, 
     let written = try_unfold(
         (ctx.clone(), person, text),
         |(ctx, mut person, mut text)| async {
-            let part = person.read(&ctx.db).await?;
+            let system = Actor::system();
+            let rules = ctx.checkout_rules(&system, Buyer::Staff, None);
+            let part = person.read(&ctx.db, &rules).await?;
             let written = text.write(part)?;
             Ok::<_, crate::models::Error>(written.map(|written| (written, (ctx, person, text))))
         },

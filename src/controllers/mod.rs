@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Display,
     sync::{Mutex, PoisonError},
 };
 
@@ -23,6 +24,8 @@ use crate::{
 pub mod access;
 pub mod api_keys;
 pub mod auth;
+pub mod budgets;
+pub mod checkouts;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
@@ -142,6 +145,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         me::endpoints(),
         products::endpoints(),
         orders::endpoints(),
+        checkouts::endpoints(),
         customers::endpoints(),
         customer_addresses::endpoints(),
         customer_accounts::endpoints(),
@@ -169,6 +173,6 @@ pub fn routes(ctx: &Context) -> Routes {
 }
 
 /// The path of a resource, for the `Location` of a new one.
-fn location(resource: &str, id: i64) -> String {
+fn location(resource: &str, id: impl Display) -> String {
     format!("{BASE}/{resource}/{id}")
 }

@@ -8,7 +8,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use super::_entities::customers::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Error, Result, Transaction, api_keys, codes, customer_accounts,
+    Actor, CacheTag, Error, Result, Transaction, api_keys, checkouts, codes, customer_accounts,
     customer_addresses,
     error::{FieldError, taken},
     events, found, idempotency_keys,
@@ -203,6 +203,7 @@ impl Model {
             api_keys::Model::anonymize_creator(txn, account_id, Actor::ERASED).await?;
         }
         customer_addresses::Model::delete_of_customer(txn, id).await?;
+        checkouts::Model::forget_customer(txn, &self).await?;
         txn.happened(EventType::CustomerDeleted, &self);
         let has_orders = orders::Entity::find()
             .filter(orders::Column::CustomerId.eq(id))

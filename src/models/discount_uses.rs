@@ -3,7 +3,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, PaginatorTrait, QueryOrder, QuerySelect,
+    Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryOrder, QuerySelect,
     entity::prelude::*,
     sea_query::Expr,
 };

@@ -6,7 +6,10 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::types::{OrderStatus, RuleViolation};
+use super::{
+    checkouts::Checkout,
+    types::{CheckoutStatus, OrderStatus, RuleViolation},
+};
 
 /// Why a verb was not carried out. Nothing has changed when one of these comes back.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,15 @@ pub enum Error {
         /// What it should have become.
         to: OrderStatus,
     },
+    /// The checkout has ended.
+    #[error("the checkout is {0}, and only an open one can be changed")]
+    NotOpen(CheckoutStatus),
+    /// No stock is held.
+    #[error("{0}")]
+    HoldDisabled(&'static str),
+    /// The checkout costs something else than expected. This is how it stands now.
+    #[error("the checkout costs {} now", .0.standing.totals.total)]
+    TotalsChanged(Box<Checkout>),
     /// An order of the customer is under way.
     #[error("an order is placed or paid, and not shipped yet")]
     OpenOrders,

@@ -14,7 +14,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use self::feed::Feed;
 pub use super::_entities::events::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Result, Transaction, api_keys, customer_accounts, customer_addresses,
+    Actor, CacheTag, Result, Transaction, api_keys, checkouts, customer_accounts, customer_addresses,
     customers, found,
     input::{Fields, Input},
     listing::{self, ByCursor, Page, Sort, SortKey},
@@ -49,6 +49,8 @@ pub struct Event {
 pub enum Subject {
     /// An order.
     Order(Box<orders::Order>),
+    /// A checkout.
+    Checkout(Box<checkouts::Checkout>),
     /// A product.
     Product(Box<products::Model>),
     /// A shipping rate.
@@ -468,7 +470,10 @@ impl Event {
                 vec![CacheTag::Accounts, CacheTag::Membership]
             }
             (Subject::CustomerAccount(_), CustomerAccountLockedOut)
-            | (Subject::WebhookEndpoint(_) | Subject::WebhookDelivery(_), _) => Vec::new(),
+            | (
+                Subject::Checkout(_) | Subject::WebhookEndpoint(_) | Subject::WebhookDelivery(_),
+                _,
+            ) => Vec::new(),
             (Subject::CustomerAccount(of), _) => {
                 vec![CacheTag::Accounts, CacheTag::Login(of.0.pid.clone())]
             }
@@ -487,6 +492,7 @@ impl Subject {
     pub const fn kind(&self) -> SubjectKind {
         match self {
             Self::Order(_) => SubjectKind::Order,
+            Self::Checkout(_) => SubjectKind::Checkout,
             Self::Product(_) => SubjectKind::Product,
             Self::ShippingRate(_) => SubjectKind::ShippingRate,
             Self::TaxRate(_) => SubjectKind::TaxRate,
@@ -504,6 +510,7 @@ impl Subject {
     pub const fn id(&self) -> i64 {
         match self {
             Self::Order(order) => order.order.id,
+            Self::Checkout(checkout) => checkout.checkout.id,
             Self::Product(product) => product.id,
             Self::ShippingRate(shipping_rate) => shipping_rate.id,
             Self::TaxRate(tax_rate) => tax_rate.id,
@@ -522,6 +529,7 @@ impl Subject {
     const fn customer_id(&self) -> Option<i64> {
         match self {
             Self::Order(order) => Some(order.order.customer_id),
+            Self::Checkout(checkout) => checkout.checkout.customer_id,
             Self::Customer(customer) => Some(customer.id),
             Self::CustomerAccount(account) => account.0.customer_id,
             Self::CustomerAddress(address) => Some(address.customer_id),
@@ -534,6 +542,12 @@ impl Subject {
 impl From<&orders::Order> for Subject {
     fn from(order: &orders::Order) -> Self {
         Self::Order(Box::new(order.clone()))
+    }
+}
+
+impl From<&checkouts::Checkout> for Subject {
+    fn from(checkout: &checkouts::Checkout) -> Self {
+        Self::Checkout(Box::new(checkout.clone()))
     }
 }
 

@@ -205,6 +205,17 @@ impl Model {
         Ok(())
     }
 
+    /// Deletes every answer that shows a checkout.
+    pub async fn delete_of_checkout(txn: &Transaction, token: &str) -> Result<()> {
+        let opened = Column::Location.ends_with(format!("/checkouts/{token}"));
+        let changed = Column::IdempotencyKey.starts_with(token);
+        Entity::delete_many()
+            .filter(opened.or(changed))
+            .exec(txn)
+            .await?;
+        Ok(())
+    }
+
     /// Deletes the answers that show the name of a customer's account: the one that made it, and those that
     /// show a changed order in whose history it stands. The answer to a new order names only the account
     /// that placed it, whose keys go with it: that of another account stays, and its retry orders nothing

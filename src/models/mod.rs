@@ -8,6 +8,7 @@
 pub mod _entities;
 
 pub mod api_keys;
+pub mod checkouts;
 pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
@@ -15,6 +16,7 @@ pub mod customers;
 pub mod discount_uses;
 pub mod discounts;
 pub mod events;
+pub mod hold_budgets;
 pub mod idempotency_keys;
 pub mod mails;
 pub mod order_events;
@@ -69,6 +71,9 @@ pub const TABLES: &[&str] = &[
     "customer_addresses",
     "products",
     "orders",
+    "discount_uses",
+    "checkouts",
+    "hold_budgets",
     "order_items",
     "order_events",
     "stock_movements",

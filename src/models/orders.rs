@@ -11,7 +11,7 @@ use sea_orm::{
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use self::placement::{NewOrder, OrderLine, Sale};
-pub(super) use self::placement::{Draft, Line, applicable, goods, merge, not_on_sale, shortage};
+pub(super) use self::placement::{Draft, Line, applicable, merge, not_on_sale, shortage};
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Error, Result, Transaction, customers, discount_uses,

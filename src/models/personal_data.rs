@@ -5,7 +5,9 @@ use std::mem;
 use sea_orm::{Condition, QueryOrder, QuerySelect, Select, entity::prelude::*};
 
 use super::{
-    Result, customer_accounts, customer_addresses, customers, events,
+    Result,
+    checkouts::{self, Checkout, Rules},
+    customer_accounts, customer_addresses, customers, events,
     listing::{Listing, PageInfo, Paging, Position, Sort},
     mails, orders,
     orders::{Order, Scope},
@@ -27,7 +29,7 @@ pub enum Part {
     /// Some of their orders.
     Orders(Vec<Order>),
     /// Their checkouts.
-    Checkouts(Vec<serde_json::Value>),
+    Checkouts(Vec<Checkout>),
     /// Some of what has happened to them, their account and their orders.
     Events(Vec<events::Model>),
     /// Some of the mails to them.
@@ -82,7 +84,11 @@ impl PersonalData {
     }
 
     /// Reads the next part, until there is none.
-    pub async fn read(&mut self, db: &impl ConnectionTrait) -> Result<Option<Part>> {
+    pub async fn read(
+        &mut self,
+        db: &impl ConnectionTrait,
+        rules: &Rules<'_>,
+    ) -> Result<Option<Part>> {
         let id = self.customer.id;
         Ok(Some(match mem::replace(&mut self.next, Next::Nothing) {
             Next::Person => {
@@ -107,7 +113,7 @@ impl PersonalData {
             }
             Next::Checkouts => {
                 self.next = Next::Events(0, 0);
-                Part::Checkouts(Vec::new())
+                Part::Checkouts(checkouts::Model::of_customer(db, &self.customer, rules).await?)
             }
             Next::Events(at, after) => {
                 let Some(kind) = SUBJECTS.get(at) else {

@@ -80,6 +80,11 @@ impl Terms {
         !self.taxes.is_empty() || self.need_option()
     }
 
+    /// Whether it is known where it goes.
+    pub const fn has_destination(&self) -> bool {
+        self.country.is_some()
+    }
+
     /// Whether it has to be known how an order is shipped.
     pub fn need_option(&self) -> bool {
         !self.shipping.is_empty()

@@ -11,7 +11,8 @@ use loco_rs::{
 
 use super::begin;
 use crate::{
-    models::{self, personal_data::PersonalData},
+    context::Context,
+    models::{self, checkouts::Buyer, personal_data::PersonalData},
     views::personal_data::PersonalDataText,
 };
 
@@ -42,7 +43,9 @@ impl Task for CustomersExport {
         };
         let mut text = PersonalDataText::of(&person);
         let mut output = stdout();
-        while let Some(written) = text.write(person.read(&ctx.db).await?)? {
+        let (context, system) = (Context::of(ctx)?, models::Actor::system());
+        let rules = context.checkout_rules(&system, Buyer::Staff, None);
+        while let Some(written) = text.write(person.read(&ctx.db, &rules).await?)? {
             output.write_all(written.as_bytes())?;
         }
         Ok(output.flush()?)

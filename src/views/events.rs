@@ -59,6 +59,8 @@ pub struct Message {
 pub enum EventData {
     /// An order.
     Order(Box<Order>),
+    /// A checkout.
+    Checkout(Box<super::checkouts::Checkout>),
     /// A product.
     Product(Box<Product>),
     /// A shipping rate.
@@ -218,6 +220,7 @@ impl EventData {
         }
         match subject {
             Subject::Order(order) => Self::Order(Box::new((*order).into())),
+            Subject::Checkout(checkout) => Self::Checkout(Box::new((*checkout).into())),
             Subject::Product(product) => Self::Product(Box::new(Product::new(*product, currency))),
             Subject::ShippingRate(shipping_rate) => {
                 Self::ShippingRate(Box::new((*shipping_rate).into()))

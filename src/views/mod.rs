@@ -19,6 +19,7 @@ pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 
 pub mod answer;
+pub mod checkouts;
 pub mod csv;
 pub mod page;
 pub mod problem;

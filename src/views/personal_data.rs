@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
+    checkouts::Checkout, customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
     events::Event, mails::Mail, orders::Order,
 };
 use crate::models::{
@@ -86,7 +86,7 @@ impl PersonalDataText {
                 )
             }
             Part::Orders(orders) => self.list("orders", orders.into_iter().map(Order::from))?,
-            Part::Checkouts(checkouts) => self.list("checkouts", checkouts)?,
+            Part::Checkouts(checkouts) => self.list("checkouts", checkouts.into_iter().map(Checkout::from))?,
             Part::Events(events) => {
                 let account_id = self.account_id;
                 let events = events.into_iter().map(Event::from);

@@ -13,9 +13,11 @@ use axum::{
 };
 use sea_orm::DbErr;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 pub use self::kind::Kind;
+use super::checkouts::Checkout;
 use crate::models::{
     self,
     error::{FieldError, is_outage},
@@ -40,6 +42,8 @@ pub struct Problem {
     pub detail: String,
     /// What is wrong with which part of the request.
     pub errors: Vec<FieldError>,
+    /// The checkout as it is now, as JSON, where the problem is that it has changed.
+    pub checkout: Option<Box<RawValue>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -65,6 +69,10 @@ pub struct ProblemBody<'a> {
     /// What is wrong with which part of the request: the first 100 errors.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [FieldError],
+    /// The checkout as it is now: of `totals-changed` alone.
+    #[schema(value_type = Option<Checkout>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<&'a RawValue>,
 }
 
 impl<'a> ProblemBody<'a> {
@@ -78,6 +86,7 @@ impl<'a> ProblemBody<'a> {
             instance,
             request_id,
             errors: &problem.errors,
+            checkout: problem.checkout.as_deref(),
         }
     }
 }
@@ -90,6 +99,7 @@ impl Problem {
             status: kind.status,
             detail: kind.detail.to_owned(),
             errors: Vec::new(),
+            checkout: None,
             headers: Vec::new(),
         }
     }
@@ -170,6 +180,17 @@ impl Problem {
         self
     }
 
+    /// The checkout costs something else than the buyer expects.
+    fn totals_changed(now: models::checkouts::Checkout) -> Self {
+        let total = now.standing.totals.total;
+        let detail = format!("The checkout costs {total} now. Look at it, and complete it anew.");
+        let now = serde_json::value::to_raw_value(&Checkout::from(now));
+        Self {
+            checkout: now.ok(),
+            ..Self::new(Kind::TOTALS_CHANGED).because(detail)
+        }
+    }
+
     /// Something that should not happen. It is logged here, and nowhere else.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         // As text, in which quotes and line ends are escaped.
@@ -228,7 +249,7 @@ impl From<models::Error> for Problem {
             Error::InsufficientStock(shortages) => {
                 Self::new(Kind::INSUFFICIENT_STOCK).with(shortages)
             }
-            Error::InvalidTransition { .. } | Error::Disabled | Error::NotRepeatable(_) => {
+            Error::InvalidTransition { .. } | Error::NotOpen(_) | Error::Disabled | Error::NotRepeatable(_) => {
                 Self::new(Kind::INVALID_TRANSITION).because(sentence(&error))
             }
             Error::LastAdministrator
@@ -236,6 +257,8 @@ impl From<models::Error> for Problem {
             | Error::ClassInUse
             | Error::LimitReached(_)
             | Error::WriteConflict => Self::new(Kind::CONFLICT).because(sentence(&error)),
+            Error::HoldDisabled(_) => Self::new(Kind::HOLD_DISABLED).because(sentence(&error)),
+            Error::TotalsChanged(now) => Self::totals_changed(*now),
             Error::OpenOrders => Self::new(Kind::OPEN_ORDERS),
             Error::KeyReused => Self::new(Kind::IDEMPOTENCY_MISMATCH),
             Error::PreconditionFailed => Self::new(Kind::PRECONDITION_FAILED),

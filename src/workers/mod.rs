@@ -1,6 +1,7 @@
-//! What happens after the commit, without anybody waiting for it.
+//! What happens without anybody waiting for it.
 
 pub mod mails;
 pub mod relay;
+pub mod sweeper;
 pub mod webhooks;
 pub mod wire;

@@ -15,6 +15,7 @@ use crate::{
     models::{
         Actor, CacheTag, Error, Transaction,
         api_keys::{self, Permit},
+        checkouts::Buyer,
         customer_accounts::{Claims, Model, Verifier},
         deadline::Deadline,
         events::Cause,
@@ -346,6 +347,48 @@ impl Caller {
     #[must_use]
     pub fn is_customer(&self) -> bool {
         self.account().is_some_and(|account| account.role() == Role::Customer)
+    }
+
+    /// As who they buy. A key that may do what the scope says buys for the store, unless it asks for a visitor.
+    #[must_use]
+    pub fn buyer(&self, scope: KeyScope) -> Buyer {
+        match &self.who {
+            Identity::Account(account) => match (account.role(), account.customer_id) {
+                (Role::Customer, Some(customer_id)) => Buyer::Customer(customer_id),
+                _ => Buyer::Staff,
+            },
+            Identity::Key(permit) if permit.kind == KeyKind::Publishable => Buyer::Visitor,
+            Identity::Key(permit) if permit.includes(scope) && !self.request.is_for_visitor => {
+                Buyer::Staff
+            }
+            Identity::Key(_) => Buyer::Visitor,
+        }
+    }
+
+    /// Where a visitor comes from: what they do often is counted by it.
+    #[must_use]
+    pub fn visitor(&self, buyer: Buyer) -> Option<String> {
+        match &self.who {
+            Identity::Key(permit) if buyer == Buyer::Visitor => {
+                Some(format!("key {} {}", permit.id, self.request.address))
+            }
+            _ => None,
+        }
+    }
+
+    /// Who buys, if it is not the store: a customer, or a visitor from somewhere.
+    #[must_use]
+    pub fn shopper(&self) -> Option<String> {
+        match (self.buyer(KeyScope::CheckoutsWrite), self.account()) {
+            (Buyer::Customer(_), Some(account)) => Some(format!("account {}", account.id)),
+            (buyer, _) => self.visitor(buyer),
+        }
+    }
+
+    /// Whether it is a program that keeps its key secret.
+    #[must_use]
+    pub fn is_secret_key(&self) -> bool {
+        matches!(&self.who, Identity::Key(permit) if permit.kind == KeyKind::Secret)
     }
 
     /// Whose answers are kept for retries.

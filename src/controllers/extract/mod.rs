@@ -22,7 +22,7 @@ pub use self::{
     entry::Entry,
     idempotent::{Idempotent, key_of},
     json::Json,
-    path::{Id, Ids, ParentId},
+    path::{CheckoutItemPath, CheckoutPath, Id, Ids, ParentId},
     query::Query,
     visitor::Visitor,
 };
@@ -47,6 +47,8 @@ documented! {
     Id: Path "id",
     Ids: Path "id" "address_id",
     ParentId: Path "id",
+    CheckoutPath: Path "id",
+    CheckoutItemPath: Path "id" "product_id",
     Cached: Header "If-Match" "If-None-Match",
     IfMatch: Header "If-Match",
     IdempotencyKey: Header "Idempotency-Key",

@@ -116,6 +116,12 @@ impl Model {
         })
         .await
     }
+
+    /// Takes all out of what has happened to a checkout but its id. It has to be locked.
+    pub async fn forget_checkout(txn: &Transaction, id: i64, token: &str) -> Result<()> {
+        let its = about(SubjectKind::Checkout).filter(Column::SubjectId.eq(id));
+        rewrite(txn, its, |_, data| *data = json!({ "id": token })).await
+    }
 }
 
 fn about(kind: SubjectKind) -> Select<Entity> {

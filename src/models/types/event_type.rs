@@ -25,6 +25,12 @@ pub enum EventType {
     /// An order was cancelled.
     #[strum(serialize = "order.cancelled")]
     OrderCancelled,
+    /// A checkout has become an order.
+    #[strum(serialize = "checkout.completed")]
+    CheckoutCompleted,
+    /// A checkout was not changed for so long that it ended.
+    #[strum(serialize = "checkout.expired")]
+    CheckoutExpired,
     /// A product was added.
     #[strum(serialize = "product.created")]
     ProductCreated,
@@ -141,6 +147,8 @@ pub enum EventType {
 pub enum SubjectKind {
     /// An order.
     Order,
+    /// A checkout.
+    Checkout,
     /// A product.
     Product,
     /// A shipping rate.

@@ -6,7 +6,9 @@
 
 mod address;
 mod api_key;
+mod base62;
 mod bounded_int;
+mod checkout;
 mod code;
 mod country;
 mod decimal;
@@ -43,6 +45,7 @@ pub use self::{
     address::{Address, AddressChanges, ShippingAddress},
     api_key::ApiKey,
     bounded_int::BoundedInt,
+    checkout::{CheckoutAddress, CheckoutId, CheckoutStatus, ExpectedTotal, PartialAddress},
     code::{Code, CodeKind},
     country::{CountryCode, Destination},
     delivery_status::DeliveryStatus,
@@ -59,7 +62,7 @@ pub use self::{
     percentage::Percentage,
     phone::Phone,
     public_address::is_globally_reachable,
-    rate_limit::{OwnLimit, RateLimit},
+    rate_limit::RateLimit,
     role::Role,
     stock_delta::StockDelta,
     tax_share::TaxShare,

@@ -14,6 +14,10 @@ pub enum MovementKind {
     Cancellation,
     /// An administrator counted again, received or removed some.
     Adjustment,
+    /// They are held for a checkout.
+    Hold,
+    /// A checkout does not hold them any more.
+    Release,
 }
 
 super::choice!(MovementKind, "StockMovementKind");

@@ -126,6 +126,27 @@ impl Kind {
         remedy: "Read the resource again to see its status.",
     });
 
+    /// The checkout costs something else than the buyer expects.
+    pub const TOTALS_CHANGED: Self = Self(&Entry {
+        uri: "/problems/totals-changed",
+        status: StatusCode::CONFLICT,
+        title: "Totals changed",
+        detail: "The checkout costs something else now.",
+        meaning: "A price, a rate or a discount code has changed since the buyer saw the total, so that the checkout \
+                  costs something else than expected_total. Nothing was ordered.",
+        remedy: "Show the buyer the checkout that is in the member checkout, and complete it with its total.",
+    });
+
+    /// No stock is held.
+    pub const HOLD_DISABLED: Self = Self(&Entry {
+        uri: "/problems/hold-disabled",
+        status: StatusCode::CONFLICT,
+        title: "Hold disabled",
+        detail: "No stock is held for this checkout.",
+        meaning: "The store holds no stock for checkouts, or has held it for this one as long as it can.",
+        remedy: "Complete the checkout without a hold.",
+    });
+
     /// An order of the customer is under way.
     pub const OPEN_ORDERS: Self = Self(&Entry {
         uri: "/problems/open-orders",
@@ -256,7 +277,7 @@ impl Kind {
 
     /// Every kind that has a name. Where a status has several, the first stands for an answer of that status
     /// without a problem of its own: the router's 404, say.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::MALFORMED_REQUEST,
         Self::UNAUTHENTICATED,
         Self::INVALID_CREDENTIALS,
@@ -267,6 +288,8 @@ impl Kind {
         Self::INSUFFICIENT_STOCK,
         Self::INVALID_TRANSITION,
         Self::OPEN_ORDERS,
+        Self::TOTALS_CHANGED,
+        Self::HOLD_DISABLED,
         Self::IDEMPOTENCY_IN_PROGRESS,
         Self::PRECONDITION_FAILED,
         Self::PAYLOAD_TOO_LARGE,
