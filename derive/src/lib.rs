@@ -24,11 +24,12 @@
 //!
 //! What a field says:
 //!
-//! * `items = 1..=100`: it is a list of another input, with that many elements.
+//! * `items = 1..=100`: it is a list of another input, with that many elements. An `Option` of a list stays as it is
+//!   when it is missing, and cannot be `null`.
 //! * `values = 1..=50`: it is a list of values of one type, with that many elements.
 //! * `change`: it stays as it is when it is missing, and cannot be `null`. In the patch it is the same.
 //! * `clearable`: an `Option<Option<…>>`: missing and `null` are two things. In the patch it is the same.
-//! * `nested`: it is another input, or an `Option` of one.
+//! * `nested`: it is another input, or an `Option` of one. In an `Option<Option<…>>` missing and `null` are two things.
 //! * `flatten`: its own fields stand among those of the struct.
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -295,22 +296,39 @@ fn member(field: &Field) -> Result<Member<'_>> {
             properties = quote!(<#kind as crate::models::input::Input>::properties());
         } else if meta.path.is_ident("nested") {
             let inner = argument(kind, "Option");
-            let (required, inner) = (inner.is_none(), inner.unwrap_or(kind));
-            read = if required {
-                quote!(__fields.nested::<#inner>(#text))
-            } else {
-                quote!(__fields.nested_or_null::<#inner>(#text))
+            let cleared = inner.and_then(|inner| argument(inner, "Option"));
+            (read, properties) = match (inner, cleared) {
+                (_, Some(inner)) => (
+                    quote!(__fields.nested_change::<#inner>(#text)),
+                    quote!([crate::models::input::Property::nested_change::<#inner>(#text, #about)]),
+                ),
+                (Some(inner), None) => (
+                    quote!(__fields.nested_or_null::<#inner>(#text)),
+                    quote!([crate::models::input::Property::nested::<#inner>(#text, #about, false)]),
+                ),
+                (None, None) => (
+                    quote!(__fields.nested::<#kind>(#text)),
+                    quote!([crate::models::input::Property::nested::<#kind>(#text, #about, true)]),
+                ),
             };
-            properties = quote!([crate::models::input::Property::nested::<#inner>(
-                #text, #about, #required
-            )]);
         } else if meta.path.is_ident("items") {
             let count: Expr = meta.value()?.parse()?;
-            let element = argument(kind, "Vec")
-                .ok_or_else(|| Error::new(kind.span(), "a list of inputs is a Vec"))?;
-            read = quote!(__fields.each(#text, #count));
-            properties =
-                quote!([crate::models::input::Property::list::<#element>(#text, #about, #count)]);
+            let list = argument(kind, "Option");
+            let (required, list) = (list.is_none(), list.unwrap_or(kind));
+            let element = argument(list, "Vec").ok_or_else(|| {
+                Error::new(
+                    kind.span(),
+                    "a list of inputs is a Vec, or an Option of one",
+                )
+            })?;
+            read = if required {
+                quote!(__fields.each(#text, #count))
+            } else {
+                quote!(__fields.change_each(#text, #count))
+            };
+            properties = quote!([crate::models::input::Property::list::<#element>(
+                #text, #about, #count, #required
+            )]);
         } else if meta.path.is_ident("values") {
             let count: Expr = meta.value()?.parse()?;
             let value = value_of(kind)?;

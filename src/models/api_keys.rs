@@ -23,7 +23,7 @@ use super::{
     transaction::Database,
     types::{
         ActorKind, ApiKey, BoundedInt, EventType, Expiry, KeyKind, KeyName, KeyScope, KeyScopes,
-        OwnLimit, RateLimit, Scalar,
+        RateLimit, Scalar,
     },
     update,
 };
@@ -52,7 +52,8 @@ pub struct NewKey {
     pub rights: Rights,
     /// How often it may be used, for each route and method; a publishable key by each client. `null`: as often as an
     /// account.
-    pub rate_limit: OwnLimit,
+    #[input(nested)]
+    pub rate_limit: Option<RateLimit>,
     /// When it ends. `null`: when it is deleted.
     pub expires_at: Option<Expiry>,
 }
@@ -73,8 +74,9 @@ pub struct Changes {
     /// What it is for.
     #[input(change)]
     pub name: Option<KeyName>,
-    /// How often it may be used, from the next request on. `null`: as often as an account.
-    pub rate_limit: OwnLimit,
+    /// How often it may be used, from the next request on. Without one it is as often as an account.
+    #[input(nested)]
+    pub rate_limit: Option<Option<RateLimit>>,
     /// When it ends.
     #[input(clearable)]
     pub expires_at: Option<Option<Expiry>>,
@@ -303,7 +305,7 @@ impl Model {
             created_at: Set(now()),
             ..Default::default()
         };
-        let row = row.limited(new.rate_limit.0.flatten());
+        let row = row.limited(new.rate_limit);
         let row = match row.insert(txn).await {
             // Another one has taken the place.
             Err(error) if violates(&error, "uq_api_keys_place") => {
@@ -321,7 +323,7 @@ impl Model {
         if let Some(name) = &changes.name {
             key.name = Set(name.as_str().to_owned());
         }
-        if let Some(limit) = changes.rate_limit.0 {
+        if let Some(limit) = changes.rate_limit {
             key = key.limited(limit);
         }
         if let Some(end) = changes.expires_at {

@@ -140,14 +140,13 @@ impl Property {
 
     /// A field of a patch that stays as it is when it is missing, and is cleared by `null`.
     pub fn clearable<T: Scalar>(name: &'static str, description: &'static str) -> Self {
-        let description = format!("{description} `null` clears it.");
-        Self::of::<T>(name, description, false, true)
+        Self::of::<T>(name, clears(description), false, true)
     }
 
     /// Another input.
     pub fn nested<T: Input + ToSchema>(
         name: &'static str,
-        description: &'static str,
+        description: &str,
         is_required: bool,
     ) -> Self {
         let mut named = vec![(T::NAME.to_owned(), T::schema())];
@@ -161,11 +160,20 @@ impl Property {
         }
     }
 
+    /// Another input in a patch: it stays as it is when it is missing, and is cleared by `null`.
+    pub fn nested_change<T: Input + ToSchema>(
+        name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self::nested::<T>(name, &clears(description), false)
+    }
+
     /// A list of other inputs.
     pub fn list<T: Input + ToSchema>(
         name: &'static str,
         description: &'static str,
         count: RangeInclusive<usize>,
+        is_required: bool,
     ) -> Self {
         let list = ArrayBuilder::new()
             .items(Ref::from_schema_name(T::NAME))
@@ -177,7 +185,7 @@ impl Property {
         Self {
             name,
             description: description.to_owned(),
-            is_required: true,
+            is_required,
             schema: list.into(),
             named,
         }
@@ -223,6 +231,11 @@ impl Property {
         }
         self
     }
+}
+
+/// What a field is that `null` clears.
+fn clears(description: &str) -> String {
+    format!("{description} `null` clears it.")
 }
 
 /// A reference to a schema of that name.

@@ -13,7 +13,7 @@ use crate::{
     models::{
         Actor,
         api_keys::{Model, NewKey, Rights},
-        types::{Expiry, KeyKind, KeyName, KeyScope, OwnLimit, RateLimit, RuleViolation, Scalar},
+        types::{Expiry, KeyKind, KeyName, KeyScope, RateLimit, RuleViolation, Scalar},
     },
     transaction,
 };
@@ -48,11 +48,7 @@ impl Task for KeysCreate {
                 kind.ok_or_else(|| missing("kind:publishable or kind:secret"))?,
                 given("scopes"),
             )?,
-            rate_limit: OwnLimit(Some(parsed(
-                "rate_limit",
-                given("rate_limit"),
-                RateLimit::parse,
-            )?)),
+            rate_limit: parsed("rate_limit", given("rate_limit"), RateLimit::parse)?,
             expires_at: parsed("expires_at", given("expires_at"), Expiry::parse)?,
         };
         let (key, actor) = (new.rights.key(), Actor::task(NAME));

@@ -202,12 +202,33 @@ impl<'a> Fields<'a> {
         name: &'static str,
         count: RangeInclusive<usize>,
     ) -> Option<Vec<T>> {
-        let Some(given) = self.take(name) else {
-            self.refuse(name, "required", "is required");
-            return None;
-        };
-        let elements = self.elements(name, &given, count)?;
-        let path = format!("{}/{name}", self.path);
+        if let Some(given) = self.take(name) {
+            return self.objects(name, &given, count);
+        }
+        self.refuse(name, "required", "is required");
+        None
+    }
+
+    /// A list of objects that stays as it is when it is missing, and cannot be `null`.
+    pub fn change_each<T: Input>(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+    ) -> Option<Option<Vec<T>>> {
+        match self.take(name) {
+            None => Some(None),
+            Some(given) => self.objects(name, &given, count).map(Some),
+        }
+    }
+
+    fn objects<T: Input>(
+        &mut self,
+        name: &'static str,
+        given: &Given<'a>,
+        count: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        let elements = self.elements(name, given, count)?;
+        let path = format!("{}/{}", self.path, escaped(name));
         let elements = elements.into_iter().enumerate();
         // Each is read, also behind one that breaks a rule.
         let read: Vec<_> = elements
@@ -416,9 +437,11 @@ fn escaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::models::{
-        input::Property,
+        input::{Property, object},
         types::{BoundedInt, Money, SingleLine},
     };
 
@@ -431,6 +454,16 @@ mod tests {
         parts: Vec<Part>,
         #[input(nested)]
         whole: Option<Part>,
+    }
+
+    #[derive(Debug, PartialEq, Input)]
+    struct Patch {
+        /// The whole.
+        #[input(nested)]
+        whole: Option<Option<Part>>,
+        /// The parts.
+        #[input(items = 0..=2)]
+        parts: Option<Vec<Part>>,
     }
 
     #[derive(Debug, PartialEq, Input)]
@@ -512,6 +545,69 @@ mod tests {
         assert_eq!(refused("{}"), "/part required");
         assert_eq!(refused(r#"{"part":null}"#), "/part type");
         assert!(from_json::<Box>(br#"{"part":{"count":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn an_object_that_may_stay_or_be_cleared_is_missing_or_null_or_given() {
+        let whole = |body: &str| {
+            let patch = from_json::<Patch>(body.as_bytes()).unwrap();
+            patch.whole.map(|part| part.map(|part| part.count.get()))
+        };
+        assert_eq!(whole("{}"), None);
+        assert_eq!(whole(r#"{"whole":null}"#), Some(None));
+        assert_eq!(whole(r#"{"whole":{"count":2}}"#), Some(Some(2)));
+    }
+
+    #[test]
+    fn a_list_that_may_stay_is_missing_or_given() {
+        let parts = |body: &str| {
+            let patch = from_json::<Patch>(body.as_bytes()).unwrap();
+            patch.parts.map(|parts| parts.len())
+        };
+        assert_eq!(parts("{}"), None);
+        assert_eq!(parts(r#"{"parts":[]}"#), Some(0));
+        assert_eq!(parts(r#"{"parts":[{"count":1},{"count":2}]}"#), Some(2));
+        let refused = |body: &str| match from_json::<Patch>(body.as_bytes()) {
+            Err(Error::Invalid(errors)) => format!("{} {}", errors[0].pointer, errors[0].code),
+            other => panic!("{body}: {other:?}"),
+        };
+        assert_eq!(refused(r#"{"parts":null}"#), "/parts type");
+        assert_eq!(
+            refused(r#"{"parts":[{"count":0}]}"#),
+            "/parts/0/count range"
+        );
+        let three = r#"{"parts":[{"count":1},{"count":1},{"count":1}]}"#;
+        assert_eq!(refused(three), "/parts length");
+    }
+
+    #[test]
+    fn the_document_says_what_may_be_missing_and_what_may_be_null() {
+        let schema = serde_json::to_value(object::<Patch>()).unwrap();
+        let expected = json!({
+            "type": "object",
+            "description": "",
+            "additionalProperties": false,
+            "properties": {
+                "whole": {
+                    "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Part" }],
+                    "description": "The whole. `null` clears it.",
+                },
+                "parts": {
+                    "type": "array",
+                    "items": { "$ref": "#/components/schemas/Part" },
+                    "minItems": 0,
+                    "maxItems": 2,
+                    "description": "The parts.",
+                },
+            },
+        });
+        assert_eq!(schema, expected);
+        let names: Vec<_> = Patch::properties()
+            .into_iter()
+            .flat_map(|property| property.named)
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, ["Part", "Part"]);
     }
 
     #[test]

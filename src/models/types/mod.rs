@@ -58,7 +58,7 @@ pub use self::{
     percentage::Percentage,
     phone::Phone,
     public_address::is_globally_reachable,
-    rate_limit::{OwnLimit, RateLimit},
+    rate_limit::RateLimit,
     role::Role,
     stock_delta::StockDelta,
     text::{MultiLine, RawText, SingleLine},

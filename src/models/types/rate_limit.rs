@@ -1,7 +1,7 @@
 //! How often somebody may call.
 
-use super::{BoundedInt, Scalar};
-use crate::models::input::{Field, Fields, Input, Property};
+use super::{BoundedInt, RuleViolation, Scalar};
+use crate::models::input::Input;
 
 /// How many requests in which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Input)]
@@ -13,28 +13,14 @@ pub struct RateLimit {
     pub period_seconds: BoundedInt<1, 31_536_000>,
 }
 
-/// A limit of one's own: missing, `null` or given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnLimit(pub Option<Option<RateLimit>>);
-
-impl Field for OwnLimit {
-    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Self> {
-        fields.nested_change(name).map(Self)
-    }
-
-    fn property(name: &'static str, description: &'static str) -> Property {
-        Property::nested::<RateLimit>(name, description, false)
-    }
-}
-
 impl RateLimit {
     /// As `REQUESTS/SECONDS`.
     ///
     /// # Errors
     /// The rule that the text breaks.
-    pub fn parse(text: &str) -> Result<Self, super::RuleViolation> {
+    pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         let (requests, period_seconds) = text.split_once('/').ok_or_else(|| {
-            super::RuleViolation::new("format", "must be REQUESTS/SECONDS, such as 1000/3600")
+            RuleViolation::new("format", "must be REQUESTS/SECONDS, such as 1000/3600")
         })?;
         Ok(Self {
             requests: Scalar::parse(requests)?,
