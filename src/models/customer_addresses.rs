@@ -13,7 +13,7 @@ use super::{
     Error, Result, Transaction, customers, found,
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
-    types::{Address, AddressChanges, EventType, ShippingAddress},
+    types::{Address, AddressChanges, CheckoutAddress, EventType, ShippingAddress},
     update,
 };
 
@@ -245,6 +245,22 @@ impl From<Model> for ShippingAddress {
             region: address.region,
             postal_code: address.postal_code,
             country: Some(address.country),
+            phone: address.phone,
+        }
+    }
+}
+
+impl From<Model> for CheckoutAddress {
+    fn from(address: Model) -> Self {
+        Self {
+            name: Some(address.name),
+            company: address.company,
+            line1: Some(address.line1),
+            line2: address.line2,
+            city: Some(address.city),
+            region: address.region,
+            postal_code: address.postal_code,
+            country: address.country,
             phone: address.phone,
         }
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::KeyKind;
-
-/// The digits of base62.
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+use super::{
+    KeyKind,
+    base62::{base62, is_base62},
+};
 
 /// How many random bytes a key has.
 const BYTES: usize = 32;
@@ -58,9 +58,8 @@ impl ApiKey {
     pub fn parse(token: &str) -> Option<Self> {
         let (key, sum) = token.split_at_checked(MARK + RANDOM)?;
         let digits = key.as_bytes().get(MARK..)?;
-        let is_key = Self::is_meant_by(token)
-            && digits.iter().all(|digit| DIGITS.contains(digit))
-            && sum == checksum(key.as_bytes());
+        let is_key =
+            Self::is_meant_by(token) && is_base62(digits) && sum == checksum(key.as_bytes());
         is_key.then(|| Self(token.to_owned()))
     }
 
@@ -95,27 +94,11 @@ fn checksum(key: &[u8]) -> String {
     base62(crc32fast::hash(key).to_be_bytes(), CHECKSUM)
 }
 
-/// A number in base62, in that many digits. It is divided as by hand, byte by byte.
-fn base62<const N: usize>(mut number: [u8; N], digits: usize) -> String {
-    let mut text = vec![DIGITS[0]; digits];
-    for place in text.iter_mut().rev() {
-        let mut rest = 0_u16;
-        for byte in &mut number {
-            let dividend = rest << 8 | u16::from(*byte);
-            // Less than 256, because the rest before it was less than 62.
-            *byte = u8::try_from(dividend / 62).unwrap_or_default();
-            rest = dividend % 62;
-        }
-        *place = DIGITS[usize::from(rest)];
-    }
-    text.into_iter().map(char::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::base62::DIGITS, *};
 
     /// Made by another program, from the same bytes.
     const KNOWN: &str = "sk_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf3WINfG";

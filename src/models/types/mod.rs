@@ -6,7 +6,9 @@
 
 mod address;
 mod api_key;
+mod base62;
 mod bounded_int;
+mod checkout;
 mod code;
 mod country;
 mod decimal;
@@ -42,6 +44,7 @@ pub use self::{
     address::{Address, AddressChanges, ShippingAddress},
     api_key::ApiKey,
     bounded_int::BoundedInt,
+    checkout::{CheckoutAddress, CheckoutId, CheckoutStatus, ExpectedTotal, PartialAddress},
     code::{Code, CodeKind},
     country::{CountryCode, Destination},
     delivery_status::DeliveryStatus,

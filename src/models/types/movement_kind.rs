@@ -14,6 +14,10 @@ pub enum MovementKind {
     Cancellation,
     /// An administrator counted again, received or removed some.
     Adjustment,
+    /// A checkout holds them.
+    Hold,
+    /// A checkout holds them no longer.
+    Release,
 }
 
 super::choice!(MovementKind, "StockMovementKind");
