@@ -29,9 +29,8 @@ pub struct PersonalDataFile {
     pub addresses: Vec<CustomerAddress>,
     /// Their orders, oldest first.
     pub orders: Vec<Order>,
-    /// Their checkouts.
-    #[schema(value_type = Vec<Object>)]
-    pub checkouts: Vec<Value>,
+    /// Their checkouts, oldest first, as they stand now.
+    pub checkouts: Vec<Checkout>,
     /// What has happened to them, to their account and to their orders. Of other people no more is shown than their
     /// orders show.
     pub events: Vec<Event>,
