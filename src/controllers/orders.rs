@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use utoipa_axum::routes;
 
 use super::{
-    Context, Endpoint,
+    Context, Endpoint, budgets,
     extract::{Cached, Caller, Id, IdempotencyKey, Idempotent, IfMatch, Json, Query},
     location,
 };
@@ -15,7 +15,7 @@ use crate::{
         orders::{self, Cancellation, Filter, Key, NewOrder, Scope, StatusChange},
         types::OrderStatus,
     },
-    transaction,
+    taking_stock, transaction,
     views::{
         answer::{Answer, CachedBody},
         orders::Order,
@@ -77,13 +77,20 @@ async fn place_order(
 ) -> Result<Answer, Problem> {
     let customer_id = order.customer_for(caller.account())?;
     let (actor, by_customer) = (caller.actor(), caller.is_customer());
-    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
-        let sale = ctx.sale(&actor, by_customer);
-        let placed = orders::Model::place(txn, customer_id, &order, &sale).await?;
-        let location = location("orders", placed.order.id);
-        let answer = Answer::created(location, &Order::from(placed))?;
-        Ok(answer.about_customer(customer_id))
-    })
+    let code = budgets::code(&ctx, &caller, order.discount_code.is_some()).await?;
+    let placed = taking_stock!(
+        ctx,
+        idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
+            let sale = ctx.sale(&actor, by_customer);
+            let placed = orders::Model::place(txn, customer_id, &order, &sale).await?;
+            let location = location("orders", placed.order.id);
+            let answer = Answer::created(location, &Order::from(placed))?;
+            Ok(answer.about_customer(customer_id))
+        })
+    );
+    let is_wrong = placed.as_ref().is_err_and(budgets::refuses_code);
+    code.unless(is_wrong).await;
+    placed
 }
 
 /// Show an order

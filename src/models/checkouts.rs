@@ -413,10 +413,10 @@ impl Model {
             return Err(FieldError::at("/product_id", "reference", message).into());
         };
         let item = Item::of(offer, set.quantity);
-        let place = items.iter().position(|line| line.product_id == set.product_id);
-        match place.and_then(|place| items.get_mut(place)) {
+        let is_full = items.len() >= MOST_ITEMS;
+        match items.iter_mut().find(|line| line.product_id == set.product_id) {
             Some(line) => *line = item,
-            None if items.len() >= MOST_ITEMS => {
+            None if is_full => {
                 let message = "must be at most 100 products";
                 return Err(FieldError::at("/items", "length", message).into());
             }

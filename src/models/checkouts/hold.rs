@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::LockType,
 };
 
-use super::{Buyer, Checkout, Column, Entity, Model, Rules};
+use super::{Checkout, Column, Entity, Model, Rules};
 use crate::models::{
     Actor, Error, Result, Transaction,
     error::FieldError,

@@ -1,5 +1,6 @@
 //! Whole numbers within bounds.
 
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::{
     Schema,
     schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
@@ -8,8 +9,23 @@ use utoipa::openapi::{
 use super::{JsonType, RuleViolation, Scalar};
 
 /// A whole number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "i64", try_from = "i64")]
 pub struct BoundedInt<const MIN: i64, const MAX: i64>(i64);
+
+impl<const MIN: i64, const MAX: i64> From<BoundedInt<MIN, MAX>> for i64 {
+    fn from(number: BoundedInt<MIN, MAX>) -> Self {
+        number.0
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> TryFrom<i64> for BoundedInt<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        Self::new(number).ok_or_else(|| format!("{number} is not between {MIN} and {MAX}"))
+    }
+}
 
 impl<const MIN: i64, const MAX: i64> BoundedInt<MIN, MAX> {
     /// The number, when it is within the bounds.

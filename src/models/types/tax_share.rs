@@ -1,12 +1,12 @@
 //! What a tax rate has taxed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Amount;
 
 /// What one tax rate has taxed of goods and shipping together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct TaxShare {
     /// The rate: a percentage without noughts at its end.
     pub rate: String,
