@@ -29,6 +29,9 @@ mod m20261127_000019_order_addresses;
 mod m20261127_000020_shipping_rates;
 mod m20261127_000021_tax_rates;
 mod m20261127_000022_discounts;
+mod m20261128_000025_discount_uses;
+mod m20261128_000026_holds;
+mod m20261128_000027_checkouts;
 mod steps;
 mod turn;
 
@@ -66,6 +69,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000020_shipping_rates::Migration),
             Box::new(m20261127_000021_tax_rates::Migration),
             Box::new(m20261127_000022_discounts::Migration),
+            Box::new(m20261128_000025_discount_uses::Migration),
+            Box::new(m20261128_000026_holds::Migration),
+            Box::new(m20261128_000027_checkouts::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -8,12 +8,15 @@
 pub mod _entities;
 
 pub mod api_keys;
+pub mod checkouts;
 pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discount_uses;
 pub mod discounts;
 pub mod events;
+pub mod hold_budgets;
 pub mod idempotency_keys;
 pub mod mails;
 pub mod order_events;
@@ -69,7 +72,10 @@ pub const TABLES: &[&str] = &[
     "orders",
     "order_items",
     "order_events",
+    "discount_uses",
     "stock_movements",
+    "checkouts",
+    "hold_budgets",
     "events",
     "webhook_endpoints",
     "webhook_deliveries",

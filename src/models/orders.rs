@@ -570,6 +570,7 @@ async fn take_stock(
         delta: -line.quantity,
         reason: None,
         order_id: Some(order_id),
+        checkout_id: None,
     });
     Ok(taken.collect())
 }
@@ -588,6 +589,7 @@ async fn return_stock(txn: &Transaction, order_id: i64, actor: &Actor) -> Result
         delta,
         reason: None,
         order_id: Some(order_id),
+        checkout_id: None,
     });
     stock_movements::Model::record(txn, movements, actor).await
 }

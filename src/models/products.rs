@@ -263,6 +263,7 @@ impl Model {
             delta,
             reason: Some(adjustment.reason.as_str().to_owned()),
             order_id: None,
+            checkout_id: None,
         };
         stock_movements::Model::record(txn, [movement], actor).await?;
         Ok(product)

@@ -52,6 +52,8 @@ pub struct Movement {
     pub reason: Option<String>,
     /// The order that took them or gave them back.
     pub order_id: Option<i64>,
+    /// The checkout that holds them, or held them.
+    pub checkout_id: Option<String>,
 }
 
 /// The movement that leads from one stock to another, if they differ. Turning tracking off takes the
@@ -70,6 +72,7 @@ pub fn between(product_id: i64, before: Option<i64>, after: Option<i64>) -> Opti
         delta,
         reason: after.is_none().then(|| "tracking turned off".to_owned()),
         order_id: None,
+        checkout_id: None,
     })
 }
 
@@ -124,6 +127,7 @@ impl Model {
                 delta: Set(movement.delta),
                 reason: Set(movement.reason),
                 order_id: Set(movement.order_id),
+                checkout_id: Set(movement.checkout_id),
                 account_id: Set(actor.account_id()),
                 actor: Set(actor.name.clone()),
                 created_at: Set(created_at),

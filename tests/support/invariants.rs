@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 15] = [
+const NEVER: [(&str, &str); 16] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -14,6 +14,10 @@ const NEVER: [(&str, &str); 15] = [
         "a stock that is not the sum of its movements",
         "SELECT p.id FROM products p LEFT JOIN stock_movements m ON m.product_id = p.id \
          GROUP BY p.id, p.stock HAVING COALESCE(p.stock, 0) <> COALESCE(SUM(m.delta), 0)",
+    ),
+    (
+        "stock that is held or released for no checkout",
+        "SELECT id FROM stock_movements WHERE kind IN ('hold', 'release') AND checkout_id IS NULL",
     ),
     (
         "an order without items, or whose total is not their sum",

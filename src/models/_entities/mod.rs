@@ -3,12 +3,15 @@
 pub mod prelude;
 
 pub mod api_keys;
+pub mod checkouts;
 pub mod codes;
 pub mod customer_accounts;
 pub mod customer_addresses;
 pub mod customers;
+pub mod discount_uses;
 pub mod discounts;
 pub mod events;
+pub mod hold_budgets;
 pub mod idempotency_keys;
 pub mod mails;
 pub mod order_events;

@@ -16,6 +16,7 @@ pub struct Model {
     pub account_id: Option<i64>,
     pub actor: String,
     pub created_at: DateTimeWithTimeZone,
+    pub checkout_id: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
