@@ -125,8 +125,13 @@ pub fn references(
 /// The rule that a column has one of those words. Not `IN`: SQLite makes a table of such a list for each
 /// statement that writes a row.
 pub fn one_of(name: &'static str, column: &str, words: &[&str]) -> Check {
+    Check::named(name, Expr::cust(rule_of(column, words)))
+}
+
+/// That a column has one of those words, in SQL.
+pub fn rule_of(column: &str, words: &[&str]) -> String {
     let words = words.iter().map(|word| format!("{column} = '{word}'"));
-    Check::named(name, Expr::cust(words.collect::<Vec<_>>().join(" OR ")))
+    words.collect::<Vec<_>>().join(" OR ")
 }
 
 /// A named rule that every row has to obey.

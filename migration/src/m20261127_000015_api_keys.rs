@@ -145,20 +145,8 @@ async fn has_foreign_key(m: &SchemaManager<'_>) -> Result<bool, DbErr> {
 /// off it goes on.
 async fn rebuild(m: &SchemaManager<'_>, with_keys: bool) -> Result<(), DbErr> {
     const COPIED: &str = "id, account_id, idempotency_key, fingerprint, status, location, body, created_at, customer_id";
-    if m.has_table(ANSWERS).await? && m.has_column(ANSWERS, KEY).await? != with_keys {
-        let db = m.get_connection();
-        steps::drop(m, NEXT).await?;
-        m.create_table(next_table(m, with_keys)).await?;
-        let copy = format!("INSERT INTO {NEXT} ({COPIED}) SELECT {COPIED} FROM {ANSWERS}");
-        db.execute_raw(Statement::from_string(DbBackend::Sqlite, copy))
-            .await?;
-        steps::drop(m, ANSWERS).await?;
-    }
-    if !m.has_table(ANSWERS).await? {
-        let rename = format!("ALTER TABLE {NEXT} RENAME TO {ANSWERS}");
-        let rename = Statement::from_string(DbBackend::Sqlite, rename);
-        m.get_connection().execute_raw(rename).await?;
-    }
+    let next = (NEXT, next_table(m, with_keys));
+    steps::rebuild(m, ANSWERS, next, (KEY, with_keys), COPIED).await?;
     steps::unique(m, OF_ACCOUNT, ANSWERS, &[ACCOUNT, "idempotency_key"]).await?;
     steps::index(m, "ix_idempotency_keys_created", ANSWERS, &["created_at"]).await?;
     steps::index(m, "ix_idempotency_keys_customer", ANSWERS, &["customer_id"]).await

@@ -1,4 +1,4 @@
-//! Uses of discounts: which order has used which code.
+//! Uses of discounts: which order has used which, and the how manieth use of its customer that was.
 
 use sea_orm_migration::prelude::*;
 
@@ -21,13 +21,22 @@ impl MigrationTrait for Migration {
             c.table(TABLE)
                 .col(c.id())
                 .col(c.number("discount_id"))
-                .col(c.number("customer_id"))
-                // The how manieth use of that customer, from 1.
-                .col(c.number("number"))
                 .col(c.number("order_id"))
-                .check(check("ck_discount_uses_number", "number > 0"))
+                .col(c.number("customer_id"))
+                // From 1. Two orders of one customer that are placed at once cannot both be the last that may use it.
+                .col(c.number("number"))
+                .check(check("ck_discount_uses_number", "number >= 1"))
                 .foreign_key(
-                    references("fk_discount_uses_discount", TABLE, "discount_id", "discounts")
+                    references(
+                        "fk_discount_uses_discount",
+                        TABLE,
+                        "discount_id",
+                        "discounts",
+                    )
+                    .on_delete(ForeignKeyAction::Cascade),
+                )
+                .foreign_key(
+                    references("fk_discount_uses_order", TABLE, "order_id", "orders")
                         .on_delete(ForeignKeyAction::Cascade),
                 )
                 .foreign_key(&mut references(
@@ -35,12 +44,6 @@ impl MigrationTrait for Migration {
                     TABLE,
                     "customer_id",
                     "customers",
-                ))
-                .foreign_key(&mut references(
-                    "fk_discount_uses_order",
-                    TABLE,
-                    "order_id",
-                    "orders",
                 ))
                 .to_owned(),
         )
@@ -52,7 +55,8 @@ impl MigrationTrait for Migration {
             TABLE,
             &["discount_id", "customer_id", "number"],
         )
-        .await
+        .await?;
+        steps::index(m, "ix_discount_uses_customer", TABLE, &["customer_id"]).await
     }
 
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {

@@ -1,22 +1,33 @@
-//! Stock is held for checkouts: the ledger says for which.
+//! Holds: checkouts take stock and give it back, and the ledger says which.
 
 use sea_orm_migration::{
     prelude::*,
-    sea_orm::{ConnectionTrait, DbBackend, Statement},
+    sea_orm::{ConnectionTrait, DbBackend},
 };
 
 use crate::{
-    columns::{Columns, one_of, references},
+    columns::{Columns, one_of, references, rule_of},
     steps,
 };
 
 const TABLE: &str = "stock_movements";
-const NEXT: &str = "next_stock_movements";
-const RULE: &str = "ck_stock_movements_kind";
+const NEXT: &str = "stock_movements_next";
 const CHECKOUT: &str = "checkout_id";
+const OF_CHECKOUT: &str = "ix_stock_movements_checkout";
+const RULE: &str = "ck_stock_movements_kind";
 
-/// Why the stock changes.
-const KINDS: [&str; 6] = ["initial", "order", "cancellation", "adjustment", "hold", "release"];
+/// Why stock changed, before there were holds.
+const EARLIER: [&str; 4] = ["initial", "order", "cancellation", "adjustment"];
+
+/// Why stock changes.
+const KINDS: [&str; 6] = [
+    "initial",
+    "order",
+    "cancellation",
+    "adjustment",
+    "hold",
+    "release",
+];
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -24,29 +35,30 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let c = Columns::of(m);
         if is_sqlite(m) {
             rebuild(m, true).await?;
         } else {
-            let c = Columns::of(m);
+            // No foreign key: checkouts are forgotten, the ledger stays.
             steps::column(m, TABLE, c.string_or_null(CHECKOUT, 40)).await?;
             allow(m, &KINDS).await?;
         }
-        steps::index(m, "ix_stock_movements_checkout", TABLE, &[CHECKOUT]).await
+        steps::index(m, OF_CHECKOUT, TABLE, &[CHECKOUT]).await
     }
 
-    /// What was held stays in the ledger: every sum is what it was.
+    /// What holds took and gave back was adjusted then: a stock stays the sum of its movements.
     async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let adjusted = Query::update()
             .table(TABLE)
             .value("kind", "adjustment")
             .and_where(Expr::col("kind").is_in(["hold", "release"]))
             .take();
-        m.get_connection().execute(&adjusted).await?;
-        steps::drop_index(m, "ix_stock_movements_checkout", TABLE).await?;
+        m.execute(adjusted).await?;
         if is_sqlite(m) {
             return rebuild(m, false).await;
         }
-        allow(m, &KINDS[..4]).await?;
+        allow(m, &EARLIER).await?;
+        steps::drop_index(m, OF_CHECKOUT, TABLE).await?;
         steps::drop_column(m, TABLE, CHECKOUT).await
     }
 }
@@ -55,38 +67,21 @@ fn is_sqlite(m: &SchemaManager<'_>) -> bool {
     m.get_connection().get_database_backend() == DbBackend::Sqlite
 }
 
-/// Another rule in place of the one that is there: one statement, which can be made again.
+/// Which kinds there may be. One statement, which may be made twice.
 async fn allow(m: &SchemaManager<'_>, kinds: &[&str]) -> Result<(), DbErr> {
-    let words: Vec<_> = kinds.iter().map(|kind| format!("kind = '{kind}'")).collect();
-    let change = format!(
-        "ALTER TABLE {TABLE} DROP CONSTRAINT {RULE}, ADD CONSTRAINT {RULE} CHECK ({})",
-        words.join(" OR ")
-    );
+    let rule = rule_of("kind", kinds);
+    let change =
+        format!("ALTER TABLE {TABLE} DROP CONSTRAINT {RULE}, ADD CONSTRAINT {RULE} CHECK ({rule})");
     m.get_connection().execute_unprepared(&change).await?;
     Ok(())
 }
 
-/// SQLite cannot change a rule: the table is made anew, with all that was in it. Where it was cut off it goes on.
-async fn rebuild(m: &SchemaManager<'_>, with_checkouts: bool) -> Result<(), DbErr> {
+/// SQLite cannot change which kinds there may be.
+async fn rebuild(m: &SchemaManager<'_>, with_holds: bool) -> Result<(), DbErr> {
     const COPIED: &str =
         "id, product_id, kind, delta, reason, order_id, account_id, actor, created_at";
-    let db = m.get_connection();
-    let run = |sql: String| db.execute_raw(Statement::from_string(DbBackend::Sqlite, sql));
-    if m.has_table(TABLE).await? && m.has_column(TABLE, CHECKOUT).await? != with_checkouts {
-        steps::drop(m, NEXT).await?;
-        m.create_table(next_table(m, with_checkouts)).await?;
-        run(format!("INSERT INTO {NEXT} ({COPIED}) SELECT {COPIED} FROM {TABLE}")).await?;
-        // An id is never used twice, not even that of a row that was deleted.
-        run(format!(
-            "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = '{TABLE}') \
-             WHERE name = '{NEXT}'"
-        ))
-        .await?;
-        steps::drop(m, TABLE).await?;
-    }
-    if !m.has_table(TABLE).await? {
-        run(format!("ALTER TABLE {NEXT} RENAME TO {TABLE}")).await?;
-    }
+    let next = (NEXT, next_table(m, with_holds));
+    steps::rebuild(m, TABLE, next, (CHECKOUT, with_holds), COPIED).await?;
     for (name, columns) in [
         ("ix_stock_movements_product", &["product_id", "id"][..]),
         ("ix_stock_movements_account", &["account_id"]),
@@ -97,7 +92,7 @@ async fn rebuild(m: &SchemaManager<'_>, with_checkouts: bool) -> Result<(), DbEr
     Ok(())
 }
 
-fn next_table(m: &SchemaManager<'_>, with_checkouts: bool) -> TableCreateStatement {
+fn next_table(m: &SchemaManager<'_>, with_holds: bool) -> TableCreateStatement {
     let c = Columns::of(m);
     let mut next = c.table(NEXT);
     next.col(c.id())
@@ -109,12 +104,10 @@ fn next_table(m: &SchemaManager<'_>, with_checkouts: bool) -> TableCreateStateme
         .col(c.number_or_null("account_id"))
         .col(c.string("actor", 64))
         .col(c.time("created_at"));
-    let kinds = if with_checkouts {
+    if with_holds {
         next.col(c.string_or_null(CHECKOUT, 40));
-        &KINDS[..]
-    } else {
-        &KINDS[..4]
-    };
+    }
+    let kinds = if with_holds { &KINDS[..] } else { &EARLIER };
     next.check(one_of(RULE, "kind", kinds))
         .foreign_key(&mut references(
             "fk_stock_movements_product",

@@ -51,12 +51,10 @@ impl MigrationTrait for Migration {
                     "status",
                     &["open", "completed", "cancelled", "expired"],
                 ))
-                .foreign_key(&mut references(
-                    "fk_checkouts_customer",
-                    TABLE,
-                    "customer_id",
-                    "customers",
-                ))
+                .foreign_key(
+                    references("fk_checkouts_customer", TABLE, "customer_id", "customers")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
                 .to_owned(),
         )
         .await?;

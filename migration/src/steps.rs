@@ -5,7 +5,7 @@
 
 use sea_orm_migration::{
     prelude::*,
-    sea_orm::{ConnectionTrait, DbBackend},
+    sea_orm::{ConnectionTrait, DbBackend, Statement},
 };
 
 /// Creates a table with its columns, rules and references, unless it is there.
@@ -94,6 +94,33 @@ pub async fn drop_index(
 pub async fn drop(m: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
     m.drop_table(Table::drop().table(table).if_exists().take())
         .await
+}
+
+/// SQLite cannot change the rules of a table and its columns: makes it anew as `next`, with what it has in the columns
+/// `copied`, where it does not yet have, or lack, the `column` that tells. Its indexes are gone then.
+pub async fn rebuild(
+    m: &SchemaManager<'_>,
+    table: &'static str,
+    (next, mut definition): (&'static str, TableCreateStatement),
+    (column, has_it): (&'static str, bool),
+    copied: &str,
+) -> Result<(), DbErr> {
+    let db = m.get_connection();
+    let run = |sql: String| db.execute_raw(Statement::from_string(DbBackend::Sqlite, sql));
+    if m.has_table(table).await? && m.has_column(table, column).await? != has_it {
+        drop(m, next).await?;
+        m.create_table(definition.table(next).take()).await?;
+        run(format!(
+            "INSERT INTO {next} ({copied}) SELECT {copied} FROM {table}"
+        ))
+        .await?;
+        drop(m, table).await?;
+    }
+    // It was cut off between the two.
+    if !m.has_table(table).await? {
+        run(format!("ALTER TABLE {next} RENAME TO {table}")).await?;
+    }
+    Ok(())
 }
 
 async fn create(

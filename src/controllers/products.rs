@@ -176,7 +176,7 @@ async fn delete_product(
 
 /// List a product's ledger
 ///
-/// Every change of its stock, the newest first: by orders, cancellations and adjustments.
+/// Every change of its stock, the newest first: by orders, cancellations, adjustments and holds.
 #[utoipa::path(
     get, path = "/products/{id}/stock", tag = TAG,
     params(Id, Listing<NoFilter, stock_movements::Key>, Cached),

@@ -15,8 +15,9 @@ use migration::{Migrator, MigratorTrait, SchemaManager};
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, EntityName, EntityTrait, IdenStatic, IntoActiveModel, IsolationLevel, Iterable,
-    ModelTrait, PaginatorTrait, QueryFilter, Select, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, Value, prelude::DateTimeWithTimeZone, sea_query::Query,
+    ModelTrait, PaginatorTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, Select,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    prelude::DateTimeWithTimeZone, sea_query::Query,
 };
 use sha2::{Digest, Sha256};
 
@@ -24,9 +25,10 @@ use super::{begin, counted, read_secret};
 use crate::{
     models::{
         _entities::{
-            api_keys, codes, customer_accounts, customer_addresses, customers, discounts, events,
-            idempotency_keys, mails, order_events, order_items, orders, products, shipping_rates,
-            stock_movements, tax_rates, webhook_deliveries, webhook_endpoints,
+            api_keys, checkouts, codes, customer_accounts, customer_addresses, customers,
+            discount_uses, discounts, events, hold_budgets, idempotency_keys, mails, order_events,
+            order_items, orders, products, shipping_rates, stock_movements, tax_rates,
+            webhook_deliveries, webhook_endpoints,
         },
         connection::connect,
         idempotency_keys::expiry,
@@ -53,7 +55,10 @@ static TABLES: &[&dyn Table] = &[
     &orders::Entity,
     &order_items::Entity,
     &order_events::Entity,
+    &discount_uses::Entity,
     &stock_movements::Entity,
+    &checkouts::Entity,
+    &hold_budgets::Entity,
     &events::Entity,
     &webhook_endpoints::Entity,
     &webhook_deliveries::Entity,
@@ -147,7 +152,9 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     for &table in TABLES {
         rows += table.count(&source, expiry).await?;
         // Before the copy, because in MySQL it would end the transaction.
-        continue_ids(table.name(), &source, target).await?;
+        if table.gives_out_ids() {
+            continue_ids(table.name(), &source, target).await?;
+        }
     }
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -255,6 +262,9 @@ impl std::fmt::Display for Contents {
 trait Table: Send + Sync {
     fn name(&self) -> &'static str;
 
+    /// Whether the database numbers its rows.
+    fn gives_out_ids(&self) -> bool;
+
     async fn is_empty(&self, db: &DatabaseConnection) -> Result<bool, DbErr>;
 
     async fn count(
@@ -284,6 +294,10 @@ where
         self.table_name()
     }
 
+    fn gives_out_ids(&self) -> bool {
+        E::PrimaryKey::auto_increment()
+    }
+
     /// Asks for no column: the table may be another program's.
     async fn is_empty(&self, db: &DatabaseConnection) -> Result<bool, DbErr> {
         let any = Query::select().expr(1).from(self.name()).limit(1).take();
@@ -308,9 +322,12 @@ where
         let refused = |error| Error::Message(format!("{}: {error}", self.name()));
         let mut rows = 0;
         let mut digest = Sha256::new();
+        // Text is in the same order everywhere, byte by byte.
+        let key = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+        let key = key.last().ok_or_else(|| Error::string("no primary key"))?;
         let mut last = None;
         loop {
-            let mut cursor = current::<E>(expiry).cursor_by("id");
+            let mut cursor = current::<E>(expiry).cursor_by(key);
             if let Some(last) = last {
                 cursor.after(last);
             }

@@ -22,6 +22,9 @@ pub struct StockMovement {
     /// The order that took them or gave them back.
     #[schema(required)]
     order_id: Option<i64>,
+    /// The checkout that holds them, or held them.
+    #[schema(required)]
+    checkout_id: Option<String>,
     /// When.
     #[serde(serialize_with = "super::moment")]
     at: DateTime<Utc>,
@@ -37,6 +40,7 @@ impl From<Model> for StockMovement {
             delta: movement.delta,
             reason: movement.reason,
             order_id: movement.order_id,
+            checkout_id: movement.checkout_id,
             at: movement.created_at.to_utc(),
             by: movement.actor,
         }

@@ -226,14 +226,17 @@ async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Re
         }],
         shipping_address: None,
         shipping_address_id: None,
+        shipping_option_id: None,
+        discount_code: None,
         note: None,
     };
+    let system = Actor::system();
+    let sale = rows::sale(&system);
     transaction!(db, |txn| orders::Model::place(
         txn,
         customer_id,
         &order,
-        "USD",
-        &Actor::system()
+        &sale
     )
     .await)
 }

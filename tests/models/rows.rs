@@ -2,8 +2,9 @@
 
 use boxcar::{
     models::{
-        Actor, api_keys, codes, customer_accounts, customer_addresses, customers, events,
-        idempotency_keys, mails, order_events, order_items, orders, products, stock_movements,
+        Actor, api_keys, checkouts, codes, customer_accounts, customer_addresses, customers,
+        discount_uses, discounts, events, hold_budgets, idempotency_keys, mails, order_events,
+        order_items, orders, products, stock_movements,
         types::{CustomerName, Email, Money, ProductName, Scalar, Sku, Stock},
     },
     transaction,
@@ -107,6 +108,26 @@ pub fn order() -> orders::Model {
         note: None,
         placed_at: moment(),
         updated_at: moment(),
+        discount_minor: 0,
+        shipping_minor: 0,
+        tax_minor: 0,
+        prices_include_tax: true,
+        taxes: Some(r#"[{"rate":"0","net":"39.98","tax":"0.00"}]"#.to_owned()),
+        email: Some("Ada@example.com".to_owned()),
+        billing_address: None,
+        shipping_name: None,
+        discount_code: None,
+        checkout_id: None,
+    }
+}
+
+/// A sale by the store itself, in dollars.
+pub const fn sale(actor: &Actor) -> orders::Sale<'_> {
+    orders::Sale {
+        currency: "USD",
+        prices_include_tax: true,
+        actor,
+        by_customer: false,
     }
 }
 
@@ -122,6 +143,9 @@ pub fn item() -> order_items::Model {
         unit_price_minor: 1_999,
         quantity: 2,
         line_total_minor: 3_998,
+        discount_minor: 0,
+        tax_rate_thousandths: 0,
+        tax_minor: 0,
     }
 }
 
@@ -150,6 +174,75 @@ pub fn movement() -> stock_movements::Model {
         account_id: Some(3),
         actor: "ada".to_owned(),
         created_at: moment(),
+        checkout_id: None,
+    }
+}
+
+/// A code for one euro off, number 25, which has been used once.
+pub fn discount() -> discounts::Model {
+    discounts::Model {
+        id: 25,
+        code: "Welcome".to_owned(),
+        code_key: "welcome".to_owned(),
+        kind: "amount".to_owned(),
+        value_thousandths: Some(1_000),
+        starts_at: None,
+        ends_at: None,
+        min_subtotal_minor: None,
+        usage_limit: Some(1),
+        per_customer_limit: None,
+        used: 1,
+        enabled: true,
+        created_at: moment(),
+        updated_at: moment(),
+    }
+}
+
+/// That the order has used the code: Ada's first use of it.
+pub fn discount_use() -> discount_uses::Model {
+    discount_uses::Model {
+        id: 27,
+        discount_id: 25,
+        order_id: 9,
+        customer_id: 5,
+        number: 1,
+    }
+}
+
+/// An open checkout of Ada's.
+pub fn checkout() -> checkouts::Model {
+    checkouts::Model {
+        id: 31,
+        token: "chk_0000000000000000000000".to_owned(),
+        status: "open".to_owned(),
+        customer_id: Some(5),
+        email: Some("Ada@example.com".to_owned()),
+        email_key: Some("ada@example.com".to_owned()),
+        name: None,
+        phone: None,
+        items: r#"[{"product_id":7,"quantity":1,"unit_price_minor":1999,"sku":"KET-1","name":"Kettle"}]"#.to_owned(),
+        shipping_address: None,
+        billing_address: None,
+        note: None,
+        shipping_option_id: None,
+        discount_code: None,
+        quoted_total_minor: 1_999,
+        held: None,
+        held_until: None,
+        first_held_at: None,
+        budget: None,
+        created_at: moment(),
+        updated_at: moment(),
+        expires_at: moment(),
+    }
+}
+
+/// That three pieces are held from an address.
+pub fn hold_budget() -> hold_budgets::Model {
+    hold_budgets::Model {
+        id: 33,
+        budget: "key 23 192.0.2.1".to_owned(),
+        pieces: 3,
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use boxcar::{
     app::App,
     models::{
-        Error, TABLES, api_keys, codes, customer_accounts, customer_addresses, customers, events,
+        Error, TABLES, api_keys, checkouts, codes, customer_accounts, customer_addresses,
+        customers, discount_uses, discounts, events, hold_budgets,
         idempotency_keys::{self, InFlight, Owner, RequestKey},
         listing::{Listing, PageInfo, Paging, Sort},
         mails, order_events, order_items, orders, products, stock_movements,
@@ -17,7 +18,7 @@ use loco_rs::app::Hooks;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, SqlErr, Statement, TransactionTrait,
+    IntoActiveModel, ModelTrait, PaginatorTrait, QueryOrder, SqlErr, Statement, TransactionTrait,
     prelude::DateTimeWithTimeZone,
 };
 
@@ -54,7 +55,7 @@ async fn a_store_that_is_emptied_keeps_its_administrators() {
     insert(db, rows::admin()).await.unwrap();
     App::truncate(&shop.ctx).await.unwrap();
     for table in TABLES {
-        let query = format!("SELECT id FROM {table}");
+        let query = format!("SELECT 1 FROM {table}");
         let query = Statement::from_string(db.get_database_backend(), query);
         let left = db.query_all_raw(query).await.unwrap().len();
         let expected = usize::from(*table == "customer_accounts");
@@ -259,6 +260,61 @@ async fn go_back_before(db: &DatabaseConnection, migration: &str) {
     Migrator::up(db, Some(before)).await.unwrap();
 }
 
+#[tokio::test]
+async fn the_ledger_of_an_older_version_stays_and_takes_holds_from_now_on() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    go_back_before(db, "_holds").await;
+    for product in ["1, 'Kettle', 1999, 8", "2, 'Cup', 500, NULL"] {
+        let product = format!(
+            "INSERT INTO products (id, name, price_minor, stock, name_key, search_text, archived, created_at, updated_at) \
+             VALUES ({product}, 'old', 'old', FALSE, '2026-01-31 12:00:00', '2026-01-31 12:00:00')"
+        );
+        db.execute_unprepared(&product).await.unwrap();
+    }
+    let old = "INSERT INTO stock_movements (id, product_id, kind, delta, reason, actor, created_at) VALUES \
+               (3, 1, 'initial', 5, NULL, 'ada', '2026-01-31 12:00:00'), \
+               (7, 1, 'adjustment', 3, 'counted', 'bob', '2026-01-31 12:00:00')";
+    db.execute_unprepared(old).await.unwrap();
+    Migrator::up(db, Some(1)).await.unwrap();
+    assert_eq!(ledger(db).await, ["3 initial 5", "7 adjustment 3 counted"]);
+
+    let hold = stock_movements::Model {
+        id: 8,
+        product_id: 1,
+        kind: "hold".to_owned(),
+        delta: -2,
+        order_id: None,
+        checkout_id: Some(rows::checkout().token),
+        ..rows::movement()
+    };
+    insert(db, hold).await.unwrap();
+    let held = "8 hold -2 chk_0000000000000000000000";
+    assert_eq!(
+        ledger(db).await,
+        ["3 initial 5", "7 adjustment 3 counted", held]
+    );
+
+    Migrator::down(db, Some(1)).await.unwrap();
+    Migrator::up(db, Some(1)).await.unwrap();
+    let adjusted = ["3 initial 5", "7 adjustment 3 counted", "8 adjustment -2"];
+    assert_eq!(ledger(db).await, adjusted);
+}
+
+/// Every movement of stock, in few words.
+async fn ledger(db: &DatabaseConnection) -> Vec<String> {
+    let movements = stock_movements::Entity::find().order_by_asc(stock_movements::Column::Id);
+    let movements = movements.all(db).await.unwrap();
+    let words = movements.into_iter().map(|movement| {
+        let (id, kind, delta) = (movement.id, movement.kind, movement.delta);
+        let more = movement.reason.into_iter().chain(movement.checkout_id);
+        more.fold(format!("{id} {kind} {delta}"), |text, word| {
+            format!("{text} {word}")
+        })
+    });
+    words.collect()
+}
+
 fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap()
 }
@@ -290,6 +346,9 @@ async fn a_row_that_breaks_a_rule_is_refused() {
         ("ck_api_keys_place", insert(db, api_keys::Model { place: 1_001, ..rows::api_key() }).await),
         ("ck_api_keys_limit", insert(db, api_keys::Model { limit_requests: Some(1), ..rows::api_key() }).await),
         ("ck_api_keys_limit", insert(db, api_keys::Model { limit_requests: Some(-1), limit_seconds: Some(1), ..rows::api_key() }).await),
+        ("ck_discount_uses_number", insert(db, discount_uses::Model { number: 0, ..rows::discount_use() }).await),
+        ("ck_checkouts_status", insert(db, checkouts::Model { status: word(), ..rows::checkout() }).await),
+        ("ck_hold_budgets_pieces", insert(db, hold_budgets::Model { pieces: -1, ..rows::hold_budget() }).await),
         ("ck_stock_movements_kind", insert(db, stock_movements::Model { kind: word(), ..rows::movement() }).await),
     ] {
         let refusal = outcome.map_err(|error| error.to_string());
@@ -309,6 +368,8 @@ async fn rows_that_refer_to_nothing_are_refused() {
     assert_orphan(insert(db, rows::movement()).await);
     assert_orphan(insert(db, rows::idempotency_key()).await);
     assert_orphan(insert(db, rows::address()).await);
+    assert_orphan(insert(db, rows::checkout()).await);
+    assert_orphan(insert(db, rows::discount_use()).await);
 }
 
 #[tokio::test]
@@ -348,6 +409,74 @@ async fn what_orders_refer_to_cannot_be_deleted() {
         .await
         .unwrap_err();
     orders::Entity::delete_by_id(9).exec(db).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn uses_go_with_their_discount_and_checkouts_with_their_customer() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    fill(db).await;
+    discounts::Entity::delete_by_id(25).exec(db).await.unwrap();
+    let uses = discount_uses::Entity::find().count(db).await.unwrap();
+    assert_eq!(uses, 0);
+
+    let grace = customers::Model {
+        id: 6,
+        email: "grace@example.com".to_owned(),
+        email_key: "grace@example.com".to_owned(),
+        ..rows::customer()
+    };
+    insert(db, grace).await.unwrap();
+    let hers = checkouts::Model {
+        id: 32,
+        token: "chk_0000000000000000000001".to_owned(),
+        customer_id: Some(6),
+        ..rows::checkout()
+    };
+    insert(db, hers).await.unwrap();
+    customers::Entity::delete_by_id(6).exec(db).await.unwrap();
+    let left = checkouts::Entity::find().all(db).await.unwrap();
+    assert_eq!(left, [rows::checkout()]);
+}
+
+#[tokio::test]
+async fn an_order_uses_one_discount_and_no_customer_the_same_one_twice_as_the_same_use() {
+    let shop = Shop::open().await;
+    let db = &shop.ctx.db;
+    fill(db).await;
+    let twice = |use_: discount_uses::Model| async move {
+        let error = insert(db, use_).await.unwrap_err();
+        assert!(
+            matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))),
+            "{error:?}"
+        );
+    };
+    twice(discount_uses::Model {
+        id: 28,
+        number: 2,
+        ..rows::discount_use()
+    })
+    .await;
+    let another = orders::Model {
+        id: 10,
+        ..rows::order()
+    };
+    insert(db, another).await.unwrap();
+    let second = discount_uses::Model {
+        id: 29,
+        order_id: 10,
+        ..rows::discount_use()
+    };
+    twice(second.clone()).await;
+    insert(
+        db,
+        discount_uses::Model {
+            number: 2,
+            ..second
+        },
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -459,6 +588,10 @@ async fn fill(db: &DatabaseConnection) {
     insert(db, rows::api_key()).await.unwrap();
     insert(db, rows::idempotency_key()).await.unwrap();
     insert(db, rows::address()).await.unwrap();
+    insert(db, rows::discount()).await.unwrap();
+    insert(db, rows::discount_use()).await.unwrap();
+    insert(db, rows::checkout()).await.unwrap();
+    insert(db, rows::hold_budget()).await.unwrap();
 }
 
 /// The database would not take a row that refers to nothing.

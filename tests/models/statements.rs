@@ -429,6 +429,9 @@ fn two_kettles() -> Item {
         unit_price: Money::from_minor(1_999),
         quantity: 2,
         line_total: Money::from_minor(3_998),
+        discount: Money::default(),
+        tax_rate: Percentage::ZERO,
+        tax: Money::default(),
     }
 }
 
@@ -466,13 +469,13 @@ async fn place(db: &DatabaseConnection, lines: &[(i64, i64)]) -> Result<Order, E
         items: lines.collect(),
         shipping_address: None,
         shipping_address_id: None,
+        shipping_option_id: None,
+        discount_code: None,
         note: None,
     };
     let system = Actor::system();
-    transaction!(db, |txn| orders::Model::place(
-        txn, 5, &order, "USD", &system
-    )
-    .await)
+    let sale = rows::sale(&system);
+    transaction!(db, |txn| orders::Model::place(txn, 5, &order, &sale).await)
 }
 
 async fn log_in(

@@ -546,11 +546,11 @@ async fn add_to_both(
     let met = AtomicBool::new(false);
     transaction!(db, |txn| {
         attempts.fetch_add(1, Ordering::Relaxed);
-        Model::put_back(txn, &[(first, 1)].into()).await?;
+        Model::put_back(txn, &[(first, 1)].into(), Purpose::Sale).await?;
         if !met.swap(true, Ordering::Relaxed) {
             meeting.wait().await;
         }
-        Model::put_back(txn, &[(second, 1)].into()).await?;
+        Model::put_back(txn, &[(second, 1)].into(), Purpose::Sale).await?;
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 17] = [
+const NEVER: [(&str, &str); 18] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -24,6 +24,10 @@ const NEVER: [(&str, &str); 17] = [
         "a shipping rate whose tax class has no rate",
         "SELECT s.id FROM shipping_rates s LEFT JOIN tax_rates r ON r.tax_class = s.tax_class \
          WHERE s.tax_class NOT IN ('standard', 'zero') AND r.id IS NULL",
+    ),
+    (
+        "stock that is held or released for no checkout",
+        "SELECT id FROM stock_movements WHERE kind IN ('hold', 'release') AND checkout_id IS NULL",
     ),
     (
         "an order without items, or whose total is not their sum",

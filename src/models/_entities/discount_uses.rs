@@ -7,15 +7,55 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    #[sea_orm(unique_key = "uq_discount_uses_discount_id_customer_id_number")]
     pub discount_id: i64,
-    #[sea_orm(unique_key = "uq_discount_uses_discount_id_customer_id_number")]
-    pub customer_id: i64,
-    #[sea_orm(unique_key = "uq_discount_uses_discount_id_customer_id_number")]
-    pub number: i64,
     #[sea_orm(unique)]
     pub order_id: i64,
+    pub customer_id: i64,
+    pub number: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::customers::Entity",
+        from = "Column::CustomerId",
+        to = "super::customers::Column::Id",
+        on_update = "NoAction",
+        on_delete = "Restrict"
+    )]
+    Customers,
+    #[sea_orm(
+        belongs_to = "super::discounts::Entity",
+        from = "Column::DiscountId",
+        to = "super::discounts::Column::Id",
+        on_update = "NoAction",
+        on_delete = "Cascade"
+    )]
+    Discounts,
+    #[sea_orm(
+        belongs_to = "super::orders::Entity",
+        from = "Column::OrderId",
+        to = "super::orders::Column::Id",
+        on_update = "NoAction",
+        on_delete = "Cascade"
+    )]
+    Orders,
+}
+
+impl Related<super::customers::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Customers.def()
+    }
+}
+
+impl Related<super::discounts::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Discounts.def()
+    }
+}
+
+impl Related<super::orders::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Orders.def()
+    }
+}
