@@ -507,10 +507,7 @@ impl ActiveModel {
             self.stock = Set(stock.map(Stock::get));
         }
         if let Some(tax_class) = &changes.tax_class {
-            let tax_class = tax_class
-                .as_ref()
-                .map_or(tax_rates::STANDARD, TaxClass::as_str);
-            self.tax_class = Set(tax_class.to_owned());
+            self.tax_class = Set(tax_rates::class_or_standard(tax_class.as_ref()).to_owned());
         }
         if changes.name.is_some() || changes.sku.is_some() {
             let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());

@@ -33,8 +33,7 @@ pub struct Details {
     pub price: Money,
     /// The discounted subtotal from which on it costs nothing.
     pub free_from: Option<Money>,
-    /// The class that it is taxed by. A new rate's is `standard` where it is missing.
-    #[input(change)]
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. It is `standard` where none is said.
     pub tax_class: Option<TaxClass>,
     /// At which place it is offered, the lowest first. A new rate's is 0 where it is missing.
     #[input(change)]
@@ -99,7 +98,7 @@ impl Model {
     /// # Errors
     /// [`Error::Invalid`] for a country that is named twice, and a tax class without a rate.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        let class = details.tax_class.as_ref().map(TaxClass::as_str);
+        let class = details.tax_class.as_ref();
         Self::check(txn, Some(&details.countries), class).await?;
         let shipping_rate = ActiveModel::new_shipping_rate(details).insert(txn).await;
         let shipping_rate = shipping_rate?;
@@ -112,7 +111,7 @@ impl Model {
     /// # Errors
     /// Those of [`create`](Self::create).
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
-        let class = changes.tax_class.as_ref().map(TaxClass::as_str);
+        let class = changes.tax_class.as_ref().and_then(Option::as_ref);
         Self::check(txn, changes.countries.as_deref(), class).await?;
         let shipping_rate = self.clone().into_active_model().assign(changes);
         let unchanged = Self {
@@ -145,7 +144,7 @@ impl Model {
     async fn check(
         txn: &Transaction,
         countries: Option<&[Destination]>,
-        class: Option<&str>,
+        class: Option<&TaxClass>,
     ) -> Result<()> {
         let mut broken = Vec::new();
         let countries = countries.unwrap_or_default();
@@ -156,7 +155,7 @@ impl Model {
             }
         }
         if let Some(class) = class {
-            broken.extend(tax_rates::Model::refusal_of_class(txn, class).await?);
+            broken.extend(tax_rates::Model::refusal_of_class(txn, class.as_str()).await?);
         }
         if broken.is_empty() {
             return Ok(());
@@ -168,7 +167,6 @@ impl Model {
 impl ActiveModel {
     fn new_shipping_rate(details: &Details) -> Self {
         let new = Self {
-            tax_class: Set(tax_rates::STANDARD.to_owned()),
             position: Set(0),
             ..Default::default()
         };
@@ -193,7 +191,7 @@ impl ActiveModel {
             self.free_from_minor = Set(free_from.map(Money::minor));
         }
         if let Some(tax_class) = &changes.tax_class {
-            self.tax_class = Set(tax_class.clone().into());
+            self.tax_class = Set(tax_rates::class_or_standard(tax_class.as_ref()).to_owned());
         }
         if let Some(position) = changes.position {
             self.position = Set(position.get());

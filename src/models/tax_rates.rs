@@ -36,8 +36,7 @@ pub struct Details {
     pub country: CountryCode,
     /// A part of the country, without regard to case. There it holds instead of that of the whole country.
     pub region: Option<Region>,
-    /// The class of what bears it. A new rate's is `standard` where it is missing.
-    #[input(change)]
+    /// The class of what bears it. It is `standard` where none is said.
     pub tax_class: Option<TaxClass>,
     /// A percentage from 0 to 100 with at most three decimals, as a string or a number.
     pub rate: Percentage,
@@ -203,11 +202,7 @@ fn taken_here() -> impl Fn(DbErr) -> Error {
 
 impl ActiveModel {
     fn new_tax_rate(details: &Details) -> Self {
-        let new = Self {
-            tax_class: Set(STANDARD.to_owned()),
-            ..Default::default()
-        };
-        let mut tax_rate = new.assign(&details.clone().into());
+        let mut tax_rate = <Self as Default>::default().assign(&details.clone().into());
         tax_rate.created_at = tax_rate.updated_at.clone();
         tax_rate
     }
@@ -221,12 +216,23 @@ impl ActiveModel {
             self.country = Set(country.clone().into());
         }
         if let Some(region) = &changes.region {
-            let region = region.as_ref().map(Region::as_str);
-            self.region_key = Set(region.map(case_fold).unwrap_or_default());
-            self.region = Set(region.map(str::to_owned));
+            self.region_key = Set(region_key(region.as_ref()));
+            self.region = Set(region.clone().map(String::from));
+/// The class that is meant where one may be said.
+pub fn class_or_standard(class: Option<&TaxClass>) -> &str {
+    class.map_or(STANDARD, TaxClass::as_str)
+}
+
+/// The region without regard to case; empty for the whole country.
+fn region_key(region: Option<&Region>) -> String {
+    region
+        .map(|region| case_fold(region.as_str()))
+        .unwrap_or_default()
+}
+
         }
         if let Some(tax_class) = &changes.tax_class {
-            self.tax_class = Set(tax_class.clone().into());
+            self.tax_class = Set(class_or_standard(tax_class.as_ref()).to_owned());
         }
         if let Some(rate) = &changes.rate {
             self.rate_thousandths = Set(rate.thousandths());
