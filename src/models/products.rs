@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-pub use self::import::{Identity, Imported, Row};
+pub use self::import::{Identity, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Error, Result, Transaction,

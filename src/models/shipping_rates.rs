@@ -1,7 +1,9 @@
 //! Shipping rates: what it costs to send an order, and where to.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, TryIntoModel,
+    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, TryIntoModel,
     entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -11,6 +13,7 @@ use super::{
     Error, Result, Transaction,
     error::FieldError,
     found,
+    imported::{Became, Imported, missing},
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now, tax_rates,
@@ -131,6 +134,48 @@ impl Model {
         txn.happened(EventType::ShippingRateDeleted, &self);
         Entity::delete_by_id(self.id).exec(txn).await?;
         Ok(())
+    }
+
+    /// Adds the shipping rates that are not known, and changes the others. One is known by its name; what a row says
+    /// nothing of stays.
+    pub async fn import(txn: &Transaction, rows: &[Changes]) -> Result<Imported> {
+        let (mut imported, mut seen) = (Imported::default(), BTreeSet::new());
+        for (at, row) in rows.iter().enumerate() {
+            let outcome = Self::import_row(txn, row, &mut seen).await;
+            imported.note(at, outcome)?;
+        }
+        Ok(imported)
+    }
+
+    async fn import_row<'a>(
+        txn: &Transaction,
+        row: &'a Changes,
+        seen: &mut BTreeSet<&'a str>,
+    ) -> Result<Became> {
+        let refused = |code, message| Err(FieldError::at("/name", code, message).into());
+        let Some(name) = row.name.as_ref().map(RateName::as_str) else {
+            let why = "is required: it says which shipping rate the row is";
+            return refused("required", why);
+        };
+        if !seen.insert(name) {
+            return refused("duplicate", "stands in an earlier row already");
+        }
+        let known = Entity::find().filter(Column::Name.eq(name));
+        let known = known.order_by_asc(Column::Id).lock_exclusive();
+        match known.all(txn).await?.as_slice() {
+            [] => {
+                let details = Details::try_from(row.clone());
+                let details =
+                    details.map_err(|names| Error::Invalid(missing("shipping rate", names)))?;
+                Self::create(txn, &details).await?;
+                Ok(Became::Added)
+            }
+            [known] => {
+                let after = known.clone().change(txn, row).await?;
+                Ok(Became::of(known, &after))
+            }
+            _ => refused("duplicate", "is that of several shipping rates"),
+        }
     }
 
     /// Whether one is taxed by that class.
