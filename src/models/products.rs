@@ -50,7 +50,7 @@ pub struct Details {
     /// missing, a new product's stock is not tracked, and that of another stays as it is.
     #[input(clearable)]
     pub stock: Option<Option<Stock>>,
-    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. It is `standard` where none is said.
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
 }
 

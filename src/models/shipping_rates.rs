@@ -36,7 +36,7 @@ pub struct Details {
     pub price: Money,
     /// The discounted subtotal from which on it costs nothing.
     pub free_from: Option<Money>,
-    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. It is `standard` where none is said.
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
     /// At which place it is offered, the lowest first. A new rate's is 0 where it is missing.
     #[input(change)]

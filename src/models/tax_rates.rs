@@ -39,7 +39,7 @@ pub struct Details {
     pub country: CountryCode,
     /// A part of the country, without regard to case. There it holds instead of that of the whole country.
     pub region: Option<Region>,
-    /// The class of what bears it. It is `standard` where none is said.
+    /// The class of what bears it. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
     /// A percentage from 0 to 100 with at most three decimals, as a string or a number.
     pub rate: Percentage,
