@@ -138,6 +138,7 @@ impl Hooks for App {
         tasks.register(tasks::orders_export::OrdersExport);
         tasks.register(tasks::products_export::ProductsExport);
         tasks.register(tasks::products_import::ProductsImport);
+        tasks.register(tasks::rates_import::RatesImport);
         tasks.register(tasks::store_backup::StoreBackup);
         tasks.register(tasks::store_copy::StoreCopy);
         tasks.register(tasks::webhooks_retry::WebhooksRetry);

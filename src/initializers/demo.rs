@@ -1,4 +1,5 @@
-//! The demo store: a catalogue, customers with accounts, and a few orders, from `src/fixtures/`.
+//! The demo store: a catalogue, rates, a discount code, customers with accounts, and a few orders, from
+//! `src/fixtures/`.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +15,13 @@ use crate::{
     models::{
         self, Actor, CacheTag, TABLES, Transaction, customer_accounts,
         customer_accounts::{Hashed, NewAccount},
-        customer_addresses, customers,
+        customer_addresses, customers, discounts,
+        imported::Imported,
         input::Input,
         orders::{self, NewOrder, OrderLine, Scope},
         products,
         queue::Client,
+        shipping_rates, tax_rates,
         transaction::Database,
         types::{Address, NewPassword, Note, OrderStatus, Quantity, RawText, Role, Sku, Username},
     },
@@ -56,7 +59,10 @@ impl Initializer for Demo {
 async fn is_empty(ctx: &AppContext) -> Result<bool> {
     let products = products::Entity::find().count(&ctx.db).await?;
     let customers = customers::Entity::find().count(&ctx.db).await?;
-    Ok(products + customers == 0)
+    let tax_rates = tax_rates::Entity::find().count(&ctx.db).await?;
+    let shipping_rates = shipping_rates::Entity::find().count(&ctx.db).await?;
+    let discounts = discounts::Entity::find().count(&ctx.db).await?;
+    Ok(products + customers + tax_rates + shipping_rates + discounts == 0)
 }
 
 /// Fills the store, all of it or nothing, and prints the accounts' passwords.
@@ -66,6 +72,14 @@ async fn is_empty(ctx: &AppContext) -> Result<bool> {
 pub async fn fill(ctx: &AppContext) -> Result<()> {
     let products: Vec<products::Row> =
         fixture("products.csv", include_str!("../fixtures/products.csv"))?;
+    let tax_rates: Vec<tax_rates::Changes> =
+        fixture("tax_rates.csv", include_str!("../fixtures/tax_rates.csv"))?;
+    let shipping_rates: Vec<shipping_rates::Changes> = fixture(
+        "shipping_rates.csv",
+        include_str!("../fixtures/shipping_rates.csv"),
+    )?;
+    let codes: Vec<discounts::Details> =
+        fixture("discounts.csv", include_str!("../fixtures/discounts.csv"))?;
     let people: Vec<Person> = fixture("customers.csv", include_str!("../fixtures/customers.csv"))?;
     let lines: Vec<DemoLine> = fixture("orders.csv", include_str!("../fixtures/orders.csv"))?;
     let context = Context::of(ctx)?;
@@ -87,7 +101,12 @@ pub async fn fill(ctx: &AppContext) -> Result<()> {
         accounts.insert(person.details.email.as_str(), account);
     }
     transaction!(ctx, |txn| {
-        products::Model::import(txn, &products, &Actor::system()).await?;
+        all(tax_rates::Model::import(txn, &tax_rates).await?)?;
+        all(shipping_rates::Model::import(txn, &shipping_rates).await?)?;
+        for code in &codes {
+            discounts::Model::create(txn, code).await?;
+        }
+        all(products::Model::import(txn, &products, &Actor::system()).await?)?;
         let people = add_people(txn, &people, &accounts).await?;
         let added = people.len();
         place_orders(txn, &context, &people, &lines).await?;
@@ -215,6 +234,14 @@ async fn place_orders(
         }
     }
     Ok(())
+}
+
+/// Every row was imported.
+fn all(imported: Imported) -> models::Result<()> {
+    match imported.refused.into_iter().next() {
+        Some((_, broken)) => Err(models::Error::Invalid(broken)),
+        None => Ok(()),
+    }
 }
 
 /// What an order that was placed goes through.

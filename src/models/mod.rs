@@ -36,6 +36,7 @@ pub mod deadline;
 pub mod deliveries;
 pub mod error;
 pub mod growing;
+pub mod imported;
 pub mod input;
 pub mod listing;
 pub mod personal_data;

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-pub use self::import::{Identity, Imported, Row};
+pub use self::import::{Identity, Row};
 pub use super::_entities::products::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Error, Result, Transaction,
@@ -50,7 +50,7 @@ pub struct Details {
     /// missing, a new product's stock is not tracked, and that of another stays as it is.
     #[input(clearable)]
     pub stock: Option<Option<Stock>>,
-    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. It is `standard` where none is said.
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
 }
 
@@ -539,10 +539,7 @@ impl ActiveModel {
             self.stock = Set(stock.map(Stock::get));
         }
         if let Some(tax_class) = &changes.tax_class {
-            let tax_class = tax_class
-                .as_ref()
-                .map_or(tax_rates::STANDARD, TaxClass::as_str);
-            self.tax_class = Set(tax_class.to_owned());
+            self.tax_class = Set(tax_rates::class_or_standard(tax_class.as_ref()).to_owned());
         }
         if changes.name.is_some() || changes.sku.is_some() {
             let (name, sku) = (self.name.as_ref(), self.sku.as_ref().as_deref());

@@ -1,7 +1,9 @@
 //! Shipping rates: what it costs to send an order, and where to.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, TryIntoModel,
+    ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, TryIntoModel,
     entity::prelude::*,
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -11,6 +13,7 @@ use super::{
     Error, Result, Transaction,
     error::FieldError,
     found,
+    imported::{Became, Imported, missing},
     input::Input,
     listing::{self, Listing, NoFilter, Page, Sort, SortKey},
     now, tax_rates,
@@ -33,8 +36,7 @@ pub struct Details {
     pub price: Money,
     /// The discounted subtotal from which on it costs nothing.
     pub free_from: Option<Money>,
-    /// The class that it is taxed by. A new rate's is `standard` where it is missing.
-    #[input(change)]
+    /// The class that it is taxed by: `standard`, `zero`, or that of a tax rate. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
     /// At which place it is offered, the lowest first. A new rate's is 0 where it is missing.
     #[input(change)]
@@ -99,7 +101,7 @@ impl Model {
     /// # Errors
     /// [`Error::Invalid`] for a country that is named twice, and a tax class without a rate.
     pub async fn create(txn: &Transaction, details: &Details) -> Result<Self> {
-        let class = details.tax_class.as_ref().map(TaxClass::as_str);
+        let class = details.tax_class.as_ref();
         Self::check(txn, Some(&details.countries), class).await?;
         let shipping_rate = ActiveModel::new_shipping_rate(details).insert(txn).await;
         let shipping_rate = shipping_rate?;
@@ -112,7 +114,7 @@ impl Model {
     /// # Errors
     /// Those of [`create`](Self::create).
     pub async fn change(self, txn: &Transaction, changes: &Changes) -> Result<Self> {
-        let class = changes.tax_class.as_ref().map(TaxClass::as_str);
+        let class = changes.tax_class.as_ref().and_then(Option::as_ref);
         Self::check(txn, changes.countries.as_deref(), class).await?;
         let shipping_rate = self.clone().into_active_model().assign(changes);
         let unchanged = Self {
@@ -134,6 +136,48 @@ impl Model {
         Ok(())
     }
 
+    /// Adds the shipping rates that are not known, and changes the others. One is known by its name; what a row says
+    /// nothing of stays.
+    pub async fn import(txn: &Transaction, rows: &[Changes]) -> Result<Imported> {
+        let (mut imported, mut seen) = (Imported::default(), BTreeSet::new());
+        for (at, row) in rows.iter().enumerate() {
+            let outcome = Self::import_row(txn, row, &mut seen).await;
+            imported.note(at, outcome)?;
+        }
+        Ok(imported)
+    }
+
+    async fn import_row<'a>(
+        txn: &Transaction,
+        row: &'a Changes,
+        seen: &mut BTreeSet<&'a str>,
+    ) -> Result<Became> {
+        let refused = |code, message| Err(FieldError::at("/name", code, message).into());
+        let Some(name) = row.name.as_ref().map(RateName::as_str) else {
+            let why = "is required: it says which shipping rate the row is";
+            return refused("required", why);
+        };
+        if !seen.insert(name) {
+            return refused("duplicate", "stands in an earlier row already");
+        }
+        let known = Entity::find().filter(Column::Name.eq(name));
+        let known = known.order_by_asc(Column::Id).lock_exclusive();
+        match known.all(txn).await?.as_slice() {
+            [] => {
+                let details = Details::try_from(row.clone());
+                let details =
+                    details.map_err(|names| Error::Invalid(missing("shipping rate", names)))?;
+                Self::create(txn, &details).await?;
+                Ok(Became::Added)
+            }
+            [known] => {
+                let after = known.clone().change(txn, row).await?;
+                Ok(Became::of(known, &after))
+            }
+            _ => refused("duplicate", "is that of several shipping rates"),
+        }
+    }
+
     /// Whether one is taxed by that class.
     pub async fn have_class(txn: &Transaction, class: &str) -> Result<bool> {
         let one = Entity::find()
@@ -145,7 +189,7 @@ impl Model {
     async fn check(
         txn: &Transaction,
         countries: Option<&[Destination]>,
-        class: Option<&str>,
+        class: Option<&TaxClass>,
     ) -> Result<()> {
         let mut broken = Vec::new();
         let countries = countries.unwrap_or_default();
@@ -156,7 +200,7 @@ impl Model {
             }
         }
         if let Some(class) = class {
-            broken.extend(tax_rates::Model::refusal_of_class(txn, class).await?);
+            broken.extend(tax_rates::Model::refusal_of_class(txn, class.as_str()).await?);
         }
         if broken.is_empty() {
             return Ok(());
@@ -168,7 +212,6 @@ impl Model {
 impl ActiveModel {
     fn new_shipping_rate(details: &Details) -> Self {
         let new = Self {
-            tax_class: Set(tax_rates::STANDARD.to_owned()),
             position: Set(0),
             ..Default::default()
         };
@@ -193,7 +236,7 @@ impl ActiveModel {
             self.free_from_minor = Set(free_from.map(Money::minor));
         }
         if let Some(tax_class) = &changes.tax_class {
-            self.tax_class = Set(tax_class.clone().into());
+            self.tax_class = Set(tax_rates::class_or_standard(tax_class.as_ref()).to_owned());
         }
         if let Some(position) = changes.position {
             self.position = Set(position.get());

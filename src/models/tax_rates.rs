@@ -1,5 +1,7 @@
 //! Tax rates: how many percent of tax what is sold bears, by its class and where it is sent.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect,
     TryIntoModel, entity::prelude::*, sea_query::LockType,
@@ -11,6 +13,7 @@ use super::{
     Error, Result, Transaction,
     error::{FieldError, taken},
     found,
+    imported::{Became, Imported, missing},
     input::Input,
     listing::{self, Listing, Page, Sort, SortKey},
     now, products, shipping_rates,
@@ -36,8 +39,7 @@ pub struct Details {
     pub country: CountryCode,
     /// A part of the country, without regard to case. There it holds instead of that of the whole country.
     pub region: Option<Region>,
-    /// The class of what bears it. A new rate's is `standard` where it is missing.
-    #[input(change)]
+    /// The class of what bears it. Without one it is `standard`.
     pub tax_class: Option<TaxClass>,
     /// A percentage from 0 to 100 with at most three decimals, as a string or a number.
     pub rate: Percentage,
@@ -154,6 +156,46 @@ impl Model {
         Self::keep_class(txn, &self.tax_class).await
     }
 
+    /// Adds the tax rates that are not known, and changes the others. One is known by its country, region and class;
+    /// what a row says nothing of stays.
+    pub async fn import(txn: &Transaction, rows: &[Changes]) -> Result<Imported> {
+        let (mut imported, mut seen) = (Imported::default(), BTreeSet::new());
+        for (at, row) in rows.iter().enumerate() {
+            let outcome = Self::import_row(txn, row, &mut seen).await;
+            imported.note(at, outcome)?;
+        }
+        Ok(imported)
+    }
+
+    async fn import_row(
+        txn: &Transaction,
+        row: &Changes,
+        seen: &mut BTreeSet<[String; 3]>,
+    ) -> Result<Became> {
+        let Some(country) = &row.country else {
+            let message = "is required: it says which tax rate the row is";
+            return Err(FieldError::at("/country", "required", message).into());
+        };
+        let class = class_or_standard(row.tax_class.as_ref().and_then(Option::as_ref));
+        let region = region_key(row.region.as_ref().and_then(Option::as_ref));
+        let same = Entity::find()
+            .filter(Column::Country.eq(country.as_str()))
+            .filter(Column::TaxClass.eq(class))
+            .filter(Column::RegionKey.eq(&region));
+        if !seen.insert([country.as_str().to_owned(), class.to_owned(), region]) {
+            let message = "has that region and class in an earlier row already";
+            return Err(FieldError::at("/country", "duplicate", message).into());
+        }
+        let Some(known) = same.lock_exclusive().one(txn).await? else {
+            let details = Details::try_from(row.clone());
+            let details = details.map_err(|names| Error::Invalid(missing("tax rate", names)))?;
+            Self::create(txn, &details).await?;
+            return Ok(Became::Added);
+        };
+        let after = known.clone().change(txn, row).await?;
+        Ok(Became::of(&known, &after))
+    }
+
     /// What is wrong with a class that has no rate: a slip of the pen would go untaxed. The rates of another stay what
     /// they are until the transaction ends.
     pub async fn refusal_of_class(txn: &Transaction, class: &str) -> Result<Option<FieldError>> {
@@ -181,6 +223,18 @@ impl Model {
     }
 }
 
+/// The class that is meant where one may be said.
+pub fn class_or_standard(class: Option<&TaxClass>) -> &str {
+    class.map_or(STANDARD, TaxClass::as_str)
+}
+
+/// The region without regard to case; empty for the whole country.
+fn region_key(region: Option<&Region>) -> String {
+    region
+        .map(|region| case_fold(region.as_str()))
+        .unwrap_or_default()
+}
+
 fn needs_no_rate(class: &str) -> bool {
     [STANDARD, ZERO].contains(&class)
 }
@@ -203,11 +257,7 @@ fn taken_here() -> impl Fn(DbErr) -> Error {
 
 impl ActiveModel {
     fn new_tax_rate(details: &Details) -> Self {
-        let new = Self {
-            tax_class: Set(STANDARD.to_owned()),
-            ..Default::default()
-        };
-        let mut tax_rate = new.assign(&details.clone().into());
+        let mut tax_rate = <Self as Default>::default().assign(&details.clone().into());
         tax_rate.created_at = tax_rate.updated_at.clone();
         tax_rate
     }
@@ -221,12 +271,11 @@ impl ActiveModel {
             self.country = Set(country.clone().into());
         }
         if let Some(region) = &changes.region {
-            let region = region.as_ref().map(Region::as_str);
-            self.region_key = Set(region.map(case_fold).unwrap_or_default());
-            self.region = Set(region.map(str::to_owned));
+            self.region_key = Set(region_key(region.as_ref()));
+            self.region = Set(region.clone().map(String::from));
         }
         if let Some(tax_class) = &changes.tax_class {
-            self.tax_class = Set(tax_class.clone().into());
+            self.tax_class = Set(class_or_standard(tax_class.as_ref()).to_owned());
         }
         if let Some(rate) = &changes.rate {
             self.rate_thousandths = Set(rate.thousandths());

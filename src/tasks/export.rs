@@ -12,7 +12,7 @@ use loco_rs::{Error, Result, task::Vars};
 use serde::Serialize;
 use strum::EnumString;
 
-use super::counted;
+use super::{counted, named};
 use crate::models::listing::{Filter, Listing, Page, PageInfo, Paging, Sort, SortKey};
 
 /// How many things are read at once.
@@ -105,7 +105,7 @@ impl<S: Source> Export<'_, S> {
     /// Writes a file, under another name until it is whole, so that there is never half an export. What is no
     /// file, a pipe or a device, is written into.
     async fn write_file(self, path: &Path) -> Result<u64> {
-        let named = |error: io::Error| named(path, &error);
+        let named = |error: io::Error| named(path, error);
         let target = resolved(path).map_err(named)?;
         let older = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -133,7 +133,7 @@ impl<S: Source> Export<'_, S> {
     }
 
     async fn write(mut self, path: &Path, target: &mut (impl Write + Send)) -> Result<u64> {
-        let named = |error: io::Error| named(path, &error);
+        let named = |error: io::Error| named(path, error);
         let progress = ProgressBar::new_spinner();
         if self.format == Format::Csv {
             let columns = csv([S::columns()])?;
@@ -192,8 +192,4 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
         },
         resolved => resolved,
     }
-}
-
-fn named(path: &Path, error: &io::Error) -> Error {
-    Error::Message(format!("{}: {error}", path.display()))
 }

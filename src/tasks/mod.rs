@@ -1,6 +1,10 @@
 //! Commands for the store's operators: `boxcar-cli task` lists them.
 
-use std::io::{IsTerminal, stdin};
+use std::{
+    fmt,
+    io::{IsTerminal, stdin},
+    path::Path,
+};
 
 use loco_rs::{Error, Result, app::AppContext, db, task::Vars};
 use migration::Migrator;
@@ -11,6 +15,7 @@ pub mod customers_export;
 pub mod events_prune;
 mod export;
 pub mod idempotency_prune;
+mod import;
 pub mod keys_create;
 pub mod keys_delete;
 pub mod keys_list;
@@ -18,6 +23,7 @@ pub mod openapi_write;
 pub mod orders_export;
 pub mod products_export;
 pub mod products_import;
+pub mod rates_import;
 pub mod store_backup;
 pub mod store_copy;
 pub mod webhooks_retry;
@@ -40,6 +46,11 @@ async fn begin(ctx: &AppContext, vars: &Vars, known: &[&str]) -> Result<()> {
         db::migrate::<Migrator>(&ctx.db).await?;
     }
     Ok(())
+}
+
+/// What is wrong with a file.
+fn named(path: &Path, why: impl fmt::Display) -> Error {
+    Error::Message(format!("{}: {why}", path.display()))
 }
 
 /// `1 row`, `2 rows`.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    fmt,
     fs::{self, File},
     hash::{BuildHasher, RandomState},
     io::BufReader,
@@ -21,12 +20,16 @@ use loco_rs::{
 };
 use tokio::{select, sync::mpsc, time::timeout};
 
-use super::{begin, counted};
+use super::{
+    begin,
+    import::{Report, nothing_if, refused, were},
+    named,
+};
 use crate::{
     context::{CausedBy, Context},
     models::{
         self, Actor,
-        products::{Imported, Model, Row},
+        products::{Model, Row},
         transaction::Database,
     },
     signals, transaction,
@@ -70,7 +73,7 @@ impl Task for ProductsImport {
             .map_err(|_| Error::Message(format!("atomic:{atomic} is neither true nor false")))?;
         let stop = pin!(signals::asked_to_end());
         let store = Context::of(ctx)?.caused_by(Actor::task(NAME));
-        let mut report = Report::default();
+        let mut report = Report::of("row");
         let done = if atomic {
             all_or_none(&store, file, stop, &mut report).await
         } else {
@@ -104,7 +107,7 @@ async fn row_by_row(
                 report.unknown = batch.rows.len() as u64;
             }
             let imported = imported?;
-            for refused in batch.refused(&imported) {
+            for refused in refused(&imported, &batch.lines) {
                 report.refuse(&refused, &table.progress);
             }
             report.add(&imported);
@@ -133,7 +136,7 @@ async fn all_or_none(
 ) -> Result<()> {
     if fs::metadata(file).is_ok_and(|file| !file.is_file()) {
         let why = "atomic:true reads the file twice, which only a regular file allows";
-        return Err(Error::Message(format!("{}: {why}", file.display())));
+        return Err(named(file, why));
     }
     let mut trial = Table::read(file)?;
     let read = async {
@@ -146,18 +149,12 @@ async fn all_or_none(
     }
     trial.progress.finish_and_clear();
     read?;
-    let nothing_if = |refused| match refused {
-        0 => Ok(()),
-        _ => {
-            Err(format!("{} refused: nothing was imported", were(refused))).map_err(Error::Message)
-        }
-    };
     nothing_if(report.refused)?;
-    let mut refused = Vec::new();
+    let mut bad_rows = Vec::new();
     let imported = transaction!(store, |txn| {
-        refused.clear();
+        bad_rows.clear();
         let mut table = Table::read(file)?;
-        let mut again = Report::default();
+        let mut again = Report::of("row");
         loop {
             let batch = table.batch(stop.as_mut(), &mut again).await?;
             if batch.rows.is_empty() {
@@ -165,7 +162,7 @@ async fn all_or_none(
             }
             let imported = Model::import(txn, &batch.rows, &Actor::system()).await?;
             store.record(txn).await?;
-            refused.extend(batch.refused(&imported));
+            bad_rows.extend(refused(&imported, &batch.lines));
             again.add(&imported);
         }
         table.progress.finish_and_clear();
@@ -173,11 +170,11 @@ async fn all_or_none(
         if (again.rows, again.refused) != (report.rows, 0) {
             Err(Error::string("the file changed while it was read"))?;
         }
-        nothing_if(refused.len() as u64)?;
+        nothing_if(bad_rows.len() as u64)?;
         Ok(again)
     });
-    for refused in &refused {
-        report.refuse(refused, &ProgressBar::hidden());
+    for row in &bad_rows {
+        report.refuse(row, &ProgressBar::hidden());
     }
     if matches!(imported, Err(models::Error::OutcomeUnknown(_))) {
         report.unknown = report.rows;
@@ -186,83 +183,11 @@ async fn all_or_none(
     Ok(())
 }
 
-/// What has become of the rows of a file.
-#[derive(Debug, Default)]
-struct Report {
-    rows: u64,
-    imported: Imported,
-    refused: u64,
-    /// Rows whose commit the database did not answer: all of them are imported, or none.
-    unknown: u64,
-    /// Whether the file has rows that were not counted.
-    has_more: bool,
-}
-
-impl Report {
-    const fn add(&mut self, imported: &Imported) {
-        self.imported.added += imported.added;
-        self.imported.changed += imported.changed;
-        self.imported.unchanged += imported.unchanged;
-    }
-
-    fn refuse(&mut self, refused: &RowError, progress: &ProgressBar) {
-        self.refused += 1;
-        progress.suspend(|| eprintln!("{refused}"));
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Imported {
-            added,
-            changed,
-            unchanged,
-            ..
-        } = self.imported;
-        let (refused, unknown) = (self.refused, self.unknown);
-        write!(
-            f,
-            "{}: {added} added, {changed} changed, {unchanged} the same, {refused} refused",
-            counted(self.rows, "row")
-        )?;
-        match self.rows - added - changed - unchanged - refused - unknown {
-            0 => {}
-            left_out => write!(f, ", {left_out} left out")?,
-        }
-        if unknown > 0 {
-            write!(
-                f,
-                ", {unknown} of which it is not known whether they were imported: import the file again"
-            )?;
-        }
-        f.write_str(if self.has_more {
-            ". The file has more rows, which were left out and not counted."
-        } else {
-            "."
-        })
-    }
-}
-
-fn were(rows: u64) -> String {
-    let verb = if rows == 1 { "was" } else { "were" };
-    format!("{} {verb}", counted(rows, "row"))
-}
-
 /// Rows that go to the database together, and their lines.
 #[derive(Default)]
 struct Batch {
     lines: Vec<u64>,
     rows: Vec<Row>,
-}
-
-impl Batch {
-    /// The rows that the store has refused.
-    fn refused(&self, imported: &Imported) -> Vec<RowError> {
-        let refused = imported.refused.iter();
-        refused
-            .map(|(at, broken)| RowError::breaking(self.lines[*at], broken.clone()))
-            .collect()
-    }
 }
 
 /// The rows of a file. A thread of its own reads them, because a pipe may keep it waiting.
@@ -339,12 +264,11 @@ fn open(
     path: &Path,
     progress: &ProgressBar,
 ) -> Result<Rows<BufReader<ProgressBarIter<File>>, Row>> {
-    let unreadable = |why: String| Error::Message(format!("{}: {why}", path.display()));
     let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (length, file) = file.map_err(|error| unreadable(error.to_string()))?;
+    let (length, file) = file.map_err(|error| named(path, error))?;
     progress.set_length(length);
     let rows = Rows::new(BufReader::new(progress.wrap_read(file)));
-    rows.map_err(|refused| unreadable(refused.to_string()))
+    rows.map_err(|refused| named(path, refused))
 }
 
 /// On which line each product stood first. Hashes make do with 16 bytes each; that two of a million products

@@ -119,10 +119,15 @@ impl RowError {
     }
 }
 
+/// The columns of a table of such rows.
+pub fn columns<T: Input>() -> Vec<&'static str> {
+    let properties = T::properties();
+    properties.iter().map(|property| property.name).collect()
+}
+
 /// The columns of a table of products, which `products:export` writes and `products:import` reads.
 pub fn product_columns() -> Vec<&'static str> {
-    let properties = products::Row::properties();
-    properties.iter().map(|property| property.name).collect()
+    columns::<products::Row>()
 }
 
 /// A product as a row of those columns.

@@ -21,7 +21,7 @@ use boxcar::{
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use super::rows::{add_customer, add_product, kettle, person};
+use super::rows::{self, add_customer, add_product, kettle, person};
 use crate::support::{PASSWORD, Shop, assert_invariants};
 
 const CONTENDERS: usize = 16;

@@ -17,7 +17,7 @@ use boxcar::{
         orders::{self, NewOrder, Order, OrderLine, Scope},
         products,
         queue::{Client, Queue},
-        types::{Money, OrderStatus, Password, Quantity},
+        types::{Money, OrderStatus, Password, Percentage, Quantity},
     },
     transaction,
 };

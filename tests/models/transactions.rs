@@ -15,7 +15,7 @@ use boxcar::{
     models::{
         Actor, Error, connection,
         error::{is_outage, is_transient, surely_not_committed},
-        products::{self, Changes, Model},
+        products::{self, Changes, Model, Purpose},
         stock_movements,
         transaction::{Attempts, writer},
         types::{ProductName, Scalar, Stock},

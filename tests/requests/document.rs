@@ -16,7 +16,10 @@ use boxcar::{
     app::App,
     controllers::BASE,
     initializers::swagger::{self, document},
-    models::{products, types::Description},
+    models::{
+        products,
+        types::{Description, TaxClass},
+    },
     views::{csv::Rows, problem::Kind},
 };
 use jsonschema::Validator;
@@ -285,6 +288,10 @@ fn examples_are_of_the_demo_store() {
         assert_eq!(name, product.name.as_ref().unwrap().as_str());
         let price = value.get("price").unwrap_or_else(|| &value["unit_price"]);
         assert_eq!(price, &product.price.unwrap().to_string(), "{sku}");
+        if let Some(tax_class) = value["tax_class"].as_str() {
+            let expected = product.tax_class.as_ref().unwrap().as_ref();
+            assert_eq!(tax_class, expected.map_or("standard", TaxClass::as_str));
+        }
         if let Some(description) = value["description"].as_str() {
             assert_eq!(
                 Some(description),

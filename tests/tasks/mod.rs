@@ -19,6 +19,7 @@ mod openapi_write;
 mod orders_export;
 mod products_export;
 mod products_import;
+mod rates_import;
 mod settings;
 mod start;
 mod store_backup;

@@ -370,6 +370,33 @@ async fn the_demo_has_orders_in_every_status() {
 }
 
 #[tokio::test]
+async fn the_demo_has_rates_products_of_several_classes_and_a_code() {
+    let server = Server::start(Program::new("development")).await;
+    let password = printed_password(&server.printed()).to_owned();
+    let token = login(&server, "admin", &password).await["token"].clone();
+    for (list, field, expected) in [
+        (
+            "tax-rates?country=DE&tax_class=standard",
+            "rate",
+            json!("19"),
+        ),
+        ("tax-rates?country=DE&tax_class=reduced", "rate", json!("7")),
+        ("shipping-rates?sort=position", "countries", json!(["DE"])),
+        ("shipping-rates?sort=-position", "countries", json!(["*"])),
+        ("products?q=coffee", "tax_class", json!("reduced")),
+        ("products?q=gift+card", "tax_class", json!("zero")),
+        ("products?q=hammer", "tax_class", json!("standard")),
+        ("discounts?code=welcome10", "value", json!("10")),
+    ] {
+        let path = format!("/api/v1/{list}");
+        let answer = server
+            .request(Method::GET, &path, token.as_str(), None)
+            .await;
+        assert_eq!(answer.body["items"][0][field], expected, "{list}");
+    }
+}
+
+#[tokio::test]
 async fn only_in_development_a_quota_that_is_used_up_names_its_variable() {
     for (program, names) in [
         (Program::new("development"), true),

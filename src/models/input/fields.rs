@@ -268,10 +268,10 @@ impl<'a> Fields<'a> {
         given: &Given<'a>,
         count: RangeInclusive<usize>,
     ) -> Option<Vec<T>> {
-        let elements = self.elements(name, given, count)?;
-        let mut values = Vec::with_capacity(elements.len());
-        for (at, element) in elements.iter().enumerate() {
-            match scalar(element.get(), T::JSON).and_then(|text| T::parse(&text)) {
+        let texts = self.texts(name, given, count, T::JSON)?;
+        let mut values = Vec::with_capacity(texts.len());
+        for (at, text) in texts.into_iter().enumerate() {
+            match text.and_then(|text| T::parse(&text)) {
                 Ok(value) => values.push(Some(value)),
                 Err(RuleViolation { code, message }) => {
                     let pointer = format!("{}/{}/{at}", self.path, escaped(name));
@@ -281,6 +281,25 @@ impl<'a> Fields<'a> {
             }
         }
         values.into_iter().collect()
+    }
+
+    /// The texts of so many values: what stands in an array, or in a cell between commas or blanks.
+    fn texts(
+        &mut self,
+        name: &'static str,
+        given: &Given<'a>,
+        count: RangeInclusive<usize>,
+        json: JsonType,
+    ) -> Option<Vec<Result<Cow<'a, str>, RuleViolation>>> {
+        let Given::Cell(cell) = given else {
+            let elements = self.elements(name, given, count)?;
+            return Some(elements.iter().map(|raw| scalar(raw.get(), json)).collect());
+        };
+        let separates = |letter: char| letter == ',' || letter.is_whitespace();
+        let texts = cell.split(separates).filter(|text| !text.is_empty());
+        let texts: Vec<_> = texts.map(|text| Ok(Cow::Borrowed(text))).collect();
+        self.has_so_many(name, texts.len(), count)?;
+        Some(texts)
     }
 
     /// What stands in an array of so many elements.
@@ -298,13 +317,23 @@ impl<'a> Fields<'a> {
             self.refuse(name, "type", "must be an array");
             return None;
         };
-        if !count.contains(&elements.len()) {
-            let (least, most) = count.into_inner();
-            let message = format!("must have {least} to {most} elements");
-            self.refuse(name, "length", message);
-            return None;
-        }
+        self.has_so_many(name, elements.len(), count)?;
         Some(elements)
+    }
+
+    fn has_so_many(
+        &mut self,
+        name: &'static str,
+        number: usize,
+        count: RangeInclusive<usize>,
+    ) -> Option<()> {
+        if count.contains(&number) {
+            return Some(());
+        }
+        let (least, most) = count.into_inner();
+        let message = format!("must have {least} to {most} elements");
+        self.refuse(name, "length", message);
+        None
     }
 
     /// Notes that a field breaks a rule.
@@ -442,7 +471,7 @@ mod tests {
     use super::*;
     use crate::models::{
         input::{Property, object},
-        types::{BoundedInt, Money, SingleLine},
+        types::{BoundedInt, Destination, Money, SingleLine},
     };
 
     /// Something.
@@ -475,6 +504,12 @@ mod tests {
     #[derive(Debug, PartialEq, Input)]
     struct Part {
         count: BoundedInt<1, 9>,
+    }
+
+    #[derive(Debug, Input)]
+    struct Journey {
+        #[input(values = 1..=3)]
+        to: Vec<Destination>,
     }
 
     #[derive(Debug)]
@@ -671,5 +706,30 @@ mod tests {
         assert!(matches!(refused("count=3&count=4"), Error::Invalid(_)));
         assert!(matches!(refused("count=3&cuont=4"), Error::Invalid(_)));
         assert!(matches!(refused("count=%FF"), Error::Malformed(_)));
+    }
+    #[test]
+    fn commas_and_blanks_separate_the_values_of_a_cell() {
+        let read = |cell: &str| from_cells::<Journey>([("to", cell)].into_iter());
+        let to = |cell: &str| {
+            let to = read(cell).unwrap().to.into_iter();
+            to.map(String::from).collect::<Vec<_>>()
+        };
+        assert_eq!(to(" de,AT\u{a0} fr, "), ["DE", "AT", "FR"]);
+        assert_eq!(to("*"), ["*"]);
+        for (cell, error) in [
+            (" , ", "/to length"),
+            ("DE AT FR IT", "/to length"),
+            ("DE;AT", "/to/0 choice"),
+            ("DE Austria", "/to/1 choice"),
+        ] {
+            let Err(Error::Invalid(errors)) = read(cell) else {
+                panic!("{cell} is not invalid")
+            };
+            assert_eq!(
+                format!("{} {}", errors[0].pointer, errors[0].code),
+                error,
+                "{cell}"
+            );
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::{ActiveModel, Changes, Column, Details, Entity, Model, by_id, on_sale
 use crate::models::{
     Actor, Result, Transaction,
     error::FieldError,
+    imported::{Imported, missing},
     input::{Fields, Input},
     stock_movements, tax_rates,
     types::{EventType, Sku, TaxClass, case_fold},
@@ -63,19 +64,6 @@ impl fmt::Display for Identity<'_> {
             Self::Id(id) => write!(f, "the id {id}"),
         }
     }
-}
-
-/// What became of imported rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Products that were added.
-    pub added: u64,
-    /// Products that were changed.
-    pub changed: u64,
-    /// Products that were the same already.
-    pub unchanged: u64,
-    /// The rows that were refused, by their place among all from 0, and every reason.
-    pub refused: Vec<(usize, Vec<FieldError>)>,
 }
 
 impl Model {
@@ -264,11 +252,7 @@ impl Row {
 
     /// The product that it describes, or what is missing.
     fn details(&self) -> Result<Details, Vec<FieldError>> {
-        let missing = |name| {
-            let message = "is required, for the product is new";
-            FieldError::at(format!("/{name}"), "required", message)
-        };
         let details = Details::try_from(self.changes.clone());
-        details.map_err(|names| names.into_iter().map(missing).collect())
+        details.map_err(|names| missing("product", names))
     }
 }
