@@ -18,7 +18,7 @@ use crate::{
         products::{self, Adjustment, Changes, Details, Filter, Key},
         stock_movements,
     },
-    transaction,
+    taking_stock, transaction,
     views::{
         answer::{Answer, CachedBody},
         page::Page,
@@ -214,13 +214,16 @@ async fn adjust_stock(
     Id(id): Id,
     Idempotent(adjustment, key): Idempotent<Adjustment>,
 ) -> Result<Answer, Problem> {
-    idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
-        let product = products::Model::find_locked(txn, id).await?;
-        let product = product
-            .adjust_stock(txn, &adjustment, &caller.actor())
-            .await?;
-        Answer::ok(&Product::new(product, &ctx.settings.store.currency))
-    })
+    taking_stock!(
+        ctx,
+        idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
+            let product = products::Model::find_locked(txn, id).await?;
+            let product = product
+                .adjust_stock(txn, &adjustment, &caller.actor())
+                .await?;
+            Answer::ok(&Product::new(product, &ctx.settings.store.currency))
+        })
+    )
 }
 
 async fn change(

@@ -3,6 +3,7 @@
 mod api_keys;
 mod auth;
 mod caching;
+mod checkouts;
 mod cors;
 mod customer_accounts;
 mod customer_addresses;

@@ -2,18 +2,24 @@
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, HeaderName},
+    http::{HeaderMap, HeaderName, request::Parts},
 };
 
 use super::{caller::Caller, json::body_of};
 use crate::{
     context::Context,
+    controllers::BASE,
     models::{
+        checkouts::Buyer,
         idempotency_keys::{KeyGuard, RequestKey},
         input::{Input, from_json},
+        types::KeyScope,
     },
     views::problem::{Kind, Problem},
 };
+
+/// How many characters a key has at least that visitors keep secret: 128 bits, in base62.
+const LEAST_SECRET: usize = 22;
 
 /// The header that names the key.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -68,6 +74,8 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, ctx).await?;
         let key = key_of(&parts.headers)?;
+        let key = key.map(|key| secret_of_visitor(key, &caller, &parts, ctx));
+        let key = key.transpose()?;
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let bytes = body_of::<T>(Request::from_parts(parts, body), ctx).await?;
         let body = from_json(&bytes)?;
@@ -83,6 +91,33 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
         let guard = guard.ok_or_else(|| Problem::new(Kind::IDEMPOTENCY_IN_PROGRESS))?;
         Ok(Self(body, guard))
     }
+}
+
+/// The key under which a request for a checkout is kept. All visitors share the key of their shop window, so that theirs
+/// has to be one that nobody guesses; and for one checkout it has nothing to do with the same for another one.
+///
+/// # Errors
+/// 400 `malformed-request` when it is too short for that.
+fn secret_of_visitor(
+    key: String,
+    caller: &Caller,
+    parts: &Parts,
+    ctx: &Context,
+) -> Result<String, Problem> {
+    let path = parts.uri.path().strip_prefix(BASE).unwrap_or_default();
+    let mut segments = path.split('/').skip(1);
+    let is_of_visitor = caller.buyer(KeyScope::CheckoutsWrite) == Buyer::Visitor;
+    if segments.next() != Some("checkouts") || !is_of_visitor {
+        return Ok(key);
+    }
+    if key.len() < LEAST_SECRET {
+        let why = "With the key of a shop window, an Idempotency-Key has to be a secret of 22 to 255 characters.";
+        return Err(Problem::new(Kind::MALFORMED_REQUEST).because(why));
+    }
+    Ok(match segments.next() {
+        Some(checkout) => format!("{checkout} {}", ctx.shared.digest(&key)),
+        None => key,
+    })
 }
 
 /// The key of the one `Idempotency-Key` header: 1 to 255 visible ASCII characters, bare or as a quoted
