@@ -159,7 +159,7 @@ async fn a_checkout_is_completed_once_and_shows_its_order_to_who_asks_again() {
     let status = json!({ "status": "paid" });
     store.admin.patch(&format!("/orders/{}", placed.id()), status).await;
     let again = complete(&store.visitor, &path, "14.89").await;
-    assert_eq!((again.outcome(), again.id()), ("200".to_owned(), placed.id()));
+    assert_eq!((again.outcome(), &again.body["id"]), ("200".to_owned(), &placed.body["id"]));
     assert_eq!(again.body["status"], "paid");
     let other = complete(&store.visitor, &path, "14.90").await;
     other.assert_problem(409, "invalid-transition");
@@ -670,8 +670,8 @@ async fn a_key_of_visitors_is_a_secret_and_counts_for_its_checkout() {
         orders.push(placed.id());
     }
     assert_ne!(orders[0], orders[1]);
-    let ada = store.shop.customer("ada").await;
-    assert_eq!(ada.post_once(short, "/checkouts", &store.body(1)).await.outcome(), "201");
+    let ben = store.shop.customer("ben").await;
+    assert_eq!(ben.post_once(short, "/checkouts", &store.body(1)).await.outcome(), "201");
 }
 
 #[tokio::test]
@@ -742,7 +742,7 @@ async fn bad_input_names_every_broken_rule_and_changes_nothing() {
     let before = store.visitor.get(&path).await.body;
     for (body, fault) in [
         (json!({ "shipping_address": { "city": "London" } }), ("/shipping_address/country", "required")),
-        (json!({ "shipping_address": null, "shipping_address_id": 1 }), ("/shipping_address_id", "exclusive")),
+        (json!({ "shipping_address": address("1 Elm Road"), "shipping_address_id": 1 }), ("/shipping_address_id", "exclusive")),
         (json!({ "items": [{ "product_id": store.lamp, "quantity": 0 }] }), ("/items/0/quantity", "range")),
         (json!({ "items": order_lines(&[(store.lamp, 6_000), (store.lamp, 6_000)]) }), ("/items/1/quantity", "range")),
         (json!({ "items": null }), ("/items", "type")),

@@ -4,7 +4,7 @@ use boxcar::models::types::OrderStatus;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 /// What may not be found, and the query that would find it.
-const NEVER: [(&str, &str); 18] = [
+const NEVER: [(&str, &str); 25] = [
     (
         "a stock below zero",
         "SELECT id FROM products WHERE stock < 0",
@@ -30,9 +30,45 @@ const NEVER: [(&str, &str); 18] = [
         "SELECT id FROM stock_movements WHERE kind IN ('hold', 'release') AND checkout_id IS NULL",
     ),
     (
-        "an order without items, or whose total is not their sum",
+        "an order without items, or whose total does not add up",
         "SELECT o.id FROM orders o LEFT JOIN order_items i ON i.order_id = o.id \
-         GROUP BY o.id, o.total_minor HAVING COUNT(i.id) = 0 OR o.total_minor <> SUM(i.line_total_minor)",
+         GROUP BY o.id, o.total_minor, o.discount_minor, o.shipping_minor, o.tax_minor, o.prices_include_tax \
+         HAVING COUNT(i.id) = 0 OR o.total_minor <> SUM(i.line_total_minor) - o.discount_minor + o.shipping_minor \
+         + CASE WHEN o.prices_include_tax THEN 0 ELSE o.tax_minor END",
+    ),
+    (
+        "an order whose discount is not that of its items, or whose items have more tax than it has",
+        "SELECT o.id FROM orders o JOIN order_items i ON i.order_id = o.id \
+         GROUP BY o.id, o.discount_minor, o.tax_minor \
+         HAVING o.discount_minor <> SUM(i.discount_minor) OR o.tax_minor < SUM(i.tax_minor)",
+    ),
+    (
+        "a discount that was not used as often as it is counted, or more often than it may be",
+        "SELECT d.id FROM discounts d LEFT JOIN discount_uses u ON u.discount_id = d.id \
+         GROUP BY d.id, d.used, d.usage_limit HAVING d.used <> COUNT(u.id) OR d.used > d.usage_limit",
+    ),
+    (
+        "a customer who has used a discount more often than they may",
+        "SELECT d.id FROM discounts d JOIN discount_uses u ON u.discount_id = d.id \
+         GROUP BY d.id, d.per_customer_limit, u.customer_id HAVING COUNT(u.id) > d.per_customer_limit",
+    ),
+    (
+        "a cancelled order that uses a discount",
+        "SELECT o.id FROM discount_uses u JOIN orders o ON o.id = u.order_id WHERE o.status = 'cancelled'",
+    ),
+    (
+        "a completed checkout without an order, or an order of one that is not completed",
+        "SELECT c.id FROM checkouts c LEFT JOIN orders o ON o.checkout_id = c.token \
+         WHERE (c.status = 'completed') <> (o.id IS NOT NULL)",
+    ),
+    (
+        "a checkout that holds stock and does not say so",
+        "SELECT c.id FROM checkouts c JOIN stock_movements m ON m.checkout_id = c.token \
+         WHERE c.status <> 'completed' AND c.held IS NULL GROUP BY c.id HAVING SUM(m.delta) <> 0",
+    ),
+    (
+        "a checkout that has ended and holds stock",
+        "SELECT id FROM checkouts WHERE status <> 'open' AND (held IS NOT NULL OR budget IS NOT NULL)",
     ),
     (
         "an item that is not its price times its quantity",
@@ -53,10 +89,12 @@ const NEVER: [(&str, &str); 18] = [
          WHERE e.id = (SELECT MAX(id) FROM order_events WHERE order_id = o.id) AND e.status <> o.status",
     ),
     (
+        // Itself, or its checkout for it.
         "an order that took another quantity than was ordered, or took it twice",
-        "SELECT i.order_id AS id FROM order_items i JOIN stock_movements m \
-         ON m.order_id = i.order_id AND m.product_id = i.product_id AND m.kind = 'order' \
-         GROUP BY i.order_id, i.product_id, i.quantity HAVING COUNT(m.id) > 1 OR SUM(m.delta) <> -i.quantity",
+        "SELECT o.id FROM orders o JOIN order_items i ON i.order_id = o.id JOIN stock_movements m \
+         ON m.product_id = i.product_id AND (m.order_id = o.id AND m.kind = 'order' OR m.checkout_id = o.checkout_id) \
+         GROUP BY o.id, i.product_id, i.quantity HAVING SUM(m.delta) <> -i.quantity \
+         OR SUM(CASE WHEN m.kind = 'order' THEN 1 ELSE 0 END) > 1",
     ),
     (
         "stock that was returned for an order that is not cancelled",
@@ -65,10 +103,11 @@ const NEVER: [(&str, &str); 18] = [
     ),
     (
         "stock that was returned twice, or in another quantity than was taken",
-        "SELECT c.order_id AS id FROM stock_movements c LEFT JOIN stock_movements t \
-         ON t.order_id = c.order_id AND t.product_id = c.product_id AND t.kind = 'order' \
+        "SELECT c.order_id AS id FROM stock_movements c JOIN orders o ON o.id = c.order_id \
+         LEFT JOIN stock_movements t ON t.product_id = c.product_id \
+         AND (t.order_id = o.id AND t.kind = 'order' OR t.checkout_id = o.checkout_id) \
          WHERE c.kind = 'cancellation' GROUP BY c.order_id, c.product_id \
-         HAVING COUNT(DISTINCT c.id) <> 1 OR COALESCE(SUM(t.delta), 0) <> -SUM(c.delta)",
+         HAVING COUNT(DISTINCT c.id) <> 1 OR COALESCE(SUM(t.delta), 0) <> -MAX(c.delta)",
     ),
     (
         "an order without a customer",

@@ -295,7 +295,8 @@ impl Model {
     fn about_shipping(&self, has_option: bool, terms: &Terms) -> Option<Message> {
         let pointer = "/shipping_option_id";
         match self.shipping_option_id {
-            Some(_) if has_option => None,
+            // Where nothing is shipped any more, it does not matter how.
+            Some(_) if has_option || !terms.need_option() => None,
             Some(_) => {
                 let message = "The shipping option does not serve the address.";
                 Some(Message::blocking("shipping-unavailable", pointer, message))
