@@ -65,10 +65,10 @@ pub(super) async fn code<'a>(
     Taken::of(ctx, budget).await
 }
 
-/// Whether something was refused for its code.
-pub(super) fn refuses_code(problem: &Problem) -> bool {
+/// Whether something was refused for a code that there is not.
+pub(super) fn is_wrong_code(problem: &Problem) -> bool {
     let mut errors = problem.errors.iter();
-    problem.kind == Kind::VALIDATION_FAILED && errors.any(|error| error.pointer == "/discount_code")
+    problem.kind == Kind::VALIDATION_FAILED && errors.any(|error| error.pointer == "/discount_code" && error.code == "reference")
 }
 
 /// Does something for which stock is taken. Where there is too little of it, what is held of it by holds that have ended is

@@ -108,7 +108,7 @@ async fn open_checkout(
     let is_wrong = AtomicBool::new(false);
     let opened = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let opened = checkouts::Model::open(txn, &changes, &rules).await?;
-        is_wrong.store(opened.standing.refuses_code(), Ordering::Relaxed);
+        is_wrong.store(opened.standing.has_wrong_code, Ordering::Relaxed);
         let location = location("checkouts", &opened.checkout.token);
         answer(opened, |view| Answer::created(location, view))
     });
@@ -170,8 +170,8 @@ async fn change_checkout(
         })
         .map_err(Problem::from)
     );
-    let refused = changed.as_ref().map(|it| it.standing.refuses_code());
-    code.unless(refused.unwrap_or(false)).await;
+    let is_wrong = changed.as_ref().is_ok_and(|it| it.standing.has_wrong_code);
+    code.unless(is_wrong).await;
     Ok(not_stored(answer(changed?, Answer::ok)?))
 }
 

@@ -88,7 +88,7 @@ async fn place_order(
             Ok(answer.about_customer(customer_id))
         })
     );
-    let is_wrong = placed.as_ref().is_err_and(budgets::refuses_code);
+    let is_wrong = placed.as_ref().is_err_and(budgets::is_wrong_code);
     code.unless(is_wrong).await;
     placed
 }

@@ -7,6 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::{Item, Model, Rules};
 use crate::models::{
     Result,
+    discounts::{self, Inapplicable},
     orders::{self, applicable},
     pricing::{Basket, Quote, TooMuch},
     products::{self, Offer},
@@ -31,6 +32,8 @@ pub struct Standing {
     pub prices_include_tax: bool,
     /// What is not right yet.
     pub messages: Vec<Message>,
+    /// Whether it has a code that there is not.
+    pub has_wrong_code: bool,
 }
 
 /// What a checkout comes to.
@@ -102,8 +105,6 @@ pub struct Message {
 impl Message {
     /// That there are too few pieces.
     pub const OUT_OF_STOCK: &'static str = "out-of-stock";
-    /// That the code takes nothing off.
-    pub const CODE_NOT_APPLICABLE: &'static str = "code-not-applicable";
 
     fn blocking(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -134,7 +135,7 @@ pub(super) struct Calculated {
     /// How it is shipped.
     pub option: Option<shipping_rates::Model>,
     /// The code that it uses.
-    pub discount: Option<crate::models::discounts::Model>,
+    pub discount: Option<discounts::Model>,
 }
 
 impl Model {
@@ -178,17 +179,14 @@ impl Model {
             quantity: item.quantity,
         });
         let basket = terms.basket(goods, option, None);
-        let (mut discount, mut applied) = (None, None);
+        let (mut discount, mut applied, mut has_wrong_code) = (None, None, false);
         if let Some(code) = &self.discount_code {
             match applicable(db, code, basket.subtotal()?, customer_id).await? {
                 Ok((found, takes)) => (discount, applied) = (Some(found), Some(takes)),
                 Err(why) => {
+                    has_wrong_code = why == Inapplicable::Unknown;
                     let message = format!("The code {why}.");
-                    messages.push(Message::hint(
-                        Message::CODE_NOT_APPLICABLE,
-                        "/discount_code",
-                        message,
-                    ));
+                    messages.push(Message::hint("code-not-applicable", "/discount_code", message));
                 }
             }
         }
@@ -204,6 +202,7 @@ impl Model {
             taxes: quote.taxes.iter().copied().map(TaxShare::from).collect(),
             prices_include_tax: rules.sale.prices_include_tax,
             messages,
+            has_wrong_code,
         };
         Ok(Calculated {
             standing,
@@ -315,12 +314,6 @@ impl Model {
 }
 
 impl Standing {
-    /// Whether it has a code that takes nothing off.
-    pub fn refuses_code(&self) -> bool {
-        let mut messages = self.messages.iter();
-        messages.any(|message| message.code == Message::CODE_NOT_APPLICABLE)
-    }
-
     /// How a checkout stands that has become that order.
     pub(super) fn of_order(order: &orders::Order) -> Self {
         let line = |item: &crate::models::order_items::Item| StandingLine {
@@ -353,6 +346,7 @@ impl Standing {
                 .unwrap_or_default(),
             prices_include_tax: order.prices_include_tax,
             messages: Vec::new(),
+            has_wrong_code: false,
         }
     }
 }

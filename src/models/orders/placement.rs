@@ -220,9 +220,11 @@ impl Model {
                 match applicable(txn, code.as_str(), subtotal, Some(customer_id)).await? {
                     Ok(found) => Some(found),
                     Err(why) => {
-                        let refusal =
-                            FieldError::at("/discount_code", "not_applicable", why.to_string());
-                        broken.push(refusal);
+                        let code = match why {
+                            Inapplicable::Unknown => "reference",
+                            _ => "not_applicable",
+                        };
+                        broken.push(FieldError::at("/discount_code", code, why.to_string()));
                         None
                     }
                 }
