@@ -18,8 +18,8 @@ use loco_rs::app::Hooks;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, Iterable, ModelTrait, PaginatorTrait, QueryOrder, SqlErr, Statement, TransactionTrait,
-    prelude::DateTimeWithTimeZone,
+    IntoActiveModel, Iterable, ModelTrait, PaginatorTrait, QueryOrder, SqlErr, Statement,
+    TransactionTrait, prelude::DateTimeWithTimeZone,
 };
 
 use serde_json::{Value, json};

@@ -36,7 +36,8 @@ impl Store {
         let shop = Shop::open_with(&all).await;
         let admin = shop.admin().await;
         let lamp = admin.sell("Lamp", "9.99", stock).await;
-        let rate = json!({ "name": "Post", "countries": ["*"], "price": "4.90", "free_from": "50.00" });
+        let rate =
+            json!({ "name": "Post", "countries": ["*"], "price": "4.90", "free_from": "50.00" });
         let shipping = admin.post("/shipping-rates", rate).await.id();
         let rate = json!({ "name": "VAT", "country": "GB", "rate": "19" });
         admin.post("/tax-rates", rate).await;
@@ -116,7 +117,11 @@ async fn a_checkout_that_many_complete_at_once_is_one_order_and_all_are_told() {
             match number % 2 {
                 0 => client.post(&complete, body).await,
                 // Some of them with the same key.
-                _ => client.post_once("0123456789012345678901", &complete, &body).await,
+                _ => {
+                    client
+                        .post_once("0123456789012345678901", &complete, &body)
+                        .await
+                }
             }
         }
     }))
@@ -127,7 +132,11 @@ async fn a_checkout_that_many_complete_at_once_is_one_order_and_all_are_told() {
         if answer.outcome() == "409 idempotency-in-progress" {
             continue;
         }
-        assert!([200, 201].contains(&answer.status.as_u16()), "{}", answer.body);
+        assert!(
+            [200, 201].contains(&answer.status.as_u16()),
+            "{}",
+            answer.body
+        );
         orders.push(answer.body["id"].clone());
     }
     orders.dedup();
@@ -141,7 +150,10 @@ async fn a_checkout_that_many_complete_at_once_is_one_order_and_all_are_told() {
 async fn a_code_that_many_use_at_once_is_used_as_often_as_it_may_be() {
     let store = Store::open(1_000, &[]).await;
     let code = json!({ "code": "FEW", "kind": "amount", "value": "1.00", "usage_limit": 3 });
-    let code = format!("/discounts/{}", store.admin.post("/discounts", code).await.id());
+    let code = format!(
+        "/discounts/{}",
+        store.admin.post("/discounts", code).await.id()
+    );
     let mut carts = Vec::new();
     for number in 0..MANY {
         let mut body = store.body(1, &format!("shopper{number}@example.com"));
@@ -163,7 +175,8 @@ async fn a_code_that_many_use_at_once_is_used_as_often_as_it_may_be() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_who_uses_a_code_in_many_checkouts_at_once_uses_it_as_often_as_they_may() {
     let store = Store::open(1_000, &[]).await;
-    let code = json!({ "code": "MINE", "kind": "percentage", "value": "10", "per_customer_limit": 2 });
+    let code =
+        json!({ "code": "MINE", "kind": "percentage", "value": "10", "per_customer_limit": 2 });
     store.admin.post("/discounts", code).await;
     let mut body = store.body(1, "Ada@example.com");
     body["discount_code"] = json!("MINE");
@@ -188,29 +201,50 @@ async fn pieces_that_many_hold_order_and_cancel_at_once_are_there_once() {
         let body = store.body(1, &format!("shopper{number}@example.com"));
         carts.push(store.cart(&body).await);
     }
-    let held = at_once(carts.iter().cloned().enumerate().map(|(number, (path, total))| {
-        let client = store.visitor.clone();
-        async move {
-            match number % 3 {
-                0 => complete(&client, &path, &total).await,
-                _ => client.post(&format!("{path}/hold"), json!({})).await,
-            }
-        }
-    }))
+    let held = at_once(
+        carts
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(number, (path, total))| {
+                let client = store.visitor.clone();
+                async move {
+                    match number % 3 {
+                        0 => complete(&client, &path, &total).await,
+                        _ => client.post(&format!("{path}/hold"), json!({})).await,
+                    }
+                }
+            }),
+    )
     .await;
-    let got: usize = held.iter().filter(|answer| answer.status.is_success()).count();
+    let got: usize = held
+        .iter()
+        .filter(|answer| answer.status.is_success())
+        .count();
     assert_eq!((got, store.stock().await), (10, 0), "{:?}", tally(&held));
     let refused = held.iter().filter(|answer| !answer.status.is_success());
-    assert!(refused.clone().all(|answer| answer.problem() == "insufficient-stock"));
+    assert!(
+        refused
+            .clone()
+            .all(|answer| answer.problem() == "insufficient-stock")
+    );
     assert_invariants(&store.shop.ctx.db).await;
     at_once(carts.iter().cloned().map(|(path, _)| {
         let client = store.visitor.clone();
         async move { client.post(&format!("{path}/cancel"), json!({})).await }
     }))
     .await;
-    let orders = store.admin.get("/orders").await.body["total_items"].as_i64().unwrap();
+    let orders = store.admin.get("/orders").await.body["total_items"]
+        .as_i64()
+        .unwrap();
     assert_eq!(store.stock().await, 10 - orders);
-    assert_eq!(hold_budgets::Entity::find().count(&store.shop.ctx.db).await.unwrap(), 0);
+    assert_eq!(
+        hold_budgets::Entity::find()
+            .count(&store.shop.ctx.db)
+            .await
+            .unwrap(),
+        0
+    );
     assert_invariants(&store.shop.ctx.db).await;
 }
 
@@ -248,7 +282,10 @@ async fn a_visitors_checkout_that_many_customers_change_at_once_becomes_one_cust
             async move { client.patch(&path, json!({ "note": "Mine." })).await }
         }))
         .await;
-        let won: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        let won: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status == 200)
+            .collect();
         assert_eq!(won.len(), 1, "{:?}", tally(&answers));
         let shown = store.admin.get(&path).await.body;
         assert_eq!(shown["customer_id"], won[0].body["customer_id"]);
@@ -300,14 +337,21 @@ async fn many_shoppers_who_want_the_same_few_things_are_sold_what_there_is_at_wh
     let store = Store::open(stock, &settings).await;
     let rug = store.admin.sell("Rug", "100.00", None).await;
     let code = json!({ "code": "FEW", "kind": "percentage", "value": "12.5", "usage_limit": USES });
-    let code = format!("/discounts/{}", store.admin.post("/discounts", code).await.id());
+    let code = format!(
+        "/discounts/{}",
+        store.admin.post("/discounts", code).await.id()
+    );
     let began = std::time::Instant::now();
     let mut tasks = JoinSet::new();
     for shopper in 0..shoppers {
         let task = shop(shopper, store.visitor.clone(), store.body(1, ""), rug);
         tasks.spawn(task);
     }
-    let (admin, lamp, ctx) = (store.admin.clone(), store.lamp, Context::of(&store.shop.ctx).unwrap());
+    let (admin, lamp, ctx) = (
+        store.admin.clone(),
+        store.lamp,
+        Context::of(&store.shop.ctx).unwrap(),
+    );
     let meanwhile = tokio::spawn(async move {
         for number in 0_u64.. {
             let price = json!({ "price": format!("9.{:02}", 90 + number % 10) });
@@ -340,7 +384,10 @@ async fn many_shoppers_who_want_the_same_few_things_are_sold_what_there_is_at_wh
             assert!(twice.is_none(), "one order for two shoppers: {twice:?}");
         }
     }
-    println!("{shoppers} shoppers, {} orders in {took:.1?}: {answers:?}", orders.len());
+    println!(
+        "{shoppers} shoppers, {} orders in {took:.1?}: {answers:?}",
+        orders.len()
+    );
     let mut lamps = 0;
     let mut with_code = 0;
     for order in orders.values() {
@@ -376,10 +423,16 @@ async fn shop(shopper: u64, client: Client, mut body: Value, rug: i64) -> Seen {
     if random.random_ratio(1, 3) {
         let item = format!("{path}/items/{rug}");
         let quantity = random.random_range(1..=3);
-        note(&mut seen, client.put(&item, json!({ "quantity": quantity })).await);
+        note(
+            &mut seen,
+            client.put(&item, json!({ "quantity": quantity })).await,
+        );
     }
     if random.random_ratio(1, 2) {
-        note(&mut seen, client.post(&format!("{path}/hold"), json!({})).await);
+        note(
+            &mut seen,
+            client.post(&format!("{path}/hold"), json!({})).await,
+        );
     }
     if random.random_ratio(1, 4) {
         return seen;

@@ -6,13 +6,11 @@ use sea_orm::ConnectionTrait;
 
 use super::{Item, Model, Rules};
 use crate::models::{
-    Result,
-    discounts::{self, Inapplicable},
+    Result, discounts,
     orders::{self, applicable},
     pricing::{Basket, Quote, TooMuch},
     products::{self, Offer},
-    shipping_rates,
-    tax_rates,
+    shipping_rates, tax_rates,
     terms::{Goods, Terms},
     types::{CheckoutAddress, Money, Percentage, Quantity, TaxShare},
 };
@@ -32,8 +30,6 @@ pub struct Standing {
     pub prices_include_tax: bool,
     /// What is not right yet.
     pub messages: Vec<Message>,
-    /// Whether it has a code that there is not.
-    pub has_wrong_code: bool,
 }
 
 /// What a checkout comes to.
@@ -106,7 +102,11 @@ impl Message {
     /// That there are too few pieces.
     pub const OUT_OF_STOCK: &'static str = "out-of-stock";
 
-    fn blocking(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+    fn blocking(
+        code: &'static str,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             pointer: pointer.into(),
@@ -179,14 +179,17 @@ impl Model {
             quantity: item.quantity,
         });
         let basket = terms.basket(goods, option, None);
-        let (mut discount, mut applied, mut has_wrong_code) = (None, None, false);
+        let (mut discount, mut applied) = (None, None);
         if let Some(code) = &self.discount_code {
             match applicable(db, code, basket.subtotal()?, customer_id).await? {
                 Ok((found, takes)) => (discount, applied) = (Some(found), Some(takes)),
                 Err(why) => {
-                    has_wrong_code = why == Inapplicable::Unknown;
                     let message = format!("The code {why}.");
-                    messages.push(Message::hint("code-not-applicable", "/discount_code", message));
+                    messages.push(Message::hint(
+                        "code-not-applicable",
+                        "/discount_code",
+                        message,
+                    ));
                 }
             }
         }
@@ -202,7 +205,6 @@ impl Model {
             taxes: quote.taxes.iter().copied().map(TaxShare::from).collect(),
             prices_include_tax: rules.sale.prices_include_tax,
             messages,
-            has_wrong_code,
         };
         Ok(Calculated {
             standing,
@@ -268,10 +270,7 @@ impl Model {
             messages.push(Message::blocking("email-missing", "/email", message));
         }
         let billing = self.billed_to()?;
-        let addresses = [
-            ("shipping", address),
-            ("billing", billing.as_ref()),
-        ];
+        let addresses = [("shipping", address), ("billing", billing.as_ref())];
         for (of, address) in addresses {
             match address {
                 None if of == "shipping" && terms.need_address() => {
@@ -300,13 +299,20 @@ impl Model {
                 let message = "The shipping option does not serve the address.";
                 Some(Message::blocking("shipping-unavailable", pointer, message))
             }
-            None if terms.need_option() && terms.options().next().is_none() && terms.has_destination() => {
+            None if terms.need_option()
+                && terms.options().next().is_none()
+                && terms.has_destination() =>
+            {
                 let message = "Nothing is shipped to the address.";
                 Some(Message::blocking("shipping-unavailable", pointer, message))
             }
             None if terms.need_option() => {
                 let message = "The shipping option is missing.";
-                Some(Message::blocking("shipping-option-missing", pointer, message))
+                Some(Message::blocking(
+                    "shipping-option-missing",
+                    pointer,
+                    message,
+                ))
             }
             None => None,
         }
@@ -346,7 +352,6 @@ impl Standing {
                 .unwrap_or_default(),
             prices_include_tax: order.prices_include_tax,
             messages: Vec::new(),
-            has_wrong_code: false,
         }
     }
 }
