@@ -103,10 +103,11 @@ async fn end_connections(connection: &DatabaseConnection, name: &str) {
     if connection.get_database_backend() != DbBackend::MySql {
         return;
     }
-    let theirs = format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'");
+    let theirs = format!("SELECT CAST(id AS CHAR) AS id FROM information_schema.processlist WHERE db = '{name}'");
     let theirs = Statement::from_string(DbBackend::MySql, theirs);
     for row in connection.query_all_raw(theirs).await.unwrap() {
-        let id: u64 = row.try_get("", "id").unwrap();
+        // As text: MySQL and MariaDB differ in whether it has a sign.
+        let id: String = row.try_get("", "id").unwrap();
         // It may have ended by itself.
         connection
             .execute_unprepared(&format!("KILL {id}"))
