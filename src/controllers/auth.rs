@@ -156,7 +156,7 @@ async fn log_out(
     Json(NoBody {}): Json<NoBody>,
 ) -> Result<Answer, Problem> {
     let id = account.0.id;
-    transaction!(&ctx.on_behalf_of(&account), |txn| {
+    transaction!(&ctx.on_behalf_of(&account).changing_accounts(), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.log_out(txn).await
     })?;
@@ -185,7 +185,7 @@ async fn change_password(
     }
     let changes = changes?;
     drop(turn);
-    transaction!(&ctx.on_behalf_of(&account), |txn| {
+    transaction!(&ctx.on_behalf_of(&account).changing_accounts(), |txn| {
         let (account, _) = customer_accounts::Model::find_locked(txn, id).await?;
         account.change(txn, &changes).await
     })?;

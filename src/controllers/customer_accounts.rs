@@ -167,7 +167,7 @@ async fn delete_customer_account(
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let actor = caller.actor();
-    transaction!(&ctx.on_behalf_of(&caller), |txn| {
+    transaction!(&ctx.on_behalf_of(&caller).changing_accounts(), |txn| {
         let account = customer_accounts::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         account.0.delete(txn).await
@@ -187,7 +187,7 @@ async fn change(
     let actor = caller.actor();
     changes.assert_within_reach_of(&actor)?;
     let changes = changes.hashed(&ctx.db, id, caller.client()).await?;
-    let (before, account) = transaction!(&ctx.on_behalf_of(caller), |txn| {
+    let (before, account) = transaction!(&ctx.on_behalf_of(caller).changing_accounts(), |txn| {
         let account = customer_accounts::Model::find_locked_for(txn, id, &actor).await?;
         if_match.check(|| CustomerAccount::from(account.clone()))?;
         let before = account.0.clone();

@@ -164,9 +164,9 @@ async fn delete_customer(
 ) -> Result<Answer, Problem> {
     let actor = caller.actor();
     transaction!(&ctx.on_behalf_of(&caller), |txn| {
-        let customer = customers::Model::find_locked_for(txn, id, &actor).await?;
+        let (customer, account) = customers::Model::find_to_delete(txn, id, &actor).await?;
         if_match.check(|| Customer::from(customer.clone()))?;
-        customer.delete(txn).await
+        customer.delete(txn, account).await
     })?;
     erased(&ctx.db).await;
     Ok(Answer::no_content())

@@ -180,9 +180,10 @@ async fn erase_oneself(
     let id = customer_of(&account)?;
     let password = Some(farewell.current_password);
     prove(&ctx, &account, address, &entry, password).await?;
-    transaction!(&ctx.on_behalf_of(&account), |txn| {
-        let customer = customers::Model::find_locked(txn, id).await?;
-        customer.leave(txn).await
+    let actor = account.actor();
+    transaction!(&ctx.on_behalf_of(&account).changing_accounts(), |txn| {
+        let (customer, account) = customers::Model::find_to_delete(txn, id, &actor).await?;
+        customer.leave(txn, account).await
     })?;
     erased(&ctx.db).await;
     Ok(Answer::no_content())

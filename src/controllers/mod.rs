@@ -51,6 +51,7 @@ pub const BASE: &str = "/api/v1";
 pub struct OnBehalf<'a> {
     ctx: &'a Context,
     caller: &'a Caller,
+    changes_accounts: bool,
 }
 
 /// The store, as a visitor changes it. Who they are turns out while they do.
@@ -86,7 +87,22 @@ impl Context {
 
     /// The store, to be changed for that caller, in the time that their request has.
     pub const fn on_behalf_of<'a>(&'a self, caller: &'a Caller) -> OnBehalf<'a> {
-        OnBehalf { ctx: self, caller }
+        OnBehalf {
+            ctx: self,
+            caller,
+            changes_accounts: false,
+        }
+    }
+}
+
+impl OnBehalf<'_> {
+    /// The same, for what changes or deletes accounts, perhaps the caller's own: nobody shares the lock of that.
+    #[must_use]
+    pub const fn changing_accounts(self) -> Self {
+        Self {
+            changes_accounts: true,
+            ..self
+        }
     }
 }
 
@@ -104,7 +120,7 @@ impl Database for OnBehalf<'_> {
     }
 
     async fn admit(&self, txn: &Transaction) -> models::Result<()> {
-        self.caller.admit(txn).await
+        self.caller.admit(txn, self.changes_accounts).await
     }
 
     fn deadline(&self) -> Option<&Deadline> {

@@ -408,18 +408,26 @@ impl ActiveModel {
     }
 }
 
-/// A place that no key has. Those who add one wait for each other, and the index refuses whom that does not stop.
+/// A place that no key has. Those who add one wait for each other, and the index refuses whom that does not stop. They
+/// do not wait for those who use keys, or change them: who deletes people does both.
 async fn free_place(txn: &Transaction) -> Result<i64> {
-    // Rows that another transaction has added meanwhile are seen by none that waits for rows in PostgreSQL.
-    if txn.get_database_backend() == DbBackend::Postgres {
-        txn.execute_unprepared("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE")
-            .await?;
+    let ids = Entity::find().select_only().column(Column::Id);
+    match txn.get_database_backend() {
+        // Rows that another transaction has added meanwhile are seen by none that waits for rows in PostgreSQL.
+        DbBackend::Postgres => {
+            txn.execute_unprepared("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE")
+                .await?;
+        }
+        DbBackend::MySql => {
+            let oldest = ids.order_by_id_asc().limit(1).lock_exclusive();
+            oldest.into_tuple::<i64>().all(txn).await?;
+        }
+        _ => {}
     }
     let taken: Vec<i64> = Entity::find()
         .select_only()
         .column(Column::Place)
         .order_by_asc(Column::Place)
-        .lock_exclusive()
         .into_tuple()
         .all(txn)
         .await?;

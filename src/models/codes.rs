@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveValue::Set, Condition, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*,
+    ActiveValue::Set, Condition, QueryOrder, QuerySelect, entity::prelude::*,
     sea_query::SelectStatement,
 };
 
@@ -144,14 +144,13 @@ impl Model {
         delete(txn, Column::AccountId.eq(account_id)).await
     }
 
-    /// Ends every code of a customer's account.
+    /// Ends every code of the account of a customer, who has to be locked.
     pub async fn end_of_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
-        let accounts = customer_accounts::Entity::find()
-            .select_only()
-            .column(customer_accounts::Column::Id)
-            .filter(customer_accounts::Column::CustomerId.eq(customer_id))
-            .into_query();
-        delete(txn, Column::AccountId.in_subquery(accounts)).await
+        // Not one statement: MySQL locks what the condition of a deletion reads.
+        match customer_accounts::Model::id_of_customer(txn, customer_id).await? {
+            Some(id) => Self::end_of_account(txn, id).await,
+            None => Ok(()),
+        }
     }
 
     /// Ends every code that proves an address, folded as it is: registrations, and whoever wants to move there.

@@ -23,6 +23,7 @@ use super::{
     listing::{self, Listing, Page, Sort, SortKey},
     now, order_events,
     queue::Turn,
+    statement::statement,
     stock_movements,
     types::{
         ActorKind, Code, CodeKind, EventType, NewPassword, Password, PasswordHash, Role, Scalar,
@@ -235,11 +236,10 @@ impl Model {
         Ok(account.one(db).await?)
     }
 
-    /// The account with that id, with its customer, locked until the transaction ends. The
-    /// administrators are locked with it, all in the order of their ids, because how many there are
-    /// decides what may become of one of them.
+    /// The account with that id, with its customer, locked until the transaction ends. With that of an administrator
+    /// all others' are locked, in the order of their ids, because how many there are decides what may become of it.
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<WithCustomer> {
-        locked(txn, Column::Id.eq(id).or(is_administrator())).await?;
+        lock(txn, id).await?.ok_or(Error::NotFound)?;
         Self::find(txn, id).await
     }
 
@@ -276,21 +276,29 @@ impl Model {
     /// # Errors
     /// [`Error::Revoked`].
     pub async fn assert_current(txn: &Transaction, id: i64, token_version: i64) -> Result<()> {
-        let backend = txn.get_database_backend();
-        let account = match backend {
-            // MariaDB does not know FOR SHARE.
-            DbBackend::MySql => "id = ? LOCK IN SHARE MODE",
-            DbBackend::Postgres => "id = $1 FOR SHARE",
-            _ => "id = ?",
-        };
-        let current = format!("SELECT token_version FROM customer_accounts WHERE {account}");
-        let current = Statement::from_sql_and_values(backend, current, [id.into()]);
+        let current = shared(txn.get_database_backend(), "token_version", id);
         let current = txn.query_one_raw(current).await?;
         let current = current.map(|row| row.try_get::<i64>("", "token_version"));
         if current.transpose()? == Some(token_version) {
             Ok(())
         } else {
             Err(Error::Revoked)
+        }
+    }
+
+    /// The same for somebody who is going to change or delete accounts, perhaps their own, which is locked as by
+    /// [`find_locked`](Self::find_locked): two who share a lock could not both raise it.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`].
+    pub async fn assert_current_alone(
+        txn: &Transaction,
+        id: i64,
+        token_version: i64,
+    ) -> Result<()> {
+        match lock(txn, id).await? {
+            Some(account) if account.token_version == token_version => Ok(()),
+            _ => Err(Error::Revoked),
         }
     }
 
@@ -302,13 +310,45 @@ impl Model {
         Ok(ids.into_tuple().all(txn).await?)
     }
 
-    /// The customer's account, locked until the transaction ends.
+    /// The id of the customer's account.
+    pub async fn id_of_customer(txn: &Transaction, customer_id: i64) -> Result<Option<i64>> {
+        let account = Entity::find().filter(Column::CustomerId.eq(customer_id));
+        let id = account.select_only().column(Column::Id);
+        Ok(id.into_tuple().one(txn).await?)
+    }
+
+    /// The customer's account, which stays as it is until the transaction ends, while other transactions may ask the
+    /// same. It is asked for before the customer is locked.
     pub async fn find_of_customer(txn: &Transaction, customer_id: i64) -> Result<Option<Self>> {
-        Ok(Entity::find()
-            .filter(Column::CustomerId.eq(customer_id))
-            .lock_exclusive()
-            .one(txn)
-            .await?)
+        // By its id, as everybody locks it: who comes by another index locks that first, on MySQL.
+        let Some(id) = Self::id_of_customer(txn, customer_id).await? else {
+            return Ok(None);
+        };
+        let account = shared(txn.get_database_backend(), "*", id);
+        Ok(Entity::find().from_raw_sql(account).one(txn).await?)
+    }
+
+    /// The same, locked as by [`find_locked`](Self::find_locked), for somebody who is going to delete it.
+    pub async fn find_of_customer_locked(
+        txn: &Transaction,
+        customer_id: i64,
+    ) -> Result<Option<Self>> {
+        match Self::id_of_customer(txn, customer_id).await? {
+            Some(id) => lock(txn, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Makes sure that a customer without an account, who is locked by now, was not given one before that. It would
+    /// have to be locked first.
+    ///
+    /// # Errors
+    /// [`Error::WriteConflict`].
+    pub async fn assert_none_of_customer(txn: &Transaction, customer_id: i64) -> Result<()> {
+        match Self::id_of_customer(txn, customer_id).await? {
+            Some(_) => Err(Error::WriteConflict),
+            None => Ok(()),
+        }
     }
 
     /// Whether that is the password of the account that was found, if one was. Which of the two was wrong is not told, nor
@@ -483,7 +523,7 @@ impl Model {
         Username::like(email, Some(digits)).ok_or(Error::WriteConflict)
     }
 
-    /// Deletes the account, and with it the tokens that are out.
+    /// Deletes the account, which has to be locked, and with it the tokens that are out.
     ///
     /// # Errors
     /// [`Error::LastAdministrator`].
@@ -494,7 +534,7 @@ impl Model {
         };
         txn.happened(EventType::CustomerAccountDeleted, &former);
         codes::Model::end_of_account(txn, self.id).await?;
-        if locked(txn, is_administrator()).await? == [self.id] {
+        if self.role() == Role::Admin && locked(txn, is_administrator()).await?.len() < 2 {
             return Err(Error::LastAdministrator);
         }
         if let Some(customer_id) = self.customer_id {
@@ -583,12 +623,46 @@ fn is_administrator() -> Expr {
     Column::Role.eq(Role::Admin.as_str())
 }
 
-/// The ids of those accounts, locked in their order. Of all administrators, so that two of them cannot leave
-/// the store without any.
-async fn locked(txn: &Transaction, which: Expr) -> Result<Vec<i64>> {
+/// The account with that id, locked; with all administrators', so that two of them cannot leave the store without any, if
+/// it is one of theirs.
+async fn lock(txn: &Transaction, id: i64) -> Result<Option<Model>> {
+    let Some(seen) = Entity::find_by_id(id).one(txn).await? else {
+        return Ok(None);
+    };
+    let was_administrator = seen.role() == Role::Admin;
+    let this = Column::Id.eq(id);
+    let which = if was_administrator {
+        this.or(is_administrator())
+    } else {
+        this
+    };
+    let mut accounts = locked(txn, which).await?.into_iter();
+    let account = accounts.find(|account| account.id == id);
+    match account {
+        // Only now: the others would be locked after it, and not in the order of their ids.
+        Some(account) if account.role() == Role::Admin && !was_administrator => {
+            Err(Error::WriteConflict)
+        }
+        account => Ok(account),
+    }
+}
+
+/// Those accounts, locked in the order of their ids.
+async fn locked(txn: &Transaction, which: Expr) -> Result<Vec<Model>> {
     let accounts = Entity::find().filter(which).order_by_id_asc();
-    let accounts = accounts.lock_exclusive().all(txn).await?;
-    Ok(accounts.iter().map(|account| account.id).collect())
+    Ok(accounts.lock_exclusive().all(txn).await?)
+}
+
+/// Reads columns of an account, which others may only read until the transaction ends.
+fn shared(backend: DbBackend, columns: &str, id: i64) -> Statement {
+    let lock = match backend {
+        // MariaDB does not know FOR SHARE.
+        DbBackend::MySql => " LOCK IN SHARE MODE",
+        DbBackend::Postgres => " FOR SHARE",
+        _ => "",
+    };
+    let account = format!("SELECT {columns} FROM customer_accounts WHERE id = ?{lock}");
+    statement(backend, &account, [id.into()])
 }
 
 fn customer_taken() -> impl Fn(DbErr) -> Error {

@@ -102,19 +102,41 @@ impl Model {
         found(txn, active().filter(Column::Id.eq(id)).lock_exclusive()).await
     }
 
-    /// The same, for somebody who is going to change or delete them.
+    /// The same, for somebody who is going to change them.
     ///
     /// # Errors
     /// [`Error::OutOfReach`] when they are an administrator, and somebody has come with a key.
     pub async fn find_locked_for(txn: &Transaction, id: i64, actor: &Actor) -> Result<Self> {
-        let customer = Self::find_locked(txn, id).await?;
         // Asked of keys alone, so that the account of nobody else is locked.
-        if actor.kind == ActorKind::ApiKey
-            && let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await?
-        {
-            account.assert_within_reach_of(actor)?;
+        if actor.kind != ActorKind::ApiKey {
+            return Self::find_locked(txn, id).await;
+        }
+        let account = customer_accounts::Model::find_of_customer(txn, id).await?;
+        let customer = Self::find_locked(txn, id).await?;
+        match account {
+            Some(account) => account.assert_within_reach_of(actor)?,
+            None => customer_accounts::Model::assert_none_of_customer(txn, id).await?,
         }
         Ok(customer)
+    }
+
+    /// The same with their account, for somebody who is going to delete both. The account is locked first: whoever acts
+    /// in person has locked theirs before they come to the customer.
+    ///
+    /// # Errors
+    /// As [`find_locked_for`](Self::find_locked_for).
+    pub async fn find_to_delete(
+        txn: &Transaction,
+        id: i64,
+        actor: &Actor,
+    ) -> Result<(Self, Option<customer_accounts::Model>)> {
+        let account = customer_accounts::Model::find_of_customer_locked(txn, id).await?;
+        let customer = Self::find_locked(txn, id).await?;
+        match &account {
+            Some(account) => account.assert_within_reach_of(actor)?,
+            None => customer_accounts::Model::assert_none_of_customer(txn, id).await?,
+        }
+        Ok((customer, account))
     }
 
     /// The name and the email of the customer with that id, who is locked until the transaction ends.
@@ -133,10 +155,30 @@ impl Model {
         Ok((contact.try_get_by_index(0)?, contact.try_get_by_index(1)?))
     }
 
-    /// The customer who has that address, folded as it is, locked until the transaction ends.
-    pub async fn find_by_email_locked(txn: &Transaction, email_key: &str) -> Result<Option<Self>> {
+    /// The id of the customer who has that address, folded as it is.
+    pub async fn id_of_email(txn: &Transaction, email_key: &str) -> Result<Option<i64>> {
         let customer = active().filter(Column::EmailKey.eq(email_key));
-        Ok(customer.lock_exclusive().one(txn).await?)
+        let id = customer.select_only().column(Column::Id);
+        Ok(id.into_tuple().one(txn).await?)
+    }
+
+    /// The customer with the id that [`id_of_email`](Self::id_of_email) has found, if any, locked until the transaction
+    /// ends. By the id, as everybody locks them: who comes by another index locks that first, on MySQL.
+    ///
+    /// # Errors
+    /// [`Error::WriteConflict`] when the address is not theirs any more.
+    pub async fn find_with_email_locked(
+        txn: &Transaction,
+        id: Option<i64>,
+        email_key: &str,
+    ) -> Result<Option<Self>> {
+        // As much is asked when there is none: no customer has id 0.
+        match Self::find_locked(txn, id.unwrap_or_default()).await {
+            Ok(customer) if customer.email_key == email_key => Ok(Some(customer)),
+            Ok(_) => Err(Error::WriteConflict),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A page of customers.
@@ -188,14 +230,19 @@ impl Model {
     }
 
     /// Deletes the customer, their account and their addresses. Where there are orders the customer is erased instead:
-    /// the personal data goes, the orders and their totals stay. The customer has to be locked.
+    /// the personal data goes, the orders and their totals stay. Both have to be
+    /// [found to be deleted](Self::find_to_delete).
     ///
     /// # Errors
     /// [`Error::LastAdministrator`] when the account is that.
-    pub async fn delete(self, txn: &Transaction) -> Result<()> {
+    pub async fn delete(
+        self,
+        txn: &Transaction,
+        account: Option<customer_accounts::Model>,
+    ) -> Result<()> {
         let id = self.id;
         codes::Model::end_of_email(txn, &self.email_key).await?;
-        if let Some(account) = customer_accounts::Model::find_of_customer(txn, id).await? {
+        if let Some(account) = account {
             let account_id = account.id;
             account.delete(txn).await?;
             order_events::Model::anonymize_actor(txn, account_id, Actor::ERASED).await?;

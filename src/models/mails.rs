@@ -353,6 +353,9 @@ impl Model {
     pub async fn settle(txn: &Transaction, outcomes: &[Outcome]) -> Result<Vec<DateTime<Utc>>> {
         let schedule = Schedule::new(RETRY_WAITS.to_vec());
         let mut due = Vec::new();
+        // Somebody may be erased meanwhile to whom several of them went.
+        let mut outcomes: Vec<_> = outcomes.iter().collect();
+        outcomes.sort_unstable_by_key(|outcome| outcome.mail.id);
         for outcome in outcomes {
             let Outcome {
                 mail,
@@ -386,6 +389,11 @@ impl Model {
     /// Takes a customer out of all mails to them, and cancels those that are not sent. One that is being sent may
     /// arrive still, and is cancelled here. They and their orders have to be locked.
     pub async fn anonymize_customer(txn: &Transaction, customer: &customers::Model) -> Result<()> {
+        // In the order of their ids, as those who have sent some write that down.
+        let theirs = Entity::find().filter(to_customer(customer));
+        let ids = theirs.select_only().column(Column::Id);
+        let ids = ids.order_by_asc(Column::Id).lock_exclusive();
+        ids.into_tuple::<i64>().all(txn).await?;
         Self::belong_to(txn, customer).await?;
         let theirs = Condition::all().add(Column::CustomerId.eq(customer.id));
         // Also to the addresses that they had before.

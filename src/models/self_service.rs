@@ -300,7 +300,8 @@ impl customers::Model {
         envelope: &Envelope,
     ) -> Result<()> {
         let email_key = case_fold(email.as_str());
-        let owner = Self::find_by_email_locked(txn, &email_key).await?;
+        let owner = Self::id_of_email(txn, &email_key).await?;
+        let owner = Self::find_with_email_locked(txn, owner, &email_key).await?;
         let others = owner.filter(|owner| owner.id != self.id);
         if let Some(owner) = others {
             let nothing = Proof::Nothing(CodeKind::EmailChange);
@@ -336,12 +337,16 @@ impl customers::Model {
         moved.map_err(|error| refused_if_taken(error, "/email"))
     }
 
-    /// Deletes the customer, who has to be locked, as they wish, unless an order of theirs is under way. Whoever places
-    /// one at the same moment comes before, or finds no customer.
+    /// Deletes the customer and their account, as [`delete`](Self::delete) does, as they wish, unless an order of theirs
+    /// is under way. Whoever places one at the same moment comes before, or finds no customer.
     ///
     /// # Errors
     /// [`Error::OpenOrders`]; those of [`delete`](Self::delete).
-    pub async fn leave(self, txn: &Transaction) -> Result<()> {
+    pub async fn leave(
+        self,
+        txn: &Transaction,
+        account: Option<customer_accounts::Model>,
+    ) -> Result<()> {
         let is = |status: OrderStatus| orders::Column::Status.eq(status.as_str());
         let open = Condition::any()
             .add(is(OrderStatus::Placed))
@@ -355,19 +360,24 @@ impl customers::Model {
         if open.into_tuple::<i64>().one(txn).await?.is_some() {
             return Err(Error::OpenOrders);
         }
-        self.delete(txn).await
+        self.delete(txn, account).await
     }
 }
 
-/// The customer with that address, folded as it is, and their account, both locked. As much is read when there is none.
+/// The customer with that address, folded as it is, and their account: that stays as it is, and they are locked. As much
+/// is read when there is none.
 async fn known_by(
     txn: &Transaction,
     email_key: &str,
 ) -> Result<(Option<customers::Model>, Option<customer_accounts::Model>)> {
-    let customer = customers::Model::find_by_email_locked(txn, email_key).await?;
-    // No customer has id 0.
-    let id = customer.as_ref().map_or(0, |customer| customer.id);
-    let account = customer_accounts::Model::find_of_customer(txn, id).await?;
+    let id = customers::Model::id_of_email(txn, email_key).await?;
+    // The account first, as everywhere. No customer has id 0.
+    let of = id.unwrap_or_default();
+    let account = customer_accounts::Model::find_of_customer(txn, of).await?;
+    let customer = customers::Model::find_with_email_locked(txn, id, email_key).await?;
+    if account.is_none() {
+        customer_accounts::Model::assert_none_of_customer(txn, of).await?;
+    }
     Ok((customer, account))
 }
 

@@ -5,6 +5,7 @@ pub mod rows;
 
 mod connection;
 mod customer_accounts;
+mod locks;
 mod races;
 mod schema;
 mod statements;

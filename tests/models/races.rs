@@ -211,10 +211,11 @@ fn acknowledged(outcomes: Vec<Result<Option<Order>, Error>>) -> Vec<i64> {
 }
 
 async fn delete(db: &DatabaseConnection, id: i64) -> Result<(), Error> {
-    transaction!(db, |txn| customers::Model::find_locked(txn, id)
-        .await?
-        .delete(txn)
-        .await)
+    transaction!(db, |txn| {
+        let found = customers::Model::find_to_delete(txn, id, &Actor::system()).await;
+        let (customer, account) = found?;
+        customer.delete(txn, account).await
+    })
 }
 
 async fn place(db: &DatabaseConnection, customer_id: i64, product_id: i64) -> Result<Order, Error> {

@@ -239,9 +239,7 @@ async fn a_step_that_another_request_took_first_is_refused() {
 #[tokio::test]
 async fn an_account_that_another_request_deleted_is_not_found() {
     let db = postgres()
-        .append_query_results([none()])
-        .append_query_results([[rows::admin()]])
-        .append_query_results([none(), none(), none(), none()])
+        .append_query_results([none(), none(), none(), none(), none()])
         .append_exec_results([0; 7].map(changed))
         .into_connection();
     let outcome = transaction!(&db, |txn| rows::account().delete(txn).await);

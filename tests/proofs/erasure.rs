@@ -224,6 +224,47 @@ async fn who_is_erased_while_they_move_and_are_written_to_is_nowhere() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_erases_themselves_twice_at_once_while_they_are_written_to_is_nowhere() {
+    let (shop, _mails) = Shop::open_with_mails().await;
+    let admin = shop.admin().await;
+    let (visitor, robot) = (
+        shop.visitor().await,
+        admin.secret_key(&["customers:write"]).await,
+    );
+    for round in 0..4 {
+        let client = shop.customer(&format!("quillon{round}")).await;
+        let own = format!("/customers/{}", client.customer_id);
+        let home = json!({ "name": "Quillon", "line1": "41 Quillon Street", "city": "Ulm", "country": "DE" });
+        let farewell = json!({ "current_password": PASSWORD });
+        let phone = json!({ "phone": "+49 30 5551 7788" });
+        let forgotten = json!({ "email": format!("quillon{round}@example.com") });
+        let mut requests = JoinSet::new();
+        for (who, method, path, body) in [
+            (&client, Method::POST, "/me/erase", farewell.clone()),
+            (&client, Method::POST, "/me/erase", farewell),
+            (&client, Method::POST, "/me/addresses", home),
+            (&client, Method::PATCH, "/me", phone.clone()),
+            (&robot, Method::PATCH, &*own, phone),
+            (&visitor, Method::POST, "/auth/password-reset", forgotten),
+        ] {
+            let (who, path) = (who.clone(), path.to_owned());
+            requests.spawn(async move {
+                let status = who.send(method, &path, Some(body)).await.status;
+                (path, status)
+            });
+        }
+        let answers = requests.join_all().await;
+        for (path, status) in &answers {
+            let known = [200, 201, 202, 204, 401, 404];
+            assert!(known.contains(&status.as_u16()), "{path}: {status}");
+        }
+        let erased = answers.iter().filter(|(_, status)| *status == 204);
+        assert_eq!(erased.count(), 1, "{answers:?}");
+        assert_nowhere(&shop, &["quillon", "5551 7788"]).await;
+    }
+}
+
 #[tokio::test]
 async fn a_program_is_not_answered_what_it_was_before_the_erasure() {
     let person = Person::known_everywhere().await;

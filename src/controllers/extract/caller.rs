@@ -430,17 +430,23 @@ impl Caller {
         &self.request.deadline
     }
 
-    /// Refuses them in a transaction when their token or key has ended since their request began.
+    /// Refuses them in a transaction when their token or key has ended since their request began. In one that changes
+    /// accounts nobody else can be admitted with theirs meanwhile.
     ///
     /// # Errors
     /// [`Error::Revoked`].
-    pub async fn admit(&self, txn: &Transaction) -> Result<(), Error> {
+    pub async fn admit(&self, txn: &Transaction, changes_accounts: bool) -> Result<(), Error> {
         match &self.who {
             Identity::Account(account) => {
                 if self.request.expiry <= now().timestamp() {
                     return Err(Error::Revoked);
                 }
-                Model::assert_current(txn, account.id, account.token_version).await
+                let (id, version) = (account.id, account.token_version);
+                if changes_accounts {
+                    Model::assert_current_alone(txn, id, version).await
+                } else {
+                    Model::assert_current(txn, id, version).await
+                }
             }
             Identity::Key(permit) => api_keys::Model::assert_current(txn, permit.id).await,
         }

@@ -45,7 +45,7 @@ impl Visitor {
     /// # Errors
     /// [`Error::Revoked`].
     pub async fn admit(&self, txn: &Transaction) -> Result<(), Error> {
-        self.caller.admit(txn).await
+        self.caller.admit(txn, false).await
     }
 }
 

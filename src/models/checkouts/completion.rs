@@ -110,7 +110,8 @@ impl Model {
         let Some(email) = &self.email_key else {
             return Ok(Owner::New);
         };
-        let customer = customers::Model::find_by_email_locked(txn, email).await?;
+        let id = customers::Model::id_of_email(txn, email).await?;
+        let customer = customers::Model::find_with_email_locked(txn, id, email).await?;
         Ok(customer.map_or(Owner::New, |customer| Owner::Known {
             id: customer.id,
             name: customer.name,
