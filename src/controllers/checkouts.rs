@@ -27,7 +27,10 @@ use crate::{
         input::{Input, NoBody},
         listing::Listing,
         orders::OrderLine,
-        types::{CheckoutId, ExpectedTotal, KeyScope::{CheckoutsRead, CheckoutsWrite}},
+        types::{
+            CheckoutId, ExpectedTotal,
+            KeyScope::{CheckoutsRead, CheckoutsWrite},
+        },
     },
     taking_stock, transaction,
     views::{
@@ -368,7 +371,9 @@ fn answer(
 fn not_stored(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 

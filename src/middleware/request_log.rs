@@ -200,14 +200,26 @@ mod tests {
     #[test]
     fn of_a_checkouts_id_only_the_beginning_is_written() {
         for (path, written) in [
-            ("/api/v1/checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3", "/api/v1/checkouts/chk_0aZ9…"),
+            (
+                "/api/v1/checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3",
+                "/api/v1/checkouts/chk_0aZ9…",
+            ),
             (
                 "/api/v1/checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3/items/7",
                 "/api/v1/checkouts/chk_0aZ9…/items/7",
             ),
-            ("/api/v1/checkouts/%63hk_0aZ9bY8cX7dW6eV5fU4gT3/hold", "/api/v1/checkouts/%63hk_0a…/hold"),
-            ("/api/v1//checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3/", "/api/v1//checkouts/chk_0aZ9…/"),
-            ("/API/Checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3", "/API/Checkouts/chk_0aZ9…"),
+            (
+                "/api/v1/checkouts/%63hk_0aZ9bY8cX7dW6eV5fU4gT3/hold",
+                "/api/v1/checkouts/%63hk_0a…/hold",
+            ),
+            (
+                "/api/v1//checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3/",
+                "/api/v1//checkouts/chk_0aZ9…/",
+            ),
+            (
+                "/API/Checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3",
+                "/API/Checkouts/chk_0aZ9…",
+            ),
         ] {
             assert_eq!(without_checkouts(path), written);
         }

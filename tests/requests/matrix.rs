@@ -231,8 +231,10 @@ pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
 pub(super) fn is_for_visitors(method: &str, path: &str) -> bool {
     matches!(
         (method, path),
-        ("GET", "/products" | "/products/:product" | "/checkouts/:checkout")
-            | ("POST", "/checkouts")
+        (
+            "GET",
+            "/products" | "/products/:product" | "/checkouts/:checkout"
+        ) | ("POST", "/checkouts")
             | (
                 "POST",
                 "/auth/register"

@@ -511,7 +511,9 @@ async fn a_ledger_names_checkouts_to_those_alone_who_may_read_them() {
     assert_eq!(visitor.post(&hold, json!({})).await.outcome(), "200");
     let ledger = format!("/products/{lamp}/stock");
     let reader = admin.secret_key(&["products:read"]).await;
-    let seller = admin.secret_key(&["products:read", "checkouts:write"]).await;
+    let seller = admin
+        .secret_key(&["products:read", "checkouts:write"])
+        .await;
     // What was kept for one is not shown to another.
     for round in 0..2 {
         for (who, shown) in [

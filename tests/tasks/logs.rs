@@ -93,12 +93,28 @@ async fn of_a_checkouts_id_only_the_beginning_is_logged_however_much_is() {
     let id = checkout["id"].as_str().unwrap();
     let path = format!("/checkouts/{id}");
     send(&server, Method::GET, &path, key, &Value::Null, 200).await;
-    send(&server, Method::PATCH, &path, key, &json!({ "note": "x" }), 200).await;
+    send(
+        &server,
+        Method::PATCH,
+        &path,
+        key,
+        &json!({ "note": "x" }),
+        200,
+    )
+    .await;
     post(&server, &format!("{path}/hold"), key, &json!({}), 200).await;
     let order = json!({ "expected_total": "5" });
     post(&server, &format!("{path}/complete"), key, &order, 201).await;
     post(&server, &format!("{path}/nothing"), key, &order, 404).await;
-    send(&server, Method::GET, &format!("{path}/"), key, &Value::Null, 404).await;
+    send(
+        &server,
+        Method::GET,
+        &format!("{path}/"),
+        key,
+        &Value::Null,
+        404,
+    )
+    .await;
 
     let log = server.printed();
     assert!(log.contains("sqlx::query"), "little was logged: {log}");

@@ -221,18 +221,25 @@ async fn shop_with_orders(times: &[&str]) -> Shop {
         placed_at: DateTime::parse_from_rfc3339(time).unwrap(),
         ..rows::order()
     });
-    let orders = orders.map(IntoActiveModel::into_active_model);
-    orders::Entity::insert_many(orders).exec(db).await.unwrap();
+    let orders: Vec<_> = orders.map(IntoActiveModel::into_active_model).collect();
+    // A statement has so many values at most.
+    for orders in orders.chunks(500) {
+        let orders = orders.to_vec();
+        orders::Entity::insert_many(orders).exec(db).await.unwrap();
+    }
     let items = (1..).zip(times).map(|(id, _)| order_items::Model {
         id,
         order_id: id,
         ..rows::item()
     });
-    let items = items.map(IntoActiveModel::into_active_model);
-    order_items::Entity::insert_many(items)
-        .exec(db)
-        .await
-        .unwrap();
+    let items: Vec<_> = items.map(IntoActiveModel::into_active_model).collect();
+    for items in items.chunks(500) {
+        let items = items.to_vec();
+        order_items::Entity::insert_many(items)
+            .exec(db)
+            .await
+            .unwrap();
+    }
     shop
 }
 

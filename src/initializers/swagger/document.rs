@@ -178,9 +178,10 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
             let problem = Problem::new(kind).because(detail);
             (problem, "checkouts/chk_3MFvGmA0rQe1ZcXyK8dT5w/complete")
         }
-        Kind::HOLD_DISABLED => {
-            (Problem::new(kind), "checkouts/chk_3MFvGmA0rQe1ZcXyK8dT5w/hold")
-        }
+        Kind::HOLD_DISABLED => (
+            Problem::new(kind),
+            "checkouts/chk_3MFvGmA0rQe1ZcXyK8dT5w/hold",
+        ),
         Kind::INVALID_CREDENTIALS => (Problem::new(kind), "auth/login"),
         Kind::OPEN_ORDERS => (Problem::new(kind), "me/erase"),
         Kind::FORBIDDEN => (Problem::new(kind), "customers"),
