@@ -145,8 +145,7 @@ async fn show_checkout(
     patch, path = "/checkouts/{id}", tag = TAG,
     params(CheckoutPath, IfMatch), request_body = Changes,
     responses(
-        (status = 200, body = Checkout), (status = 409, description = "insufficient-stock"),
-        (status = 409, description = "invalid-transition")
+        (status = 200, body = Checkout), (status = 409, description = "insufficient-stock, invalid-transition")
     )
 )]
 async fn change_checkout(
@@ -178,8 +177,7 @@ async fn change_checkout(
     put, path = "/checkouts/{id}/items/{product_id}", tag = TAG,
     params(CheckoutItemPath, IfMatch), request_body = NewQuantity,
     responses(
-        (status = 200, body = Checkout), (status = 409, description = "insufficient-stock"),
-        (status = 409, description = "invalid-transition")
+        (status = 200, body = Checkout), (status = 409, description = "insufficient-stock, invalid-transition")
     )
 )]
 async fn set_checkout_item(
@@ -237,10 +235,10 @@ async fn remove_checkout_item(
 /// a checkout.
 #[utoipa::path(
     post, path = "/checkouts/{id}/hold", tag = TAG,
-    params(CheckoutPath, IdempotencyKey), request_body = Option<NoBody>,
+    params(CheckoutPath, IdempotencyKey),
     responses(
-        (status = 200, body = Checkout), (status = 409, description = "insufficient-stock"),
-        (status = 409, description = "hold-disabled"), (status = 409, description = "invalid-transition")
+        (status = 200, body = Checkout),
+        (status = 409, description = "hold-disabled, insufficient-stock, invalid-transition")
     )
 )]
 async fn hold_checkout(
@@ -273,8 +271,7 @@ async fn hold_checkout(
     params(CheckoutPath, IdempotencyKey), request_body = Agreement,
     responses(
         (status = 201, body = Order), (status = 200, body = Order),
-        (status = 409, description = "totals-changed"), (status = 409, description = "insufficient-stock"),
-        (status = 409, description = "invalid-transition")
+        (status = 409, description = "totals-changed, insufficient-stock, invalid-transition")
     )
 )]
 async fn complete_checkout(
@@ -320,7 +317,7 @@ async fn complete_checkout(
 /// What is held is given back.
 #[utoipa::path(
     post, path = "/checkouts/{id}/cancel", tag = TAG,
-    params(CheckoutPath, IdempotencyKey), request_body = Option<NoBody>,
+    params(CheckoutPath, IdempotencyKey),
     responses((status = 200, body = Checkout), (status = 409, description = "invalid-transition"))
 )]
 async fn cancel_checkout(

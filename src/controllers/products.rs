@@ -14,9 +14,11 @@ use super::{
 use crate::{
     idempotent,
     models::{
+        checkouts::Buyer,
         listing::{Listing, NoFilter},
         products::{self, Adjustment, Changes, Details, Filter, Key},
         stock_movements,
+        types::KeyScope,
     },
     taking_stock, transaction,
     views::{
@@ -183,21 +185,31 @@ async fn delete_product(
     responses((status = 200, body = Page<StockMovement>))
 )]
 async fn list_stock_movements(
-    _: Caller,
+    caller: Caller,
     State(ctx): State<Context>,
     cached: Cached,
     ParentId(id): ParentId,
     Query(listing): Query<Listing<NoFilter, stock_movements::Key>>,
 ) -> Result<Response, Problem> {
+    let reads_checkouts = caller.buyer(KeyScope::CheckoutsRead) == Buyer::Staff;
     let fetch = async |listing| {
         products::Model::find(&ctx.db, id).await?;
         let page = stock_movements::Model::list(&ctx.db, id, &listing).await?;
-        Ok(page.map(StockMovement::from))
+        let page = page.map(StockMovement::from);
+        Ok(if reads_checkouts {
+            page
+        } else {
+            page.map(StockMovement::without_checkout)
+        })
     };
     let count = async |NoFilter {}| cached.count(&stock_movements::Model::growing(id)).await;
-    cached
-        .page(Audience::Administrators, listing, fetch, count)
-        .await
+    // What all may be shown who may read a ledger is kept apart from what shows checkouts.
+    let audience = if reads_checkouts {
+        Audience::Administrators
+    } else {
+        Audience::Everybody
+    };
+    cached.page(audience, listing, fetch, count).await
 }
 
 /// Change a product's stock

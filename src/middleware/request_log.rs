@@ -3,7 +3,10 @@
 //! Every line that is written while a request is answered carries its id, method and path. Each request to
 //! the API ends with one line of its own. Bodies, queries and headers are not logged: passwords, tokens and
 //! people's data are in them. What a client has written stands in quotes, with everything escaped that could
-//! look like another field or line.
+//! look like another field or line. Of the id of a checkout only the beginning is written: who knows all of a visitor's
+//! has the checkout.
+
+use std::borrow::Cow;
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -24,6 +27,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long an id may be that a client gives.
 const LONGEST_ID: usize = 255;
+
+/// How many characters of a checkout's id are written: enough to tell it from others, and too few to guess the rest.
+const SHOWN: usize = 8;
 
 /// Answers, and names the request in its answer and in every line about it.
 pub async fn follow<F: Future<Output = Response>>(
@@ -76,8 +82,26 @@ fn span(request: &Request, id: &str) -> Span {
         request_id = id,
         own_id,
         method = request.method().as_str(),
-        path = request.uri().path(),
+        path = &*without_checkouts(request.uri().path()),
     )
+}
+
+/// The path, with the ids of checkouts cut short. A path that leads nowhere may have one too, and one may be written in
+/// other ways (`%63hk_`): so it is what comes after `checkouts`, and what looks like an id wherever it stands.
+fn without_checkouts(path: &str) -> Cow<'_, str> {
+    if !path.contains("checkouts") && !path.contains("chk_") {
+        return path.into();
+    }
+    let mut follows = false;
+    let segments = path.split('/').map(|segment| {
+        let is_id = std::mem::replace(&mut follows, segment == "checkouts");
+        let end = segment.char_indices().nth(SHOWN);
+        match end.filter(|_| is_id || segment.contains("chk_")) {
+            Some((end, _)) => format!("{}…", &segment[..end]),
+            None => segment.to_owned(),
+        }
+    });
+    segments.collect::<Vec<_>>().join("/").into()
 }
 
 /// The line at the end, also when the client has hung up before: what it asked for may be done all the same.
@@ -139,6 +163,8 @@ impl Drop for Line {
             changed,
         } = self.entry.facts();
         let (account, api_key) = (account.as_deref(), api_key.as_deref());
+        let location = self.location.as_ref().and_then(|to| to.to_str().ok());
+        let location = location.map(without_checkouts);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -154,7 +180,7 @@ impl Drop for Line {
                     route = self.route.as_ref().map(MatchedPath::as_str),
                     status = self.status.map(|status| status.as_u16()),
                     changed = (!changed.is_empty()).then(|| changed.join(",")),
-                    location = self.location.as_ref().and_then(|to| to.to_str().ok()),
+                    location = location.as_deref(),
                     "{}", self.outcome()
                 )
             };
@@ -163,6 +189,51 @@ impl Drop for Line {
             line!(warn);
         } else {
             line!(info);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_checkouts;
+
+    #[test]
+    fn of_a_checkouts_id_only_the_beginning_is_written() {
+        for (path, written) in [
+            (
+                "/api/v1/checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3",
+                "/api/v1/checkouts/chk_0aZ9…",
+            ),
+            (
+                "/api/v1/checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3/items/7",
+                "/api/v1/checkouts/chk_0aZ9…/items/7",
+            ),
+            (
+                "/api/v1/checkouts/%63hk_0aZ9bY8cX7dW6eV5fU4gT3/hold",
+                "/api/v1/checkouts/%63hk_0a…/hold",
+            ),
+            (
+                "/api/v1//checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3/",
+                "/api/v1//checkouts/chk_0aZ9…/",
+            ),
+            (
+                "/API/Checkouts/chk_0aZ9bY8cX7dW6eV5fU4gT3",
+                "/API/Checkouts/chk_0aZ9…",
+            ),
+        ] {
+            assert_eq!(without_checkouts(path), written);
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_of_a_checkout_is_written_as_it_is() {
+        for path in [
+            "/api/v1/checkouts",
+            "/api/v1/checkouts/chk_0aZ9",
+            "/api/v1/products/123456789",
+            "",
+        ] {
+            assert_eq!(without_checkouts(path), path);
         }
     }
 }

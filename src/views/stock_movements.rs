@@ -22,7 +22,7 @@ pub struct StockMovement {
     /// The order that took them or gave them back.
     #[schema(required)]
     order_id: Option<i64>,
-    /// The checkout that holds them, or held them.
+    /// The checkout that holds them, or held them. Keys without `checkouts:read` are not shown it.
     #[schema(required)]
     checkout_id: Option<String>,
     /// When.
@@ -44,5 +44,14 @@ impl From<Model> for StockMovement {
             at: movement.created_at.to_utc(),
             by: movement.actor,
         }
+    }
+}
+
+impl StockMovement {
+    /// The same for somebody who may not read checkouts: with its id a visitor's can be changed.
+    #[must_use]
+    pub fn without_checkout(mut self) -> Self {
+        self.checkout_id = None;
+        self
     }
 }

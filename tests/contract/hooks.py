@@ -94,6 +94,7 @@ class Key:
 if ROLE != "nobody":
     schemathesis.auth()(Key if ROLE == "key" else Login)
 
+opened = set()
 placed = []
 housed = []
 sent = []
@@ -102,7 +103,30 @@ sent = []
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Gives what was just made to the first request of an operation that the fuzzer would not reach."""
-    if ROLE not in ("admin", "key"):
+    if ROLE == "nobody":
+        return
+    if "/checkouts/{id}" in case.operation.label and case.operation.label not in opened:
+        # Nobody guesses the id of one.
+        opened.add(case.operation.label)
+        checkout = new_checkout()
+        case.path_parameters["id"] = checkout["id"]
+        for header in ("If-Match", "Idempotency-Key"):
+            case.headers.pop(header, None)
+        match case.operation.label.split()[0], case.operation.label.split("/")[-1]:
+            case "PATCH", _:
+                case.body = {"note": "Ring twice"}
+            case "PUT", _:
+                case.path_parameters["product_id"] = checkout["items"][0]["product_id"]
+                case.body = {"quantity": 2}
+            case "DELETE", _:
+                case.path_parameters["product_id"] = checkout["items"][0]["product_id"]
+            case _, "complete":
+                case.body = {"expected_total": checkout["totals"]["total"]}
+    if case.operation.label == "GET /checkouts" and ROLE == "customer" and case.operation.label not in opened:
+        # Who sees their own may not ask for those of somebody, as most queries do.
+        opened.add(case.operation.label)
+        case.query.clear()
+    if ROLE == "customer":
         return
     if case.operation.label == "PATCH /orders/{id}" and not placed:
         # The orders of the demo have come to their end, or the fuzzer has cancelled them.
@@ -143,6 +167,28 @@ def new_order():
     return post("/orders", order, token).json()["id"]
 
 
+def new_checkout():
+    """One that is nobody's: who changes it may be everybody."""
+    if ROLE == "customer":
+        admin = {"username": os.environ["ADMIN_USERNAME"], "password": PASSWORD}
+        token = post("/auth/login", admin).json()["token"]
+    else:
+        token = new_token()
+    product = post("/products", {"name": "Tea", "price": "1"}, token).json()["id"]
+    address = {"name": "Ada", "line1": "1 Elm Road", "city": "Bath", "postal_code": "BA1 1AA", "country": "GB"}
+    cart = {
+        "items": [{"product_id": product, "quantity": 1}],
+        "email": f"{next(names)}@example.com",
+        "shipping_address": address,
+    }
+    checkout = post("/checkouts", cart, token).json()
+    for option in checkout["shipping_options"][:1]:
+        # What the fuzzer has left of the shipping rates.
+        cart["shipping_option_id"] = option["id"]
+        checkout = post("/checkouts", cart, token).json()
+    return checkout
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     """Takes every webhook."""
 
@@ -174,7 +220,20 @@ def new_delivery():
 REASONS = [
     # A customer orders for themselves, an administrator says for whom; either has to exist.
     (r"/customer_id", "forbidden|required|reference"),
-    (r"/items/\d+/product_id", "reference"),
+    (r"(/items/\d+)?/product_id", "reference"),
+    # What has to be known before there is an order, which has not too many items; and who may look for whose.
+    (r"/items", "items-missing|length|range"),
+    (r"/items/\d+", "product-gone"),
+    (r"/email", "email-missing|forbidden"),
+    (r"/(shipping|billing)_address", "required|address-missing"),
+    (r"/(shipping|billing)_address(/\w+)?", "address-incomplete"),
+    (r"/shipping_option_id", "required|reference|shipping-option-missing|shipping-unavailable"),
+    # Only a secret key may leave it out.
+    (r"/expected_total", "required"),
+    # It is unknown or ended, or too little is bought.
+    (r"/discount_code", "not_applicable"),
+    # It was used more often already.
+    (r"/usage_limit", "range"),
     # One of the customer's own addresses, or another one.
     (r"/shipping_address_id", "reference|exclusive"),
     (r"/(new_)?password", "guessable"),
@@ -214,6 +273,9 @@ def is_about_the_store(response, case):
     match problem.get("type"):
         case "/problems/precondition-failed" | "/problems/idempotency-mismatch":
             return True
+        case "/problems/rate-limited":
+            # Nobody may guess codes: after 30 wrong ones no other is looked at.
+            return isinstance(case.body, dict) and bool(case.body.get("discount_code"))
         case "/problems/malformed-request":
             # Only this list in this order gives out cursors for it. Some headers are made without their pattern.
             tags = case.headers.get("If-Match", "*")

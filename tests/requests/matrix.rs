@@ -30,8 +30,8 @@ const NEW_PASSWORD: &str = "gravel otter 3 plinth dune";
 /// is answered as a stranger is.
 pub(super) type Row = (&'static str, &'static str, &'static str, [u16; 4]);
 
-/// `:product`, `:order`, `:customer`, `:address` and `:account` are new ones for every caller; the order is the first
-/// customer's, and so is an address of `/me`. Logging out comes last, for it ends the tokens.
+/// `:product`, `:order`, `:checkout`, `:customer`, `:address` and `:account` are new ones for every caller; the order and
+/// the checkout are the first customer's, and so is an address of `/me`. Logging out comes last, for it ends the tokens.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     // method  path                             body           stranger owner other admin
@@ -63,6 +63,16 @@ pub(super) const TABLE: &[Row] = &[
     ("GET",    "/orders/:order",                "",                  [401, 200, 404, 200]),
     ("PATCH",  "/orders/:order",                "paid",              [401, 403, 403, 200]),
     ("POST",   "/orders/:order/cancel",         "",                  [401, 200, 404, 200]),
+
+    ("GET",    "/checkouts",                    "",                  [401, 200, 200, 200]),
+    ("POST",   "/checkouts",                    "cart",              [401, 201, 201, 201]),
+    ("GET",    "/checkouts/:checkout",          "",                  [401, 200, 404, 200]),
+    ("PATCH",  "/checkouts/:checkout",          "remark",            [401, 200, 404, 200]),
+    ("PUT",    "/checkouts/:checkout/items/:product", "pieces",      [401, 200, 404, 200]),
+    ("DELETE", "/checkouts/:checkout/items/:product", "",            [401, 200, 404, 200]),
+    ("POST",   "/checkouts/:checkout/hold",     "",                  [401, 200, 404, 200]),
+    ("POST",   "/checkouts/:checkout/complete", "total",             [401, 201, 404, 201]),
+    ("POST",   "/checkouts/:checkout/cancel",   "",                  [401, 200, 404, 200]),
 
     ("GET",    "/customers",                    "",                  [401, 403, 403, 200]),
     ("POST",   "/customers",                    "customer",          [401, 403, 403, 201]),
@@ -221,7 +231,10 @@ pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
 pub(super) fn is_for_visitors(method: &str, path: &str) -> bool {
     matches!(
         (method, path),
-        ("GET", "/products" | "/products/:product")
+        (
+            "GET",
+            "/products" | "/products/:product" | "/checkouts/:checkout"
+        ) | ("POST", "/checkouts")
             | (
                 "POST",
                 "/auth/register"
@@ -229,7 +242,7 @@ pub(super) fn is_for_visitors(method: &str, path: &str) -> bool {
                     | "/auth/password-reset"
                     | "/auth/password-reset/confirm"
             )
-    )
+    ) || (method != "GET" && path.starts_with("/checkouts/"))
 }
 
 #[tokio::test]
@@ -274,7 +287,13 @@ async fn every_key_is_answered_as_its_scopes_say() {
             } else {
                 "403 forbidden".to_owned()
             };
-            let (path, body) = (scene.fill(path).await, scene.body(body).await);
+            // A visitor does not see what is a customer's.
+            let path = if who == "a publishable key" || who == "a key for visitors" {
+                path.replace(":checkout", ":cart")
+            } else {
+                path.to_owned()
+            };
+            let (path, body) = (scene.fill(&path).await, scene.body(body).await);
             let answer = key.send(method.parse().unwrap(), &path, body).await;
             let found = answer.outcome();
             let found = found.split(" validation-failed").next().unwrap();
@@ -300,9 +319,15 @@ async fn every_write_is_an_event() {
     let mut mismatches = Mismatches::default();
     for (method, path, body, statuses) in TABLE.iter().copied() {
         // Logging in and out changes nothing that is kept, and the other password is wrong. Who is told how often
-        // changes nothing either.
+        // changes nothing either, nor does a cart before it is an order.
         let is_refused = statuses.iter().all(|status| *status >= 400);
-        if method == "GET" || path.starts_with("/auth/") || path.ends_with("/retry") || is_refused {
+        let is_cart = path.starts_with("/checkouts") && !path.ends_with("/complete");
+        if method == "GET"
+            || path.starts_with("/auth/")
+            || path.ends_with("/retry")
+            || is_cart
+            || is_refused
+        {
             continue;
         }
         let who = if statuses[3] < 300 {
@@ -362,10 +387,11 @@ async fn the_table_names_every_route() {
 
 /// The path as the routes have it.
 pub(super) fn with_id(path: &str) -> String {
-    let mut names = ["{id}", "{address_id}"].into_iter();
+    let mut is_first = true;
     let parts = path.split('/').map(|part| match part.strip_prefix(':') {
-        Some(_) => names.next().unwrap(),
-        None => part,
+        Some(_) if std::mem::take(&mut is_first) => "{id}".to_owned(),
+        Some(name) => format!("{{{name}_id}}"),
+        None => part.to_owned(),
     });
     parts.collect::<Vec<_>>().join("/")
 }
@@ -375,14 +401,17 @@ struct Scene {
     shop: Shop,
     admin: Client,
     owner: Client,
+    visitor: Client,
     _mails: TempDir,
 }
 
 impl Scene {
     async fn open() -> Self {
         let (shop, mails) = Shop::open_with_mails().await;
+        let admin = shop.admin().await;
         Self {
-            admin: shop.admin().await,
+            visitor: admin.publishable_key().await,
+            admin,
             owner: shop.customer("owner").await,
             shop,
             _mails: mails,
@@ -449,6 +478,18 @@ impl Scene {
                 .unwrap();
             self.is_done(delivery).await;
             return path.replace(name, &delivery.to_string());
+        } else if name == ":checkout" || name == ":cart" {
+            let who = if name == ":checkout" {
+                &self.owner
+            } else {
+                &self.visitor
+            };
+            let product = self.product().await;
+            let items = json!([{ "product_id": product, "quantity": 1 }]);
+            let cart = json!({ "items": items, "email": "owner@example.com" });
+            let cart = who.post("/checkouts", cart).await;
+            let path = path.replace(name, cart.body["id"].as_str().unwrap());
+            return path.replace(":product", &product.to_string());
         } else if name == ":address" {
             let (list, _) = path.split_once("/:").unwrap();
             let who = if list == "/me/addresses" {
@@ -524,6 +565,12 @@ impl Scene {
             "stock" => json!({ "delta": 1, "reason": "found" }),
             "order" => json!({ "items": [{ "product_id": self.product().await, "quantity": 1 }] }),
             "paid" => json!({ "status": "paid" }),
+            "cart" => {
+                json!({ "items": [{ "product_id": self.product().await, "quantity": 1 }] })
+            }
+            "remark" => json!({ "note": "Ring twice" }),
+            "pieces" => json!({ "quantity": 2 }),
+            "total" => json!({ "expected_total": "5" }),
             "customer" => json!({ "name": "Cleo", "email": format!("{unique}@example.com") }),
             "name" => json!({ "name": "Cleopatra" }),
             "address" => address("1 Elm Road"),

@@ -499,3 +499,31 @@ async fn assert_gone(admin: &Client, id: i64) {
         mismatches.answer(method, &answer, "404 not-found");
     }
 }
+
+#[tokio::test]
+async fn a_ledger_names_checkouts_to_those_alone_who_may_read_them() {
+    let (_shop, admin) = Shop::open_with_admin().await;
+    let lamp = admin.sell("Lamp", "5", 9).await;
+    let cart = json!({ "items": [{ "product_id": lamp, "quantity": 2 }] });
+    let visitor = admin.publishable_key().await;
+    let checkout = visitor.post("/checkouts", cart).await.body["id"].clone();
+    let hold = format!("/checkouts/{}/hold", checkout.as_str().unwrap());
+    assert_eq!(visitor.post(&hold, json!({})).await.outcome(), "200");
+    let ledger = format!("/products/{lamp}/stock");
+    let reader = admin.secret_key(&["products:read"]).await;
+    let seller = admin
+        .secret_key(&["products:read", "checkouts:write"])
+        .await;
+    // What was kept for one is not shown to another.
+    for round in 0..2 {
+        for (who, shown) in [
+            (&admin, &checkout),
+            (&reader, &Value::Null),
+            (&seller, &checkout),
+        ] {
+            let movement = &who.get(&ledger).await.body["items"][0];
+            assert_eq!(movement["kind"], "hold");
+            assert_eq!(&movement["checkout_id"], shown, "round {round}");
+        }
+    }
+}

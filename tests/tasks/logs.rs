@@ -70,6 +70,68 @@ async fn no_password_token_secret_or_body_is_logged_however_much_is() {
 }
 
 #[tokio::test]
+async fn of_a_checkouts_id_only_the_beginning_is_logged_however_much_is() {
+    let program = Program::new("development")
+        .env("LOG_LEVEL", "trace")
+        .env("RUST_LOG", "trace")
+        .env("DB_LOGGING", "true")
+        .env("SEED_DEMO", "false")
+        .env("ADMIN_USERNAME", "root")
+        .env("ADMIN_PASSWORD", PASSWORD);
+    let server = Server::start(program).await;
+    let bearer = log_in(&server, PASSWORD).await;
+    let token = Some(bearer.as_str());
+    let product = json!({ "name": "Lamp", "price": "5", "stock": 9 });
+    let product = post(&server, "/products", token, &product, 201).await;
+    let key = json!({ "name": "Window", "kind": "publishable" });
+    let key = post(&server, "/api-keys", token, &key, 201).await;
+    let key = key["key"].as_str();
+    let cart = json!({
+        "items": [{ "product_id": product["id"], "quantity": 1 }], "email": "ada@example.com",
+    });
+    let checkout = post(&server, "/checkouts", key, &cart, 201).await;
+    let id = checkout["id"].as_str().unwrap();
+    let path = format!("/checkouts/{id}");
+    send(&server, Method::GET, &path, key, &Value::Null, 200).await;
+    send(
+        &server,
+        Method::PATCH,
+        &path,
+        key,
+        &json!({ "note": "x" }),
+        200,
+    )
+    .await;
+    post(&server, &format!("{path}/hold"), key, &json!({}), 200).await;
+    let order = json!({ "expected_total": "5" });
+    post(&server, &format!("{path}/complete"), key, &order, 201).await;
+    post(&server, &format!("{path}/nothing"), key, &order, 404).await;
+    send(
+        &server,
+        Method::GET,
+        &format!("{path}/"),
+        key,
+        &Value::Null,
+        404,
+    )
+    .await;
+
+    let log = server.printed();
+    assert!(log.contains("sqlx::query"), "little was logged: {log}");
+    let begun = &id[..8];
+    for shown in [
+        format!("location=\"/api/v1/checkouts/{begun}…\""),
+        format!("path=\"/api/v1/checkouts/{begun}…\""),
+        format!("path=\"/api/v1/checkouts/{begun}…/complete\""),
+        format!("path=\"/api/v1/checkouts/{begun}…/nothing\""),
+    ] {
+        assert!(log.contains(&shown), "{shown} is not in the log");
+    }
+    let whole = log.lines().find(|line| line.contains(&id[..12]));
+    assert_eq!(whole, None, "more of the id is in the log");
+}
+
+#[tokio::test]
 async fn who_did_what_is_logged_with_the_requests_id() {
     let server = production(&[]).await;
     let token = log_in(&server, PASSWORD).await;

@@ -16,10 +16,13 @@ use crate::{
     support::{Mismatches, Shop, address, order_lines},
 };
 
-const HEADER: &str = "order_id,status,placed_at,customer_id,customer_name,currency,product_id,sku,name,unit_price,\
-                      quantity,line_total,total,shipping_name,shipping_company,shipping_line1,\
-                      shipping_line2,shipping_city,shipping_region,shipping_postal_code,shipping_country,\
-                      shipping_phone,note,updated_at\n";
+const HEADER: &str = "order_id,status,placed_at,customer_id,customer_name,email,currency,product_id,sku,name,\
+                      unit_price,quantity,line_total,line_discount,line_tax_rate,line_tax,subtotal,discount,\
+                      shipping,tax,total,prices_include_tax,discount_code,shipping_option,shipping_name,\
+                      shipping_company,shipping_line1,shipping_line2,shipping_city,shipping_region,\
+                      shipping_postal_code,shipping_country,shipping_phone,billing_name,billing_company,\
+                      billing_line1,billing_line2,billing_city,billing_region,billing_postal_code,\
+                      billing_country,note,updated_at\n";
 
 #[tokio::test]
 async fn each_item_of_an_order_is_a_row() {
@@ -34,8 +37,12 @@ async fn each_item_of_an_order_is_a_row() {
     let order = customer.post("/orders", order).await.body;
     let text = |pointer| order.pointer(pointer).and_then(Value::as_str).unwrap();
     let (at, name) = (text("/placed_at"), text("/customer/name"));
-    let start = format!("1,placed,{at},{},{name},USD", order["customer"]["id"]);
-    let end = format!("11.00,Ada Lovelace,,\"1 Harbour Road, 2\",,London,,SE22 9XD,GB,,,{at}");
+    let customer = &order["customer"]["id"];
+    let start = format!("1,placed,{at},{customer},{name},grace@example.com,USD");
+    let untaxed = "0.00,0,0.00";
+    let totals = "11.00,0.00,0.00,0.00,11.00,true,,";
+    let to = "Ada Lovelace,,\"1 Harbour Road, 2\",,London,,SE22 9XD,GB,";
+    let end = format!("{untaxed},{totals},{to},,,,,,,,,,{at}");
     assert_eq!(
         printed(&shop, "orders:export", &[]).await,
         format!(
@@ -67,7 +74,11 @@ async fn what_a_spreadsheet_would_calculate_is_written_as_text() {
     customer.post("/orders", order).await;
     let table = printed(&shop, "orders:export", &[]).await;
     assert!(
-        table.contains(",'-A,'=1+1,1.00,1,1.00,1.00,Ada Lovelace,,'+1,,London,,SE22 9XD,GB,,'@x,"),
+        table.contains(",'-A,'=1+1,1.00,1,1.00,0.00,0,0.00,1.00,"),
+        "{table}"
+    );
+    assert!(
+        table.contains(",Ada Lovelace,,'+1,,London,,SE22 9XD,GB,,,,,,,,,,'@x,"),
         "{table}"
     );
 }
@@ -210,18 +221,25 @@ async fn shop_with_orders(times: &[&str]) -> Shop {
         placed_at: DateTime::parse_from_rfc3339(time).unwrap(),
         ..rows::order()
     });
-    let orders = orders.map(IntoActiveModel::into_active_model);
-    orders::Entity::insert_many(orders).exec(db).await.unwrap();
+    let orders: Vec<_> = orders.map(IntoActiveModel::into_active_model).collect();
+    // A statement has so many values at most.
+    for orders in orders.chunks(500) {
+        let orders = orders.to_vec();
+        orders::Entity::insert_many(orders).exec(db).await.unwrap();
+    }
     let items = (1..).zip(times).map(|(id, _)| order_items::Model {
         id,
         order_id: id,
         ..rows::item()
     });
-    let items = items.map(IntoActiveModel::into_active_model);
-    order_items::Entity::insert_many(items)
-        .exec(db)
-        .await
-        .unwrap();
+    let items: Vec<_> = items.map(IntoActiveModel::into_active_model).collect();
+    for items in items.chunks(500) {
+        let items = items.to_vec();
+        order_items::Entity::insert_many(items)
+            .exec(db)
+            .await
+            .unwrap();
+    }
     shop
 }
 

@@ -104,8 +104,9 @@ pub fn tags(route: &str, path: &str, scope: Option<Scope>) -> Option<Vec<CacheTa
             _ => vec![CacheTag::Orders, CacheTag::People, CacheTag::PastOrders],
         },
         "/orders/{id}" => vec![CacheTag::Order(id), CacheTag::People],
-        // Also events, which each write would outdate, webhooks and mails, which change while they are sent, keys, which
-        // change when they are used, and exports, which are long and asked for once.
+        // Also events, which each write would outdate, checkouts, which stand differently with each price, rate and code,
+        // webhooks and mails, which change while they are sent, keys, which change when they are used, and exports, which
+        // are long and asked for once.
         _ => return None,
     })
 }

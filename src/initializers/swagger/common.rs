@@ -240,6 +240,7 @@ fn share_parameters(operation: &mut Value, shared: &mut Shared) {
     let id = match operation["tags"][0].as_str() {
         Some("Customer accounts") => "AccountId",
         Some("Orders") => "OrderId",
+        Some("Checkouts") => "CheckoutId",
         _ => "Id",
     };
     let parameters = operation
@@ -249,6 +250,7 @@ fn share_parameters(operation: &mut Value, shared: &mut Shared) {
         let name = match parameter["name"].as_str() {
             Some("id") => id,
             Some("address_id") => "AddressId",
+            Some("product_id") if parameter["in"] == "path" => "ProductId",
             Some("page") => "Page",
             Some("page_size") => "PageSize",
             Some("cursor") => "Cursor",

@@ -138,7 +138,11 @@ fn examples() -> Result<Mapping> {
         let (problem, path) = problem(kind);
         let path = format!("/api/v1/{path}");
         let body = ProblemBody::new(&problem, &path, "3f6c1d1e-7a52-4a0e-9c59-0f3f6d0f8d2a");
-        let example = mapping([("summary", kind.title.into()), ("value", value(&body)?)]);
+        let mut body = value(&body)?;
+        if kind == Kind::TOTALS_CHANGED {
+            body["checkout"] = examples["Checkout"]["value"].clone();
+        }
+        let example = mapping([("summary", kind.title.into()), ("value", body)]);
         examples.insert(name(kind).into(), example);
     }
     Ok(examples)
@@ -169,6 +173,15 @@ fn problem(kind: Kind) -> (Problem, &'static str) {
             let refusal = Refusal::InvalidTransition { from, to };
             (refused(refusal), "orders/1/cancel")
         }
+        Kind::TOTALS_CHANGED => {
+            let detail = "The checkout costs 33.07 now. Look at it, and complete it anew.";
+            let problem = Problem::new(kind).because(detail);
+            (problem, "checkouts/chk_3MFvGmA0rQe1ZcXyK8dT5w/complete")
+        }
+        Kind::HOLD_DISABLED => (
+            Problem::new(kind),
+            "checkouts/chk_3MFvGmA0rQe1ZcXyK8dT5w/hold",
+        ),
         Kind::INVALID_CREDENTIALS => (Problem::new(kind), "auth/login"),
         Kind::OPEN_ORDERS => (Problem::new(kind), "me/erase"),
         Kind::FORBIDDEN => (Problem::new(kind), "customers"),

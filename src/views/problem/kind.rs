@@ -121,8 +121,9 @@ impl Kind {
         title: "Invalid transition",
         detail: "The resource has a status that does not allow this.",
         meaning: "The resource has a status that does not allow this. An order goes from placed to paid, shipped and \
-                  delivered, one step at a time, and can be cancelled while it is placed or paid. A webhook delivery \
-                  can be repeated when it is delivered or failed, and only while its endpoint is enabled.",
+                  delivered, one step at a time, and can be cancelled while it is placed or paid. A checkout can be \
+                  changed, completed and cancelled while it is open. A webhook delivery can be repeated when it is \
+                  delivered or failed, and only while its endpoint is enabled.",
         remedy: "Read the resource again to see its status.",
     });
 
