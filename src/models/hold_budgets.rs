@@ -39,7 +39,7 @@ impl Model {
         }
     }
 
-    /// Gives pieces back to a budget. One of which nothing is taken is deleted: it names an address.
+    /// Gives pieces back to a budget.
     pub async fn give_back(txn: &Transaction, budget: &str, pieces: i64) -> Result<()> {
         if pieces == 0 {
             return Ok(());
@@ -49,8 +49,13 @@ impl Model {
             .filter(Column::Budget.eq(budget))
             .exec(txn)
             .await?;
+        Ok(())
+    }
+
+    /// Deletes the budgets of which nothing is taken: they name addresses. Not when the last piece is given back, because
+    /// whoever takes the next one then would wait for that on MySQL, and both in turn for each other.
+    pub async fn delete_unused(txn: &Transaction) -> Result<()> {
         Entity::delete_many()
-            .filter(Column::Budget.eq(budget))
             .filter(Column::Pieces.eq(0))
             .exec(txn)
             .await?;

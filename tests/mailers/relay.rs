@@ -154,8 +154,11 @@ async fn a_customer_who_is_erased_while_a_mail_is_sent_leaves_nothing_behind() {
         go.notify_one();
     };
     tokio::join!(scene.send(), erase);
-    let row = scene.row().await;
+    let mut row = scene.row().await;
     assert_eq!((&*row.status, &*row.attempts), ("cancelled", "[]"));
+    // At random, and these may have the letters of the name.
+    row.message_id.clear();
+    row.lease = None;
     assert!(!format!("{row:?}").contains("ada"), "{row:?}");
 }
 

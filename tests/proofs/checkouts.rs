@@ -238,6 +238,7 @@ async fn pieces_that_many_hold_order_and_cancel_at_once_are_there_once() {
         .as_i64()
         .unwrap();
     assert_eq!(store.stock().await, 10 - orders);
+    store.sweep().await;
     assert_eq!(
         hold_budgets::Entity::find()
             .count(&store.shop.ctx.db)

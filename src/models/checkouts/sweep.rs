@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, ExprTrait, QueryOrder, QuerySelect, entity::prelu
 use super::{Checkout, Column, Entity, Model, Rules, hold::ids_of_ended, is_of};
 use crate::{
     models::{
-        Result, Transaction, customers, events, found, idempotency_keys, now,
+        Result, Transaction, customers, events, found, hold_budgets, idempotency_keys, now,
         transaction::Database,
         types::{CheckoutStatus, EventType},
     },
@@ -70,6 +70,7 @@ impl Model {
                 }
             }
         }
+        transaction!(database, |txn| hold_budgets::Model::delete_unused(txn).await)?;
         Ok(swept)
     }
 
