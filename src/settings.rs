@@ -385,9 +385,17 @@ impl Settings {
         }
         let checkout = &self.checkout;
         for (key, number, range) in [
-            ("settings.security.verify_hours", security.verify_hours, HOURS),
+            (
+                "settings.security.verify_hours",
+                security.verify_hours,
+                HOURS,
+            ),
             ("settings.security.reset_hours", security.reset_hours, HOURS),
-            ("settings.checkout.hold_minutes", checkout.hold_minutes, 0.0..=60.0),
+            (
+                "settings.checkout.hold_minutes",
+                checkout.hold_minutes,
+                0.0..=60.0,
+            ),
             ("settings.checkout.days", checkout.days, 0.00001..=3_650.0),
         ] {
             if !range.contains(&number) {

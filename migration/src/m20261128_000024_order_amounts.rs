@@ -44,7 +44,10 @@ impl MigrationTrait for Migration {
             .take();
         let fill = Query::update()
             .table("orders")
-            .value("email", SimpleExpr::from(SubQueryStatement::SelectStatement(email)))
+            .value(
+                "email",
+                SimpleExpr::from(SubQueryStatement::SelectStatement(email)),
+            )
             .and_where(Expr::col(("orders", "email")).is_null())
             .take();
         m.get_connection().execute(&fill).await.map(drop)

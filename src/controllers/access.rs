@@ -10,9 +10,10 @@ use super::BASE;
 use crate::models::types::{
     KeyScope,
     KeyScope::{
-        CheckoutsRead, CheckoutsWrite, CustomerAccountsRead, CustomerAccountsWrite, CustomersRead, CustomersWrite, DiscountsRead,
-        DiscountsWrite, EventsRead, MailsRead, OrdersRead, OrdersWrite, ProductsRead,
-        ProductsWrite, RatesRead, RatesWrite, WebhooksRead, WebhooksWrite,
+        CheckoutsRead, CheckoutsWrite, CustomerAccountsRead, CustomerAccountsWrite, CustomersRead,
+        CustomersWrite, DiscountsRead, DiscountsWrite, EventsRead, MailsRead, OrdersRead,
+        OrdersWrite, ProductsRead, ProductsWrite, RatesRead, RatesWrite, WebhooksRead,
+        WebhooksWrite,
     },
 };
 

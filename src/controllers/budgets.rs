@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     context::Context,
     controllers::extract::Caller,
+    models::{Actor, checkouts, discounts, types::DiscountCode},
     shared::quotas::Quota,
     views::problem::{Kind, Problem},
 };
@@ -51,24 +52,26 @@ pub(super) async fn opening<'a>(
     Taken::of(ctx, budget).await
 }
 
-/// A code that somebody tries, if they do: those who run the store know them all.
+/// Lets somebody try a code. Wrong ones are counted, and who has tried too many is told of none whether it is right. Those
+/// who run the store know them all.
 ///
 /// # Errors
 /// 429 when there were too many wrong ones within the hour.
-pub(super) async fn code<'a>(
-    ctx: &'a Context,
+pub(super) async fn try_code(
+    ctx: &Context,
     caller: &Caller,
-    tries_one: bool,
-) -> Result<Taken<'a>, Problem> {
-    let who = caller.shopper().filter(|_| tries_one);
-    let budget = who.map(|who| (format!("codes of {who}"), Quota::per(WRONG_CODES, PERIOD)));
-    Taken::of(ctx, budget).await
-}
-
-/// Whether something was refused for its code.
-pub(super) fn refuses_code(problem: &Problem) -> bool {
-    let mut errors = problem.errors.iter();
-    problem.kind == Kind::VALIDATION_FAILED && errors.any(|error| error.pointer == "/discount_code")
+    code: Option<&DiscountCode>,
+) -> Result<(), Problem> {
+    let (Some(code), Some(who)) = (code, caller.shopper()) else {
+        return Ok(());
+    };
+    let budget = [(format!("codes of {who}"), Quota::per(WRONG_CODES, PERIOD))];
+    let known = discounts::Model::find_by_code(&ctx.db, code.as_str()).await?;
+    let allowed = match known {
+        Ok(_) => ctx.shared.look(&budget).await,
+        Err(_) => ctx.shared.take(&budget).await,
+    };
+    allowed.map_err(Problem::rate_limited)
 }
 
 /// Does something for which stock is taken. Where there is too little of it, what is held of it by holds that have ended is
@@ -87,7 +90,6 @@ macro_rules! taking_stock {
 
 /// Whether there was too little stock, and there may be more now.
 pub async fn finds_more(ctx: &Context, problem: &Problem) -> Result<bool, Problem> {
-    use crate::models::{Actor, checkouts};
     if problem.kind != Kind::INSUFFICIENT_STOCK {
         return Ok(false);
     }

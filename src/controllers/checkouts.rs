@@ -1,7 +1,5 @@
 //! Checkouts: visitors, customers and those who run the store fill a cart, hold its stock, and complete it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use axum::{
     extract::State,
     http::{HeaderValue, header},
@@ -27,7 +25,10 @@ use crate::{
         input::{Input, NoBody},
         listing::Listing,
         orders::OrderLine,
-        types::{CheckoutId, ExpectedTotal, KeyScope::{CheckoutsRead, CheckoutsWrite}},
+        types::{
+            CheckoutId, ExpectedTotal,
+            KeyScope::{CheckoutsRead, CheckoutsWrite},
+        },
     },
     taking_stock, transaction,
     views::{
@@ -103,16 +104,13 @@ async fn open_checkout(
     let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
     let visitor = caller.visitor(buyer);
     let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    budgets::try_code(&ctx, &caller, changes.code()).await?;
     let opening = budgets::opening(&ctx, visitor.as_deref()).await?;
-    let code = budgets::code(&ctx, &caller, changes.names_code()).await?;
-    let is_wrong = AtomicBool::new(false);
     let opened = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let opened = checkouts::Model::open(txn, &changes, &rules).await?;
-        is_wrong.store(opened.standing.refuses_code(), Ordering::Relaxed);
         let location = location("checkouts", &opened.checkout.token);
         answer(opened, |view| Answer::created(location, view))
     });
-    code.unless(is_wrong.into_inner()).await;
     opening.unless(opened.is_ok()).await;
     Ok(not_stored(opened?))
 }
@@ -161,7 +159,7 @@ async fn change_checkout(
     let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
     let visitor = caller.visitor(buyer);
     let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
-    let code = budgets::code(&ctx, &caller, changes.names_code()).await?;
+    budgets::try_code(&ctx, &caller, changes.code()).await?;
     let changed = taking_stock!(
         ctx,
         transaction!(&ctx.on_behalf_of(&caller), |txn| {
@@ -170,8 +168,6 @@ async fn change_checkout(
         })
         .map_err(Problem::from)
     );
-    let refused = changed.as_ref().map(|it| it.standing.refuses_code());
-    code.unless(refused.unwrap_or(false)).await;
     Ok(not_stored(answer(changed?, Answer::ok)?))
 }
 
@@ -371,7 +367,9 @@ fn answer(
 fn not_stored(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 

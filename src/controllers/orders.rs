@@ -77,8 +77,8 @@ async fn place_order(
 ) -> Result<Answer, Problem> {
     let customer_id = order.customer_for(caller.account())?;
     let (actor, by_customer) = (caller.actor(), caller.is_customer());
-    let code = budgets::code(&ctx, &caller, order.discount_code.is_some()).await?;
-    let placed = taking_stock!(
+    budgets::try_code(&ctx, &caller, order.discount_code.as_ref()).await?;
+    taking_stock!(
         ctx,
         idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
             let sale = ctx.sale(&actor, by_customer);
@@ -87,10 +87,7 @@ async fn place_order(
             let answer = Answer::created(location, &Order::from(placed))?;
             Ok(answer.about_customer(customer_id))
         })
-    );
-    let is_wrong = placed.as_ref().is_err_and(budgets::refuses_code);
-    code.unless(is_wrong).await;
-    placed
+    )
 }
 
 /// Show an order

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveValue::NotSet, Condition, ConnectionTrait, ExprTrait, IntoActiveModel, QuerySelect, Select,
-    entity::prelude::*, sea_query::Expr,
+    ActiveValue::NotSet, Condition, ConnectionTrait, ExprTrait, IntoActiveModel, QuerySelect,
+    Select, entity::prelude::*, sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -39,8 +39,8 @@ use super::{
     orders::{self, OrderLine, Sale, merge, not_on_sale},
     products,
     types::{
-        CheckoutAddress, CheckoutId, CheckoutStatus, CustomerName, DiscountCode, Email, Money, Note,
-        PartialAddress, Phone, Quantity, Scalar, case_fold,
+        CheckoutAddress, CheckoutId, CheckoutStatus, CustomerName, DiscountCode, Email, Money,
+        Note, PartialAddress, Phone, Quantity, Scalar, case_fold,
     },
 };
 
@@ -238,9 +238,9 @@ impl SortKey for Key {
 }
 
 impl Changes {
-    /// Whether it names a code.
-    pub fn names_code(&self) -> bool {
-        matches!(self.discount_code, Some(Some(_)))
+    /// The code that it names.
+    pub fn code(&self) -> Option<&DiscountCode> {
+        self.discount_code.as_ref()?.as_ref()
     }
 }
 
@@ -333,11 +333,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Invalid`] when it names what is not there.
-    pub async fn open(
-        txn: &Transaction,
-        changes: &Changes,
-        rules: &Rules<'_>,
-    ) -> Result<Checkout> {
+    pub async fn open(txn: &Transaction, changes: &Changes, rules: &Rules<'_>) -> Result<Checkout> {
         let now = now();
         let mut checkout = Self {
             id: 0,
@@ -414,7 +410,10 @@ impl Model {
         };
         let item = Item::of(offer, set.quantity);
         let is_full = items.len() >= MOST_ITEMS;
-        match items.iter_mut().find(|line| line.product_id == set.product_id) {
+        match items
+            .iter_mut()
+            .find(|line| line.product_id == set.product_id)
+        {
             Some(line) => *line = item,
             None if is_full => {
                 let message = "must be at most 100 products";
@@ -453,11 +452,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotOpen`].
-    pub async fn cancel(
-        txn: &Transaction,
-        id: &CheckoutId,
-        rules: &Rules<'_>,
-    ) -> Result<Checkout> {
+    pub async fn cancel(txn: &Transaction, id: &CheckoutId, rules: &Rules<'_>) -> Result<Checkout> {
         let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
         checkout.end(txn, CheckoutStatus::Cancelled, rules).await?;
         checkout.shown(txn, rules).await
@@ -594,7 +589,10 @@ impl Model {
         changes: &Changes,
         broken: &mut Vec<FieldError>,
     ) -> Result<()> {
-        let Some(owner) = changes.customer_id.filter(|id| Some(*id) != self.customer_id) else {
+        let Some(owner) = changes
+            .customer_id
+            .filter(|id| Some(*id) != self.customer_id)
+        else {
             return Ok(());
         };
         let refusal = if buyer != Buyer::Staff {
@@ -733,8 +731,16 @@ impl Item {
 impl Checkout {
     /// Whether it can be completed as it is.
     pub fn is_ready(&self) -> bool {
-        let is_open = self.checkout.status().is_ok_and(|status| status == CheckoutStatus::Open);
-        is_open && !self.standing.messages.iter().any(|message| message.blocking)
+        let is_open = self
+            .checkout
+            .status()
+            .is_ok_and(|status| status == CheckoutStatus::Open);
+        is_open
+            && !self
+                .standing
+                .messages
+                .iter()
+                .any(|message| message.blocking)
     }
 }
 

@@ -124,7 +124,8 @@ impl Model {
             DbBackend::Sqlite => "",
             _ => " FOR UPDATE",
         };
-        let contact = format!("SELECT name, email FROM customers WHERE id = ? AND NOT erased{lock}");
+        let contact =
+            format!("SELECT name, email FROM customers WHERE id = ? AND NOT erased{lock}");
         let contact = txn
             .query_one_raw(statement(backend, &contact, [id.into()]))
             .await?;

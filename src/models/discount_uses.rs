@@ -2,10 +2,8 @@
 //! whoever counts one has locked it.
 
 use sea_orm::{
-    ActiveValue::Set,
-    Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryOrder, QuerySelect,
-    entity::prelude::*,
-    sea_query::Expr,
+    ActiveValue::Set, Condition, ConnectionTrait, ExprTrait, PaginatorTrait, QueryOrder,
+    QuerySelect, entity::prelude::*, sea_query::Expr,
 };
 
 pub use super::_entities::discount_uses::{ActiveModel, Column, Entity, Model};
@@ -62,9 +60,14 @@ impl Model {
             .all(txn)
             .await?;
         // The first number that is free: an order that was cancelled has given its own back.
-        let taken = (1..).zip(&earlier).take_while(|(number, taken)| number == *taken);
+        let taken = (1..)
+            .zip(&earlier)
+            .take_while(|(number, taken)| number == *taken);
         let number = i64::try_from(taken.count()).unwrap_or(i64::MAX) + 1;
-        if discount.per_customer_limit.is_some_and(|limit| number > limit) {
+        if discount
+            .per_customer_limit
+            .is_some_and(|limit| number > limit)
+        {
             return Err(Error::WriteConflict);
         }
         let one = ActiveModel {

@@ -14,8 +14,8 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 pub use self::feed::Feed;
 pub use super::_entities::events::{ActiveModel, Column, Entity, Model};
 use super::{
-    Actor, CacheTag, Result, Transaction, api_keys, checkouts, customer_accounts, customer_addresses,
-    customers, found,
+    Actor, CacheTag, Result, Transaction, api_keys, checkouts, customer_accounts,
+    customer_addresses, customers, found,
     input::{Fields, Input},
     listing::{self, ByCursor, Page, Sort, SortKey},
     mails::{self, Letter, Letterhead},

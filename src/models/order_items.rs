@@ -8,7 +8,11 @@ use sea_orm::{
 };
 
 pub use super::_entities::order_items::{ActiveModel, Column, Entity, Model};
-use super::{Result, Transaction, statement::inserting, types::{Money, Percentage}};
+use super::{
+    Result, Transaction,
+    statement::inserting,
+    types::{Money, Percentage},
+};
 
 impl ActiveModelBehavior for ActiveModel {}
 

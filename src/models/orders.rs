@@ -10,8 +10,8 @@ use sea_orm::{
 };
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-pub use self::placement::{NewOrder, OrderLine, Sale};
 pub(super) use self::placement::{Draft, Line, applicable, merge, not_on_sale, shortage};
+pub use self::placement::{NewOrder, OrderLine, Sale};
 pub use super::_entities::orders::{ActiveModel, Column, Entity, Model};
 use super::{
     Actor, CacheTag, Error, Result, Transaction, customers, discount_uses,
@@ -287,7 +287,11 @@ impl Model {
 
     /// What the goods cost before the discount: the rest of the total.
     pub const fn subtotal(&self) -> Money {
-        let tax_on_top = if self.prices_include_tax { 0 } else { self.tax_minor };
+        let tax_on_top = if self.prices_include_tax {
+            0
+        } else {
+            self.tax_minor
+        };
         let goods = self.total_minor - tax_on_top - self.shipping_minor;
         Money::from_minor(goods + self.discount_minor)
     }

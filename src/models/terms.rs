@@ -1,8 +1,6 @@
 //! The terms of the store: its rates, and what they come to for what is bought.
 
-use sea_orm::{
-    Condition, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Query,
-};
+use sea_orm::{Condition, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Query};
 
 use super::{
     Result,

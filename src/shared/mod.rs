@@ -133,6 +133,19 @@ impl SharedState {
         self.failures.take(budgets)
     }
 
+    /// Whether there is one in each of the budgets, of which nothing is taken.
+    ///
+    /// # Errors
+    /// The time until there is.
+    pub async fn look(&self, budgets: &[(String, Quota)]) -> Result<(), Duration> {
+        if let Some(redis) = &self.redis
+            && let Some(outcome) = redis.look(budgets).await
+        {
+            return outcome;
+        }
+        self.failures.look(budgets)
+    }
+
     /// Gives back what was taken.
     pub async fn give_back(&self, budgets: &[(String, Quota)]) {
         if budgets.is_empty() {

@@ -159,6 +159,23 @@ impl LocalQuotas {
         })
     }
 
+    /// Whether there is one in each budget, of which nothing is taken.
+    ///
+    /// # Errors
+    /// How long until there is.
+    pub fn look(&self, budgets: &[(String, Quota)]) -> Result<(), Duration> {
+        let now = Instant::now();
+        let wait = |(key, quota): &(String, Quota)| {
+            let full_at = self.full_at.get(key)?.max(now);
+            Some((full_at + quota.interval).saturating_duration_since(now + quota.period()))
+        };
+        let longest = budgets.iter().filter_map(wait).max().unwrap_or_default();
+        if longest.is_zero() {
+            return Ok(());
+        }
+        Err(longest)
+    }
+
     /// Gives back one to each.
     pub fn give_back(&self, budgets: &[(String, Quota)]) {
         let _turn = self.turn();
@@ -234,6 +251,17 @@ mod tests {
         }
         assert!(refused, "the budget of the busy one is full again");
         assert!(quotas.count() <= MAX_BUDGETS);
+    }
+
+    #[test]
+    fn who_looks_takes_nothing_and_hears_what_who_takes_would() {
+        let (quotas, budgets) = (LocalQuotas::default(), [budget("tea", 1)]);
+        for _ in 0..2 {
+            assert_eq!(quotas.look(&budgets), Ok(()));
+        }
+        assert_eq!(quotas.take(&budgets), Ok(()));
+        assert!(quotas.look(&budgets).is_err());
+        assert!(quotas.take(&budgets).is_err());
     }
 
     #[test]

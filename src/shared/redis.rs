@@ -145,6 +145,16 @@ const TAKE: &str = r"
 return (take(KEYS, 0))
 ";
 
+/// Takes nothing from the budgets in KEYS: the longest wait comes back.
+const LOOK: &str = r"
+local wait = 0
+for i, key in ipairs(KEYS) do
+  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  wait = math.max(wait, read(key, now + burst * interval) + interval - burst * interval - now)
+end
+return string.format('%.0f', wait)
+";
+
 /// Gives one back to every budget in KEYS. ARGV are their intervals and bursts by turns.
 const GIVE_BACK: &str = r"
 for i, key in ipairs(KEYS) do
@@ -189,6 +199,7 @@ struct Scripts {
     bump: Script,
     announce: Script,
     take: Script,
+    look: Script,
     give_back: Script,
 }
 
@@ -233,6 +244,7 @@ impl Redis {
                 bump: Script::new(BUMP),
                 announce: Script::new(ANNOUNCE),
                 take: Script::new(&[BUDGETS, TAKE].concat()),
+                look: Script::new(&[BUDGETS, LOOK].concat()),
                 give_back: Script::new(&[BUDGETS, GIVE_BACK].concat()),
             },
             heard: Mutex::new(Heard {
@@ -326,10 +338,13 @@ impl Redis {
     /// Takes one from each budget or from none; `None` when Redis does not answer.
     pub async fn take(&self, budgets: &[(String, Quota)]) -> Option<Result<(), Duration>> {
         let wait = self.run(&self.scripts.take, budgets).await?;
-        Some(match wait {
-            0 => Ok(()),
-            wait => Err(Duration::from_micros(wait)),
-        })
+        Some(allowed(wait))
+    }
+
+    /// Whether there is one in each budget; `None` when Redis does not answer.
+    pub async fn look(&self, budgets: &[(String, Quota)]) -> Option<Result<(), Duration>> {
+        let wait = self.run(&self.scripts.look, budgets).await?;
+        Some(allowed(wait))
     }
 
     /// Gives one back to each budget, and tells whether Redis did.
@@ -532,6 +547,14 @@ async fn heartbeat(redis: Weak<Redis>, link: u64) {
             }
             _ => return,
         }
+    }
+}
+
+/// Whether there is no wait, in microseconds.
+const fn allowed(wait: u64) -> Result<(), Duration> {
+    match wait {
+        0 => Ok(()),
+        wait => Err(Duration::from_micros(wait)),
     }
 }
 

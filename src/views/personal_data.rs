@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    checkouts::Checkout, customer_accounts::CustomerAccount, customer_addresses::CustomerAddress, customers::Customer,
-    events::Event, mails::Mail, orders::Order,
+    checkouts::Checkout, customer_accounts::CustomerAccount, customer_addresses::CustomerAddress,
+    customers::Customer, events::Event, mails::Mail, orders::Order,
 };
 use crate::models::{
     Result, customers, now,
@@ -84,7 +84,9 @@ impl PersonalDataText {
                 )
             }
             Part::Orders(orders) => self.list("orders", orders.into_iter().map(Order::from))?,
-            Part::Checkouts(checkouts) => self.list("checkouts", checkouts.into_iter().map(Checkout::from))?,
+            Part::Checkouts(checkouts) => {
+                self.list("checkouts", checkouts.into_iter().map(Checkout::from))?
+            }
             Part::Events(events) => {
                 let account_id = self.account_id;
                 let events = events.into_iter().map(Event::from);

@@ -249,7 +249,10 @@ impl From<models::Error> for Problem {
             Error::InsufficientStock(shortages) => {
                 Self::new(Kind::INSUFFICIENT_STOCK).with(shortages)
             }
-            Error::InvalidTransition { .. } | Error::NotOpen(_) | Error::Disabled | Error::NotRepeatable(_) => {
+            Error::InvalidTransition { .. }
+            | Error::NotOpen(_)
+            | Error::Disabled
+            | Error::NotRepeatable(_) => {
                 Self::new(Kind::INVALID_TRANSITION).because(sentence(&error))
             }
             Error::LastAdministrator

@@ -21,11 +21,23 @@ pub async fn run(ctx: Context, every: Duration) {
         }
         match sweep(&ctx).await {
             Ok(swept) if swept == Swept::default() => {}
-            Ok(Swept { released, expired, forgotten }) => {
-                tracing::info!(released, expired, forgotten, "checkouts past their time were ended");
+            Ok(Swept {
+                released,
+                expired,
+                forgotten,
+            }) => {
+                tracing::info!(
+                    released,
+                    expired,
+                    forgotten,
+                    "checkouts past their time were ended"
+                );
             }
             Err(error) => {
-                tracing::warn!(error = error.to_string(), "checkouts past their time could not be ended");
+                tracing::warn!(
+                    error = error.to_string(),
+                    "checkouts past their time could not be ended"
+                );
             }
         }
     }

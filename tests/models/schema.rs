@@ -18,8 +18,8 @@ use loco_rs::app::Hooks;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, PaginatorTrait, QueryOrder, SqlErr, Statement, TransactionTrait,
-    prelude::DateTimeWithTimeZone,
+    IntoActiveModel, Iterable, ModelTrait, PaginatorTrait, QueryOrder, SqlErr, Statement,
+    TransactionTrait, prelude::DateTimeWithTimeZone,
 };
 
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ async fn the_text_that_was_an_address_is_one_in_orders_events_and_answers() {
             body: shown.to_string(),
             ..rows::idempotency_key()
         };
-        insert(db, order).await.unwrap();
+        insert_as_it_was(db, order).await;
         insert(db, event).await.unwrap();
         insert(db, answer).await.unwrap();
     }
@@ -248,6 +248,17 @@ async fn a_product_that_an_older_version_has_added_is_taxed_by_the_standard_clas
     let products = products::Entity::find().all(db).await.unwrap().into_iter();
     let classes: Vec<_> = products.map(|product| product.tax_class).collect();
     assert_eq!(classes, ["standard", "standard"]);
+}
+
+/// Inserts an order into a table that has the first columns of today's alone.
+async fn insert_as_it_was(db: &DatabaseConnection, order: orders::Model) {
+    use orders::Column;
+    let mut order = order.into_active_model();
+    for column in Column::iter().skip_while(|column| !matches!(column, Column::DiscountMinor)) {
+        order.not_set(column);
+    }
+    let order = orders::Entity::insert(order);
+    order.exec_without_returning(db).await.unwrap();
 }
 
 /// Leaves the tables that there were before that migration.

@@ -186,7 +186,7 @@ async fn a_lost_connection_is_not_a_wrong_password() {
 #[tokio::test]
 async fn an_order_of_two_products_takes_eight_statements_and_its_stock_in_the_order_of_ids() {
     let db = postgres()
-        .append_query_results([[BTreeMap::from([("name", Value::from("Ada"))])]])
+        .append_query_results([[by_place(["Ada", "ada@example.com"].map(Value::from))]])
         .append_query_results([[rows::product(), second_kettle()].map(offer)])
         .append_query_results([[rows::order()]])
         .append_query_results([[left()], [left()]])
@@ -405,6 +405,9 @@ fn knowing_items_and_history(db: MockDatabase) -> MockDatabase {
         item.unit_price.minor().into(),
         item.quantity.into(),
         item.line_total.minor().into(),
+        item.discount.minor().into(),
+        item.tax_rate.thousandths().into(),
+        item.tax.minor().into(),
     ]);
     let event = by_place([
         9_i64.into(),

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod chaos;
+mod checkouts;
 mod crash;
 mod cuts;
 mod deadlines;

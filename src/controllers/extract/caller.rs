@@ -346,7 +346,8 @@ impl Caller {
     /// Whether it is a customer in person, who does not run the store.
     #[must_use]
     pub fn is_customer(&self) -> bool {
-        self.account().is_some_and(|account| account.role() == Role::Customer)
+        self.account()
+            .is_some_and(|account| account.role() == Role::Customer)
     }
 
     /// As who they buy. A key that may do what the scope says buys for the store, unless it asks for a visitor.

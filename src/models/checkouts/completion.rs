@@ -187,7 +187,9 @@ impl Model {
         let held = self.held()?;
         self.forget_hold(txn, &held).await?;
         let now = now();
-        CheckoutStatus::Completed.as_str().clone_into(&mut self.status);
+        CheckoutStatus::Completed
+            .as_str()
+            .clone_into(&mut self.status);
         (self.updated_at, self.expires_at) = (now, now + rules.lasts);
         self.quoted_total_minor = order.order.total_minor;
         let closed = Entity::update_many()
@@ -206,7 +208,10 @@ impl Model {
             standing: super::Standing::of_order(order),
             order: Some(order.order.clone()),
         };
-        txn.happened(EventType::CheckoutCompleted, events::Subject::from(&completed));
+        txn.happened(
+            EventType::CheckoutCompleted,
+            events::Subject::from(&completed),
+        );
         Ok(())
     }
 }

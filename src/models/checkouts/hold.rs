@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use sea_orm::{
-    Condition, QueryOrder, QuerySelect, QueryTrait,
-    entity::prelude::*,
-    sea_query::LockType,
+    Condition, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*, sea_query::LockType,
 };
 
 use super::{Checkout, Column, Entity, Model, Rules};
 use crate::models::{
     Actor, Error, Result, Transaction,
     error::FieldError,
-    hold_budgets,
-    now,
+    hold_budgets, now,
     orders::{Line, shortage},
     products::{self, Offer, Purpose},
     stock_movements::{self, Movement},
@@ -33,11 +30,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotOpen`]; [`Error::HoldDisabled`] also when it has been held for long enough;
     /// [`Error::Invalid`] without items, and for more pieces than a visitor may hold; [`Error::InsufficientStock`].
-    pub async fn hold(
-        txn: &Transaction,
-        id: &CheckoutId,
-        rules: &Rules<'_>,
-    ) -> Result<Checkout> {
+    pub async fn hold(txn: &Transaction, id: &CheckoutId, rules: &Rules<'_>) -> Result<Checkout> {
         let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
         if rules.hold <= TimeDelta::zero() {
             return Err(Error::HoldDisabled("the store holds no stock"));
@@ -82,7 +75,10 @@ impl Model {
             })
             .collect();
         let ids: BTreeSet<_> = lines.iter().map(|line| line.product_id).collect();
-        let ids: BTreeSet<_> = ids.union(&held.keys().copied().collect()).copied().collect();
+        let ids: BTreeSet<_> = ids
+            .union(&held.keys().copied().collect())
+            .copied()
+            .collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -102,7 +98,8 @@ impl Model {
         let less = difference(&held, &wanted);
         let more = difference(&wanted, &held);
         self.give_back(txn, &less, rules.sale.actor).await?;
-        self.take(txn, &more, (&lines, &held), &offers, rules).await?;
+        self.take(txn, &more, (&lines, &held), &offers, rules)
+            .await?;
         self.charge(txn, &wanted, &held, rules).await?;
         let json = serde_json::to_string(&wanted).map_err(loco_rs::Error::from)?;
         self.held = Some(json);
@@ -161,7 +158,9 @@ impl Model {
         let is_bound = rules.budget.is_some() && wanted > counted;
         if is_bound && wanted > rules.hold_pieces {
             let most = rules.hold_pieces;
-            return Err(too_many(format!("must be at most {most} pieces, to be held")));
+            return Err(too_many(format!(
+                "must be at most {most} pieces, to be held"
+            )));
         }
         if self.budget.is_none() {
             self.budget = rules.budget.map(str::to_owned);

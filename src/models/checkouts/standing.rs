@@ -6,12 +6,11 @@ use sea_orm::ConnectionTrait;
 
 use super::{Item, Model, Rules};
 use crate::models::{
-    Result,
+    Result, discounts,
     orders::{self, applicable},
     pricing::{Basket, Quote, TooMuch},
     products::{self, Offer},
-    shipping_rates,
-    tax_rates,
+    shipping_rates, tax_rates,
     terms::{Goods, Terms},
     types::{CheckoutAddress, Money, Percentage, Quantity, TaxShare},
 };
@@ -102,10 +101,12 @@ pub struct Message {
 impl Message {
     /// That there are too few pieces.
     pub const OUT_OF_STOCK: &'static str = "out-of-stock";
-    /// That the code takes nothing off.
-    pub const CODE_NOT_APPLICABLE: &'static str = "code-not-applicable";
 
-    fn blocking(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+    fn blocking(
+        code: &'static str,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             pointer: pointer.into(),
@@ -134,7 +135,7 @@ pub(super) struct Calculated {
     /// How it is shipped.
     pub option: Option<shipping_rates::Model>,
     /// The code that it uses.
-    pub discount: Option<crate::models::discounts::Model>,
+    pub discount: Option<discounts::Model>,
 }
 
 impl Model {
@@ -185,7 +186,7 @@ impl Model {
                 Err(why) => {
                     let message = format!("The code {why}.");
                     messages.push(Message::hint(
-                        Message::CODE_NOT_APPLICABLE,
+                        "code-not-applicable",
                         "/discount_code",
                         message,
                     ));
@@ -269,10 +270,7 @@ impl Model {
             messages.push(Message::blocking("email-missing", "/email", message));
         }
         let billing = self.billed_to()?;
-        let addresses = [
-            ("shipping", address),
-            ("billing", billing.as_ref()),
-        ];
+        let addresses = [("shipping", address), ("billing", billing.as_ref())];
         for (of, address) in addresses {
             match address {
                 None if of == "shipping" && terms.need_address() => {
@@ -301,13 +299,20 @@ impl Model {
                 let message = "The shipping option does not serve the address.";
                 Some(Message::blocking("shipping-unavailable", pointer, message))
             }
-            None if terms.need_option() && terms.options().next().is_none() && terms.has_destination() => {
+            None if terms.need_option()
+                && terms.options().next().is_none()
+                && terms.has_destination() =>
+            {
                 let message = "Nothing is shipped to the address.";
                 Some(Message::blocking("shipping-unavailable", pointer, message))
             }
             None if terms.need_option() => {
                 let message = "The shipping option is missing.";
-                Some(Message::blocking("shipping-option-missing", pointer, message))
+                Some(Message::blocking(
+                    "shipping-option-missing",
+                    pointer,
+                    message,
+                ))
             }
             None => None,
         }
@@ -315,12 +320,6 @@ impl Model {
 }
 
 impl Standing {
-    /// Whether it has a code that takes nothing off.
-    pub fn refuses_code(&self) -> bool {
-        let mut messages = self.messages.iter();
-        messages.any(|message| message.code == Message::CODE_NOT_APPLICABLE)
-    }
-
     /// How a checkout stands that has become that order.
     pub(super) fn of_order(order: &orders::Order) -> Self {
         let line = |item: &crate::models::order_items::Item| StandingLine {

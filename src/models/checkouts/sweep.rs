@@ -93,7 +93,9 @@ impl Model {
             .order_by_asc(Column::Id)
             .lock_exclusive();
         for mut checkout in theirs.all(txn).await? {
-            checkout.release(txn, &super::super::Actor::system()).await?;
+            checkout
+                .release(txn, &super::super::Actor::system())
+                .await?;
             checkout.forget(txn).await?;
         }
         Ok(())

@@ -24,8 +24,8 @@ use crate::models::{
     stock_movements::{self, Movement},
     terms::{Goods, Terms},
     types::{
-        Address, DiscountCode, EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role, Scalar,
-        ShippingAddress, TaxShare,
+        Address, DiscountCode, EventType, Money, MovementKind, Note, OrderStatus, Quantity, Role,
+        Scalar, ShippingAddress, TaxShare,
     },
 };
 
@@ -209,7 +209,11 @@ impl Model {
         };
         let names_address = new.shipping_address.is_some() || new.shipping_address_id.is_some();
         if sale.by_customer && !names_address && terms.need_address() {
-            broken.push(FieldError::at("/shipping_address", "required", "is required"));
+            broken.push(FieldError::at(
+                "/shipping_address",
+                "required",
+                "is required",
+            ));
         }
         let option = new.shipped_by(&terms, sale, &mut broken);
         let basket = terms.basket(goods(&lines, &offers), option, None);
@@ -220,9 +224,11 @@ impl Model {
                 match applicable(txn, code.as_str(), subtotal, Some(customer_id)).await? {
                     Ok(found) => Some(found),
                     Err(why) => {
-                        let refusal =
-                            FieldError::at("/discount_code", "not_applicable", why.to_string());
-                        broken.push(refusal);
+                        let code = match why {
+                            Inapplicable::Unknown => "reference",
+                            _ => "not_applicable",
+                        };
+                        broken.push(FieldError::at("/discount_code", code, why.to_string()));
                         None
                     }
                 }
@@ -286,7 +292,11 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// [`Error::InsufficientStock`] naming every short line.
-    pub(in crate::models) async fn place(self, txn: &Transaction, sale: &Sale<'_>) -> Result<Order> {
+    pub(in crate::models) async fn place(
+        self,
+        txn: &Transaction,
+        sale: &Sale<'_>,
+    ) -> Result<Order> {
         let placed_at = now();
         let items = self.items()?;
         let Self {
@@ -445,7 +455,11 @@ async fn take_stock(
     offers: &BTreeMap<i64, Offer>,
     held: &BTreeMap<i64, i64>,
 ) -> Result<Vec<Movement>> {
-    let is_tracked = |line: &&Line| offers.get(&line.product_id).is_some_and(|it| it.stock.is_some());
+    let is_tracked = |line: &&Line| {
+        offers
+            .get(&line.product_id)
+            .is_some_and(|it| it.stock.is_some())
+    };
     let held_of = |id: &i64| held.get(id).copied().unwrap_or_default();
     let (mut wanted, mut sold) = (BTreeMap::new(), BTreeMap::new());
     for line in lines.iter().filter(is_tracked) {
