@@ -66,8 +66,12 @@ class Store:
                 "RATE_LIMIT_REQUESTS": "4000000000",
                 # Off, as in production without a server for mails.
                 "MAILS_DIR": "",
-                # What is looked for each second is no request's.
+                # What is looked for each second, or now and then, is no request's.
                 "RELAY": "false",
+                "CHECKOUT_SWEEP_SECONDS": "0",
+                # Off, or more than is asked for.
+                "CHECKOUT_HOLDS_PER_HOUR": "0",
+                "CHECKOUT_HOLD_PIECES": "1000000",
             }
             | environment,
             stdout=subprocess.DEVNULL,
@@ -103,6 +107,7 @@ class Store:
     def count(self, name, request, times):
         """Instructions a request: those of `times` requests, after some that warm up."""
         numbers = itertools.count()
+        self.requests = 20 + 5 + times
         for _ in range(20):
             request(self, next(numbers))
         self.control("--instr=on")
@@ -174,6 +179,48 @@ def order_once(store, number):
     order(store, number, {"Idempotency-Key": secrets.token_hex(16)})
 
 
+def cart(store, number):
+    """A checkout of two lines with an address and an option, which can be completed."""
+    lines = [
+        {"product_id": store.products[number % PRODUCTS], "quantity": 1},
+        {"product_id": store.products[(number + 7) % PRODUCTS], "quantity": 2},
+    ]
+    address = {"name": "Robin Hale", "line1": "12 Harbour Street", "city": "Hamburg", "country": "DE"}
+    body = {"items": lines, "email": "robin@example.com", "shipping_address": address, "shipping_option_id": 1}
+    checkout = store.ask("POST", f"{API}/checkouts", body, status=201)
+    return f"{API}/checkouts/{checkout['id']}", checkout["totals"]["total"]
+
+
+def get_cart(store, number):
+    if number == 0:
+        store.cart, _ = cart(store, number)
+    store.ask("GET", store.cart)
+
+
+def open_cart(store, number):
+    cart(store, number)
+
+
+def fill_cart(store, number):
+    if number == 0:
+        store.cart, _ = cart(store, number)
+    store.ask("PUT", f"{store.cart}/items/{store.products[0]}", {"quantity": 1 + number})
+
+
+def hold_cart(store, number):
+    if number == 0:
+        store.carts = [cart(store, at) for at in range(store.requests)]
+    path, _ = store.carts[number]
+    store.ask("POST", f"{path}/hold", status=200)
+
+
+def complete_cart(store, number):
+    if number == 0:
+        store.carts = [cart(store, at) for at in range(store.requests)]
+    path, total = store.carts[number]
+    store.ask("POST", f"{path}/complete", {"expected_total": total}, status=201)
+
+
 def with_key(request, *scopes):
     """The same by a program, whose key is made before anything is counted: a secret one if there are scopes."""
 
@@ -220,6 +267,11 @@ CASES = [
     ("the same, with a key", "cached", order_once, 757_000, 3_600_000),
     ("product, publishable key", "cached", with_key(get(f"{API}/products/7")), 84_000, 600_000),
     ("order, secret key", "cached", with_key(order, "orders:write"), 640_000, 3_100_000),
+    ("cart, shown", "cached", with_key(get_cart), 800_000, 3_000_000),
+    ("cart of two lines, opened", "cached", with_key(open_cart), 1_200_000, 4_600_000),
+    ("cart, a quantity", "cached", with_key(fill_cart), 1_100_000, 4_200_000),
+    ("cart, its hold", "cached", with_key(hold_cart), 1_300_000, 5_000_000),
+    ("cart, completed", "cached", with_key(complete_cart), 1_700_000, 6_600_000),
     ("order, three endpoints", "heard", order, 672_000, 3_040_000),
 ]
 

@@ -10,17 +10,20 @@ use axum::{
 };
 use boxcar::{
     models::{
-        Actor, Error, customer_accounts, customers,
+        Actor, Error, Result as Outcome,
+        checkouts::{self, Buyer, Changes, Rules},
+        customer_accounts, customers,
         listing::{Listing, PageInfo, Paging, Sort},
         order_events::Step,
         order_items::Item,
         orders::{self, NewOrder, Order, OrderLine, Scope},
         products,
         queue::{Client, Queue},
-        types::{Money, OrderStatus, Password, Percentage, Quantity},
+        types::{CheckoutId, Money, OrderStatus, Password, Percentage, Quantity, Scalar},
     },
     transaction,
 };
+use chrono::{TimeDelta, Utc};
 use http_body_util::BodyExt;
 use sea_orm::{DatabaseConnection, DbErr, Iterable, MockDatabase, ModelTrait, RuntimeErr, Value};
 use serde_json::Value as Json;
@@ -502,4 +505,66 @@ async fn get((router, token): &(Router, String), path: &str) -> (StatusCode, Jso
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn a_cart_without_a_hold_writes_one_row() {
+    let two_kettles = OrderLine {
+        product_id: 7,
+        quantity: Quantity::new(2).unwrap(),
+    };
+    let system = Actor::system();
+    let rules = Rules {
+        buyer: Buyer::Staff,
+        sale: rows::sale(&system),
+        hold: TimeDelta::minutes(15),
+        lasts: TimeDelta::days(30),
+        hold_pieces: 100,
+        budget: None,
+    };
+    // The product, as the line is set and as it is calculated, and no rates.
+    let calculated = |db: MockDatabase| {
+        let kettle = || [offer(rows::product())];
+        let db = db.append_query_results([kettle(), kettle()]);
+        db.append_query_results([none(), none()])
+    };
+
+    let db = calculated(postgres())
+        .append_query_results([[rows::checkout()]])
+        .into_connection();
+    let changes = Changes {
+        items: Some(vec![two_kettles]),
+        ..Changes::default()
+    };
+    let opened: Outcome<_> = transaction!(&db, |txn| checkouts::Model::open(txn, &changes, &rules)
+        .await);
+    assert_eq!(opened.unwrap().standing.totals.total.minor(), 3_998);
+    assert_eq!(written(db), ["INSERT INTO checkouts"]);
+
+    let open = checkouts::Model {
+        expires_at: (Utc::now() + TimeDelta::days(1)).into(),
+        ..rows::checkout()
+    };
+    let id = CheckoutId::parse(&open.token).unwrap();
+    let db = calculated(postgres().append_query_results([[open.clone()], [open]]))
+        .append_exec_results([changed(1)])
+        .into_connection();
+    let set: Outcome<_> = transaction!(&db, |txn| checkouts::Model::set_item(
+        txn,
+        &id,
+        two_kettles,
+        &rules,
+        None
+    )
+    .await);
+    assert_eq!(set.unwrap().standing.totals.total.minor(), 3_998);
+    assert_eq!(written(db), [r#"UPDATE "checkouts" SET"#]);
+}
+
+/// The first three words of each statement that writes.
+fn written(db: DatabaseConnection) -> Vec<String> {
+    let mut asked = asked(db);
+    asked.retain(|sql| !sql.starts_with("SELECT"));
+    let begin = |sql: &String| sql.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    asked.iter().map(begin).collect()
 }
