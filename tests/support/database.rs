@@ -103,7 +103,9 @@ async fn end_connections(connection: &DatabaseConnection, name: &str) {
     if connection.get_database_backend() != DbBackend::MySql {
         return;
     }
-    let theirs = format!("SELECT CAST(id AS CHAR) AS id FROM information_schema.processlist WHERE db = '{name}'");
+    let theirs = format!(
+        "SELECT CAST(id AS CHAR) AS id FROM information_schema.processlist WHERE db = '{name}'"
+    );
     let theirs = Statement::from_string(DbBackend::MySql, theirs);
     for row in connection.query_all_raw(theirs).await.unwrap() {
         // As text: MySQL and MariaDB differ in whether it has a sign.

@@ -70,7 +70,8 @@ impl Model {
                 }
             }
         }
-        transaction!(database, |txn| hold_budgets::Model::delete_unused(txn).await)?;
+        transaction!(database, |txn| hold_budgets::Model::delete_unused(txn)
+            .await)?;
         Ok(swept)
     }
 
