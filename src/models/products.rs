@@ -166,6 +166,12 @@ fn on_sale() -> Select<Entity> {
     Entity::find().filter(Column::Archived.eq(false))
 }
 
+/// That one product is on sale, said so that MySQL finds it by its id. By the index of what is on sale it would lock that
+/// first and then the product, and deadlock with whoever has locked the product.
+fn is_on_sale() -> Expr {
+    Expr::col(Column::Archived).not()
+}
+
 impl Model {
     /// The product with that id.
     pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Self> {
@@ -179,7 +185,8 @@ impl Model {
 
     /// The product with that id, locked until the transaction ends.
     pub async fn find_locked(txn: &Transaction, id: i64) -> Result<Self> {
-        found(txn, on_sale().filter(Column::Id.eq(id)).lock_exclusive()).await
+        let product = Entity::find_by_id(id).filter(is_on_sale());
+        found(txn, product.lock_exclusive()).await
     }
 
     /// The products with those ids, by id. Those that are not on sale are missing.
@@ -556,7 +563,7 @@ impl ActiveModel {
 /// What is true of a product on sale of which there are so many pieces.
 fn has(quantity: i64) -> Condition {
     Condition::all()
-        .add(Column::Archived.eq(false))
+        .add(is_on_sale())
         .add(Column::Stock.gte(quantity))
 }
 

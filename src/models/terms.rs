@@ -1,12 +1,14 @@
 //! The terms of the store: its rates, and what they come to for what is bought.
 
-use sea_orm::{Condition, ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Query};
+use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{
     Result,
     pricing::{self, Basket, Destination, Discount, Shipping, TaxRate, serves},
     products::Offer,
-    shipping_rates, tax_rates,
+    shipping_rates,
+    statement::statement,
+    tax_rates,
     types::{Money, Percentage, Quantity},
 };
 
@@ -39,22 +41,22 @@ impl Terms {
         prices_include_tax: bool,
         destination: Option<Destination<'_>>,
     ) -> Result<Self> {
-        let shipping = shipping_rates::Entity::find()
-            .order_by_asc(shipping_rates::Column::Position)
-            .order_by_asc(shipping_rates::Column::Id);
+        let backend = db.get_database_backend();
         let country = destination.map(|destination| destination.country);
+        let shipping = "SELECT * FROM shipping_rates ORDER BY position, id";
+        let shipping =
+            shipping_rates::Entity::find().from_raw_sql(statement(backend, shipping, []));
         // And any one of them, because it matters whether there is one.
-        let one = Query::select()
-            .expr(tax_rates::Column::Id.min())
-            .from(tax_rates::Entity)
-            .take();
-        let meant = Condition::any()
-            .add_option(country.map(|country| tax_rates::Column::Country.eq(country)))
-            .add(tax_rates::Column::Id.in_subquery(one));
+        let taxes =
+            "SELECT * FROM tax_rates WHERE country = ? OR id = (SELECT MIN(id) FROM tax_rates)";
+        let taxes = statement(backend, taxes, [country.unwrap_or_default().into()]);
         Ok(Self {
             prices_include_tax,
             shipping: shipping.all(db).await?,
-            taxes: tax_rates::Entity::find().filter(meant).all(db).await?,
+            taxes: tax_rates::Entity::find()
+                .from_raw_sql(taxes)
+                .all(db)
+                .await?,
             country: destination.map(|destination| destination.country.to_owned()),
             region: destination
                 .and_then(|destination| destination.region)
@@ -74,7 +76,7 @@ impl Terms {
     }
 
     /// Whether it has to be known where an order goes.
-    pub fn need_address(&self) -> bool {
+    pub const fn need_address(&self) -> bool {
         !self.taxes.is_empty() || self.need_option()
     }
 
@@ -84,7 +86,7 @@ impl Terms {
     }
 
     /// Whether it has to be known how an order is shipped.
-    pub fn need_option(&self) -> bool {
+    pub const fn need_option(&self) -> bool {
         !self.shipping.is_empty()
     }
 

@@ -15,9 +15,8 @@ use migration::{Migrator, MigratorTrait, SchemaManager};
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, EntityName, EntityTrait, IdenStatic, IntoActiveModel, IsolationLevel, Iterable,
-    ModelTrait, PaginatorTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, Select,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
-    prelude::DateTimeWithTimeZone, sea_query::Query,
+    ModelTrait, PaginatorTrait, QueryFilter, Select, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, Value, prelude::DateTimeWithTimeZone, sea_query::Query,
 };
 use sha2::{Digest, Sha256};
 
@@ -152,9 +151,7 @@ async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) -> Resul
     for &table in TABLES {
         rows += table.count(&source, expiry).await?;
         // Before the copy, because in MySQL it would end the transaction.
-        if table.gives_out_ids() {
-            continue_ids(table.name(), &source, target).await?;
-        }
+        continue_ids(table.name(), &source, target).await?;
     }
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -262,9 +259,6 @@ impl std::fmt::Display for Contents {
 trait Table: Send + Sync {
     fn name(&self) -> &'static str;
 
-    /// Whether the database numbers its rows.
-    fn gives_out_ids(&self) -> bool;
-
     async fn is_empty(&self, db: &DatabaseConnection) -> Result<bool, DbErr>;
 
     async fn count(
@@ -294,10 +288,6 @@ where
         self.table_name()
     }
 
-    fn gives_out_ids(&self) -> bool {
-        E::PrimaryKey::auto_increment()
-    }
-
     /// Asks for no column: the table may be another program's.
     async fn is_empty(&self, db: &DatabaseConnection) -> Result<bool, DbErr> {
         let any = Query::select().expr(1).from(self.name()).limit(1).take();
@@ -322,12 +312,9 @@ where
         let refused = |error| Error::Message(format!("{}: {error}", self.name()));
         let mut rows = 0;
         let mut digest = Sha256::new();
-        // Text is in the same order everywhere, byte by byte.
-        let key = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-        let key = key.last().ok_or_else(|| Error::string("no primary key"))?;
         let mut last = None;
         loop {
-            let mut cursor = current::<E>(expiry).cursor_by(key);
+            let mut cursor = current::<E>(expiry).cursor_by("id");
             if let Some(last) = last {
                 cursor.after(last);
             }

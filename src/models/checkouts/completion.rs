@@ -84,7 +84,7 @@ impl Model {
         let calculated = checkout.calculated(txn, rules, customer_id).await?;
         refuse_what_blocks(&calculated.standing.messages)?;
         let total = calculated.quote.total;
-        if total != expected.unwrap_or(checkout.quoted_total()) {
+        if total != expected.unwrap_or_else(|| checkout.quoted_total()) {
             let now = checkout.with(calculated.standing, rules);
             return Err(Error::TotalsChanged(Box::new(now)));
         }
