@@ -229,20 +229,21 @@ pub(super) fn scope_of(method: &str, path: &str) -> Option<String> {
 
 /// Whether a publishable key may do it.
 pub(super) fn is_for_visitors(method: &str, path: &str) -> bool {
-    matches!(
-        (method, path),
-        (
-            "GET",
+    match method {
+        "GET" => matches!(
+            path,
             "/products" | "/products/:product" | "/checkouts/:checkout"
-        ) | ("POST", "/checkouts")
-            | (
-                "POST",
-                "/auth/register"
-                    | "/auth/verify"
-                    | "/auth/password-reset"
-                    | "/auth/password-reset/confirm"
-            )
-    ) || (method != "GET" && path.starts_with("/checkouts/"))
+        ),
+        _ if path.starts_with("/checkouts") => true,
+        "POST" => matches!(
+            path,
+            "/auth/register"
+                | "/auth/verify"
+                | "/auth/password-reset"
+                | "/auth/password-reset/confirm"
+        ),
+        _ => false,
+    }
 }
 
 #[tokio::test]
