@@ -199,7 +199,7 @@ pub fn discount() -> discounts::Model {
 }
 
 /// That the order has used the code: Ada's first use of it.
-pub fn discount_use() -> discount_uses::Model {
+pub const fn discount_use() -> discount_uses::Model {
     discount_uses::Model {
         id: 27,
         discount_id: 25,
