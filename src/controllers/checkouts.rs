@@ -19,7 +19,7 @@ use super::{
 use crate::{
     idempotent,
     models::{
-        Result as Outcome, Transaction,
+        Actor, Result as Outcome, Transaction,
         checkouts::{self, Buyer, Changes, Completion, Filter, Key, NewQuantity, Rules},
         error::FieldError,
         input::{Input, NoBody},
@@ -27,7 +27,7 @@ use crate::{
         orders::OrderLine,
         types::{
             CheckoutId, ExpectedTotal,
-            KeyScope::{CheckoutsRead, CheckoutsWrite},
+            KeyScope::{self, CheckoutsRead, CheckoutsWrite},
         },
     },
     taking_stock, transaction,
@@ -63,6 +63,28 @@ pub struct Agreement {
     pub expected_total: Option<ExpectedTotal>,
 }
 
+/// As who somebody buys, and from where.
+struct Purchase {
+    buyer: Buyer,
+    actor: Actor,
+    visitor: Option<String>,
+}
+
+impl Purchase {
+    fn by(caller: &Caller, scope: KeyScope) -> Self {
+        let buyer = caller.buyer(scope);
+        Self {
+            buyer,
+            actor: caller.actor(),
+            visitor: caller.visitor(buyer),
+        }
+    }
+
+    fn rules<'a>(&'a self, ctx: &'a Context) -> Rules<'a> {
+        ctx.checkout_rules(&self.actor, self.buyer, self.visitor.as_deref())
+    }
+}
+
 /// List checkouts
 ///
 /// The newest first. Those that nobody completes are abandoned carts. Customers see their own.
@@ -77,9 +99,9 @@ async fn list_checkouts(
     cached: Cached,
     Query(listing): Query<Listing<Filter, Key>>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsRead), caller.actor());
+    let purchase = Purchase::by(&caller, CheckoutsRead);
+    let (buyer, rules) = (purchase.buyer, purchase.rules(&ctx));
     listing.filter.check_for(buyer)?;
-    let rules = ctx.checkout_rules(&actor, buyer, None);
     let fetch = async |listing| {
         let page = checkouts::Model::list(&ctx.db, &listing, &rules).await?;
         Ok(page.map(Checkout::from))
@@ -101,11 +123,10 @@ async fn open_checkout(
     State(ctx): State<Context>,
     Idempotent(changes, key): Idempotent<Changes>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     budgets::try_code(&ctx, &caller, changes.code()).await?;
-    let opening = budgets::opening(&ctx, visitor.as_deref()).await?;
+    let opening = budgets::opening(&ctx, rules.budget).await?;
     let opened = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let opened = checkouts::Model::open(txn, &changes, &rules).await?;
         let location = location("checkouts", &opened.checkout.token);
@@ -129,13 +150,15 @@ async fn show_checkout(
     cached: Cached,
     CheckoutPath(id): CheckoutPath,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsRead), caller.actor());
-    let rules = ctx.checkout_rules(&actor, buyer, None);
+    let purchase = Purchase::by(&caller, CheckoutsRead);
+    let rules = purchase.rules(&ctx);
     let checkout = || async {
         let checkout = checkouts::Model::find(&ctx.db, &id, &rules).await?;
         Ok(CachedBody::of(&Checkout::from(checkout))?)
     };
-    Ok(not_stored(cached.answer(audience(buyer), checkout).await?))
+    Ok(not_stored(
+        cached.answer(audience(purchase.buyer), checkout).await?,
+    ))
 }
 
 /// Change a checkout
@@ -155,9 +178,8 @@ async fn change_checkout(
     if_match: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     budgets::try_code(&ctx, &caller, changes.code()).await?;
     let changed = taking_stock!(
         ctx,
@@ -187,9 +209,8 @@ async fn set_checkout_item(
     if_match: IfMatch,
     Json(NewQuantity { quantity }): Json<NewQuantity>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     let line = OrderLine {
         product_id,
         quantity,
@@ -219,9 +240,8 @@ async fn remove_checkout_item(
     CheckoutItemPath(id, product_id): CheckoutItemPath,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     let changed = transaction!(&ctx.on_behalf_of(&caller), |txn| {
         let seen = seen(txn, &id, &if_match, &rules).await?;
         checkouts::Model::remove_item(txn, &id, product_id, &rules, seen).await
@@ -247,10 +267,9 @@ async fn hold_checkout(
     CheckoutPath(id): CheckoutPath,
     Idempotent(NoBody {}, key): Idempotent<NoBody>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
-    let opening = budgets::opening(&ctx, visitor.as_deref()).await?;
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
+    let opening = budgets::opening(&ctx, rules.budget).await?;
     let held = taking_stock!(
         ctx,
         idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
@@ -280,9 +299,8 @@ async fn complete_checkout(
     CheckoutPath(id): CheckoutPath,
     Idempotent(agreement, key): Idempotent<Agreement>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     let expected = agreement.expected_total.map(ExpectedTotal::money);
     if expected.is_none() && !caller.is_secret_key() {
         let missing = FieldError::at("/expected_total", "required", "is required");
@@ -297,7 +315,7 @@ async fn complete_checkout(
                 Completion::Repeated(order) => (order, false),
             };
             let customer_id = order.order.customer_id;
-            let order = match buyer {
+            let order = match purchase.buyer {
                 Buyer::Visitor => Order::from(order).for_visitor(),
                 Buyer::Customer(_) | Buyer::Staff => Order::from(order),
             };
@@ -326,9 +344,8 @@ async fn cancel_checkout(
     CheckoutPath(id): CheckoutPath,
     Idempotent(NoBody {}, key): Idempotent<NoBody>,
 ) -> Result<Response, Problem> {
-    let (buyer, actor) = (caller.buyer(CheckoutsWrite), caller.actor());
-    let visitor = caller.visitor(buyer);
-    let rules = ctx.checkout_rules(&actor, buyer, visitor.as_deref());
+    let purchase = Purchase::by(&caller, CheckoutsWrite);
+    let rules = purchase.rules(&ctx);
     let cancelled = idempotent!(&ctx.on_behalf_of(&caller), key, |txn| {
         let cancelled = checkouts::Model::cancel(txn, &id, &rules).await?;
         answer(cancelled, Answer::ok)

@@ -383,8 +383,7 @@ impl Model {
         rules: &Rules<'_>,
         seen: Option<DateTimeWithTimeZone>,
     ) -> Result<Checkout> {
-        let mut checkout = Self::locked(txn, rules.buyer, id, changes.customer_id).await?;
-        checkout.assert_seen(seen)?;
+        let mut checkout = Self::locked(txn, rules.buyer, id, changes.customer_id, seen).await?;
         checkout.assign(txn, rules.buyer, changes).await?;
         checkout.save(txn, rules).await
     }
@@ -400,8 +399,7 @@ impl Model {
         rules: &Rules<'_>,
         seen: Option<DateTimeWithTimeZone>,
     ) -> Result<Checkout> {
-        let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
-        checkout.assert_seen(seen)?;
+        let mut checkout = Self::locked(txn, rules.buyer, id, None, seen).await?;
         let mut items = checkout.items()?;
         let offers = products::Model::offers(txn, [set.product_id]).await?;
         let Some(offer) = offers.get(&set.product_id) else {
@@ -436,8 +434,7 @@ impl Model {
         rules: &Rules<'_>,
         seen: Option<DateTimeWithTimeZone>,
     ) -> Result<Checkout> {
-        let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
-        checkout.assert_seen(seen)?;
+        let mut checkout = Self::locked(txn, rules.buyer, id, None, seen).await?;
         let mut items = checkout.items()?;
         let before = items.len();
         items.retain(|line| line.product_id != product_id);
@@ -453,7 +450,7 @@ impl Model {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotOpen`].
     pub async fn cancel(txn: &Transaction, id: &CheckoutId, rules: &Rules<'_>) -> Result<Checkout> {
-        let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
+        let mut checkout = Self::locked(txn, rules.buyer, id, None, None).await?;
         checkout.end(txn, CheckoutStatus::Cancelled, rules).await?;
         checkout.shown(txn, rules).await
     }
@@ -476,23 +473,24 @@ impl Model {
     }
 
     /// The checkout with that id, to be changed: locked, open, and the buyer's if they are a customer. `owner` is locked
-    /// too: a customer whose it is to become.
+    /// too: a customer whose it is to become. What it was when it was `seen` it has to be still.
     async fn locked(
         txn: &Transaction,
         buyer: Buyer,
         id: &CheckoutId,
         owner: Option<i64>,
+        seen: Option<DateTimeWithTimeZone>,
     ) -> Result<Self> {
-        let seen = found(txn, buyer.find(id)).await?;
-        if let (Buyer::Customer(customer_id), None) = (buyer, seen.customer_id)
-            && seen.status()? == CheckoutStatus::Open
+        let before = found(txn, buyer.find(id)).await?;
+        if let (Buyer::Customer(customer_id), None) = (buyer, before.customer_id)
+            && before.status()? == CheckoutStatus::Open
         {
             let (_, email) = customers::Model::contact_locked(txn, customer_id).await?;
             Entity::update_many()
                 .col_expr(Column::CustomerId, Expr::value(customer_id))
                 .col_expr(Column::EmailKey, Expr::value(case_fold(&email)))
                 .col_expr(Column::Email, Expr::value(email))
-                .filter(Column::Id.eq(seen.id))
+                .filter(Column::Id.eq(before.id))
                 .filter(Column::CustomerId.is_null())
                 .filter(is(CheckoutStatus::Open))
                 .exec(txn)
@@ -504,16 +502,12 @@ impl Model {
         }
         let checkout = found(txn, buyer.find(id).lock_exclusive()).await?;
         match checkout.status()? {
-            CheckoutStatus::Open => Ok(checkout),
+            CheckoutStatus::Open if seen.is_none_or(|seen| seen == checkout.updated_at) => {
+                Ok(checkout)
+            }
+            CheckoutStatus::Open => Err(Error::WriteConflict),
             ended => Err(Error::NotOpen(ended)),
         }
-    }
-
-    fn assert_seen(&self, seen: Option<DateTimeWithTimeZone>) -> Result<()> {
-        if seen.is_none_or(|seen| seen == self.updated_at) {
-            return Ok(());
-        }
-        Err(Error::WriteConflict)
     }
 
     fn belong_to(&mut self, customer_id: i64, email: String) {

@@ -52,7 +52,7 @@ impl Model {
                 id: customer_id,
                 name,
             };
-            let checkout = Self::locked(txn, rules.buyer, id, None).await;
+            let checkout = Self::locked(txn, rules.buyer, id, None, None).await;
             let checkout = match checkout {
                 Err(Error::NotOpen(CheckoutStatus::Completed)) => {
                     let completed = found(txn, rules.buyer.find(id)).await?;

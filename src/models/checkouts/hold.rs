@@ -31,7 +31,7 @@ impl Model {
     /// [`Error::NotFound`]; [`Error::NotOpen`]; [`Error::HoldDisabled`] also when it has been held for long enough;
     /// [`Error::Invalid`] without items, and for more pieces than a visitor may hold; [`Error::InsufficientStock`].
     pub async fn hold(txn: &Transaction, id: &CheckoutId, rules: &Rules<'_>) -> Result<Checkout> {
-        let mut checkout = Self::locked(txn, rules.buyer, id, None).await?;
+        let mut checkout = Self::locked(txn, rules.buyer, id, None, None).await?;
         if rules.hold <= TimeDelta::zero() {
             return Err(Error::HoldDisabled("the store holds no stock"));
         }
