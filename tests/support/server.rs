@@ -117,6 +117,14 @@ impl Server {
             .expect("the server answers")
     }
 
+    /// The same; no answer is an answer too: the server was killed.
+    pub async fn try_post(&self, path: &str, token: &str, json: &Value) -> Option<Answer> {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        self.exchange(Method::POST, path, &headers, Some(json))
+            .await
+            .ok()
+    }
+
     /// The same without a token; there is none when the server does not answer.
     pub async fn ask(&self, method: Method, path: &str) -> std::io::Result<Answer> {
         self.exchange(method, path, "", None).await

@@ -89,7 +89,7 @@ impl Shop {
             .with_test_writer()
             .with_max_level(tracing::Level::ERROR);
         let _ = log.try_init();
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::create_for_shop().await;
         let config = database.configuration().await;
         Self::open_on(database, config).await
     }
@@ -97,7 +97,7 @@ impl Shop {
     /// Opens a shop with empty tables and other settings than tests have: each a section, a key and its
     /// value.
     pub async fn open_with(settings: &[(&str, &str, Value)]) -> Self {
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::create_for_shop().await;
         let mut config = database.configuration().await;
         for (section, key, value) in settings {
             configure(&mut config, section, key, value.clone());
