@@ -481,24 +481,21 @@ impl Model {
         owner: Option<i64>,
         seen: Option<DateTimeWithTimeZone>,
     ) -> Result<Self> {
-        let before = found(txn, buyer.find(id)).await?;
-        if let (Buyer::Customer(customer_id), None) = (buyer, before.customer_id)
-            && before.status()? == CheckoutStatus::Open
-        {
-            let (_, email) = customers::Model::contact_locked(txn, customer_id).await?;
-            Entity::update_many()
-                .col_expr(Column::CustomerId, Expr::value(customer_id))
-                .col_expr(Column::EmailKey, Expr::value(case_fold(&email)))
-                .col_expr(Column::Email, Expr::value(email))
-                .filter(Column::Id.eq(before.id))
-                .filter(Column::CustomerId.is_null())
-                .filter(is(CheckoutStatus::Open))
-                .exec(txn)
-                .await?;
-        } else if let (Buyer::Staff, Some(owner)) = (buyer, owner) {
-            customers::Model::contact_locked(txn, owner)
-                .await
-                .map_err(customers::unknown)?;
+        match (buyer, owner) {
+            (Buyer::Customer(customer_id), _) => {
+                let before = found(txn, buyer.find(id)).await?;
+                if before.customer_id.is_none() && before.status()? == CheckoutStatus::Open {
+                    before.claim(txn, customer_id).await?;
+                }
+            }
+            (Buyer::Staff, Some(owner)) => {
+                found(txn, buyer.find(id)).await?;
+                customers::Model::contact_locked(txn, owner)
+                    .await
+                    .map_err(customers::unknown)?;
+            }
+            // Nobody but the checkout has to be locked.
+            _ => {}
         }
         let checkout = found(txn, buyer.find(id).lock_exclusive()).await?;
         match checkout.status()? {
@@ -508,6 +505,21 @@ impl Model {
             CheckoutStatus::Open => Err(Error::WriteConflict),
             ended => Err(Error::NotOpen(ended)),
         }
+    }
+
+    /// Makes it that customer's, who is locked before, if it still is nobody's.
+    async fn claim(&self, txn: &Transaction, customer_id: i64) -> Result<()> {
+        let (_, email) = customers::Model::contact_locked(txn, customer_id).await?;
+        Entity::update_many()
+            .col_expr(Column::CustomerId, Expr::value(customer_id))
+            .col_expr(Column::EmailKey, Expr::value(case_fold(&email)))
+            .col_expr(Column::Email, Expr::value(email))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::CustomerId.is_null())
+            .filter(is(CheckoutStatus::Open))
+            .exec(txn)
+            .await?;
+        Ok(())
     }
 
     fn belong_to(&mut self, customer_id: i64, email: String) {
@@ -648,9 +660,12 @@ impl Model {
     }
 
     async fn write(&self, txn: &Transaction) -> Result<()> {
-        let row = self.clone().into_active_model().reset_all();
-        row.update_without_returning(txn).await?;
-        Ok(())
+        let row = ActiveModel {
+            token: NotSet,
+            created_at: NotSet,
+            ..self.clone().into_active_model().reset_all()
+        };
+        Ok(super::statement::update(txn, self.id, row).await?)
     }
 
     /// Ends it in another way than by an order. What is held is given back.

@@ -33,11 +33,6 @@ pub fn inserting<A: ActiveModelTrait>(
     backend: DbBackend,
     rows: impl IntoIterator<Item = A>,
 ) -> Statement {
-    let quote = if backend == DbBackend::MySql {
-        '`'
-    } else {
-        '"'
-    };
     let (mut columns, mut values) = (Vec::new(), Vec::new());
     let mut rows = rows.into_iter();
     let mut sql = String::with_capacity(512);
@@ -49,9 +44,7 @@ pub fn inserting<A: ActiveModelTrait>(
     for column in <A::Entity as EntityTrait>::Column::iter() {
         if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = first.take(column) {
             sql.push_str(if columns.is_empty() { " (" } else { ", " });
-            sql.push(quote);
-            sql.push_str(column.as_str());
-            sql.push(quote);
+            push_quoted(&mut sql, backend, column.as_str());
             columns.push(column);
             values.push(value);
         }
@@ -69,6 +62,47 @@ pub fn inserting<A: ActiveModelTrait>(
         );
     }
     statement(backend, &sql, values)
+}
+
+/// Sets the columns of the row with that id which are set, but for the id. A row that is not there is an error.
+pub async fn update<A: ActiveModelTrait>(
+    db: &impl ConnectionTrait,
+    id: i64,
+    mut row: A,
+) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    let mut values = Vec::new();
+    let mut sql = String::with_capacity(512);
+    sql.push_str("UPDATE ");
+    sql.push_str(A::Entity::default().as_str());
+    for column in <A::Entity as EntityTrait>::Column::iter() {
+        if let ActiveValue::Set(value) = row.take(column)
+            && column.as_str() != "id"
+        {
+            sql.push_str(if values.is_empty() { " SET " } else { ", " });
+            push_quoted(&mut sql, backend, column.as_str());
+            sql.push_str(" = ?");
+            values.push(value);
+        }
+    }
+    sql.push_str(" WHERE id = ?");
+    values.push(id.into());
+    let done = db.execute_raw(statement(backend, &sql, values)).await?;
+    match done.rows_affected() {
+        0 => Err(DbErr::RecordNotUpdated),
+        _ => Ok(()),
+    }
+}
+
+fn push_quoted(sql: &mut String, backend: DbBackend, name: &str) {
+    let quote = if backend == DbBackend::MySql {
+        '`'
+    } else {
+        '"'
+    };
+    sql.push(quote);
+    sql.push_str(name);
+    sql.push(quote);
 }
 
 /// Inserts a row, and answers which id it was given.
