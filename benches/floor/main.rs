@@ -3,7 +3,8 @@
 //!     JWT_SECRET=… cargo run --release --example floor -- PORT DATABASE-URL
 //!
 //! `/hit/{id}` verifies the token and answers from a cache in memory; `/miss/{id}` asks the database; a POST to
-//! `/orders` places an order, whose statements are in `orders.rs`. The scripts beside this folder start it.
+//! `/orders` places an order, whose statements are in `orders.rs`; `/carts/{id}` is a checkout, with the statements in
+//! `carts.rs`. The scripts beside this folder start it.
 
 use std::{env, sync::Arc};
 
@@ -12,7 +13,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
@@ -22,8 +23,9 @@ use sea_orm::sqlx::{
     sqlite::SqlitePoolOptions,
     types::chrono::{DateTime, Utc},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+mod carts;
 mod orders;
 
 use orders::{NewOrder, Placed};
@@ -95,6 +97,13 @@ impl Floor {
             .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    const fn sqlite(&self) -> Result<&SqlitePool, StatusCode> {
+        match &self.db {
+            Database::Sqlite(db) => Ok(db),
+            Database::Mysql(_) => Err(StatusCode::NOT_IMPLEMENTED),
+        }
+    }
+
     async fn product(&self, id: i64) -> sqlx::Result<Option<Product>> {
         Ok(match &self.db {
             Database::Sqlite(db) => product!(db, id),
@@ -132,6 +141,45 @@ async fn order(
     Ok((StatusCode::CREATED, Json(placed.map_err(failed)?)))
 }
 
+#[derive(Deserialize)]
+struct Quantity {
+    quantity: i64,
+}
+
+async fn cart(
+    State(floor): State<Arc<Floor>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<carts::Cart>, StatusCode> {
+    floor.admit(&headers)?;
+    done(carts::show(floor.sqlite()?, &id).await)
+}
+
+async fn cart_item(
+    State(floor): State<Arc<Floor>>,
+    Path((id, product)): Path<(String, i64)>,
+    headers: HeaderMap,
+    Json(set): Json<Quantity>,
+) -> Result<Json<carts::Cart>, StatusCode> {
+    floor.admit(&headers)?;
+    done(carts::set(floor.sqlite()?, &id, product, set.quantity).await)
+}
+
+async fn cart_completed(
+    State(floor): State<Arc<Floor>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<carts::Completed>, StatusCode> {
+    floor.admit(&headers)?;
+    done(carts::complete(floor.sqlite()?, &id).await)
+}
+
+fn done<T>(result: sqlx::Result<T>) -> Result<Json<T>, StatusCode> {
+    result
+        .map(Json)
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 const fn json(body: Bytes) -> ([(HeaderName, &'static str); 1], Bytes) {
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
@@ -166,6 +214,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/hit/{id}", get(hit))
         .route("/miss/{id}", get(miss))
         .route("/orders", post(order))
+        .route("/carts/{id}", get(cart))
+        .route("/carts/{id}/items/{product}", put(cart_item))
+        .route("/carts/{id}/complete", post(cart_completed))
         .with_state(Arc::new(floor));
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     Ok(axum::serve(listener, router).await?)

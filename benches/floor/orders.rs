@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 /// Writers that queue are faster than writers that poll, so the floor does as the store does.
-static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
+pub static SQLITE_TURN: Mutex<()> = Mutex::const_new(());
 
 /// What is ordered.
 #[derive(Deserialize)]
