@@ -32,7 +32,7 @@ impl TestDatabase {
         let database = Self::create().await;
         if database.uri().starts_with("mysql:") {
             let connection = Database::connect(database.uri()).await.unwrap();
-            let made = MADE.get_or_init(made_by_migrations).await;
+            let made = MADE.get_or_init(|| Box::pin(made_by_migrations())).await;
             connection
                 .execute_unprepared(&made.join(";"))
                 .await
