@@ -162,7 +162,7 @@ impl Lookup {
     }
 }
 
-/// Notes who has sent the request, and from where: for a visitor, if a shop window says so.
+/// Notes who has sent the request, and from where: for a visitor, if a storefront says so.
 fn sent_by(
     known: &mut RequestContext,
     sender: Result<Identity, Problem>,

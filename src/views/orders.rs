@@ -23,7 +23,7 @@ pub struct Order {
     /// How far it has come.
     #[schema(value_type = OrderStatus)]
     status: String,
-    /// Who ordered. Whoever calls with the key of a shop window is not shown.
+    /// Who ordered. Whoever calls with a publishable key is not shown.
     #[schema(required)]
     customer: Option<OrderCustomer>,
     /// Whom it is written to; `null` once they were erased.

@@ -32,7 +32,7 @@ use crate::{
     views::problem::{Kind, Problem},
 };
 
-/// For whom a shop window asks that renders on a server.
+/// For whom a storefront asks that renders on a server.
 const VISITOR_ADDRESS: HeaderName = HeaderName::from_static("visitor-address");
 
 /// What is known of a request before its handler runs.
@@ -237,7 +237,7 @@ impl Identity {
         }
     }
 
-    /// The address of the visitor for whom they ask. It is believed from the keys of shop windows alone: anybody else
+    /// The address of the visitor for whom they ask. It is believed from the keys of storefronts alone: anybody else
     /// could have another one for each request.
     ///
     /// # Errors

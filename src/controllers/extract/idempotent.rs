@@ -93,7 +93,7 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
     }
 }
 
-/// The key under which a request for a checkout is kept. All visitors share the key of their shop window, so that theirs
+/// The key under which a request for a checkout is kept. All visitors share the key of their storefront, so that theirs
 /// has to be one that nobody guesses; and for one checkout it has nothing to do with the same for another one.
 ///
 /// # Errors
@@ -111,7 +111,7 @@ fn secret_of_visitor(
         return Ok(key);
     }
     if key.len() < LEAST_SECRET {
-        let why = "With the key of a shop window, an Idempotency-Key has to be a secret of 22 to 255 characters.";
+        let why = "With a publishable key, an Idempotency-Key has to be a secret of 22 to 255 characters.";
         return Err(Problem::new(Kind::MALFORMED_REQUEST).because(why));
     }
     Ok(match segments.next() {

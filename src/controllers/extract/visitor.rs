@@ -1,4 +1,4 @@
-//! Who visits the shop without having logged in: their browser calls with a publishable key, or a shop window does with
+//! Who visits the shop without having logged in: their browser calls with a publishable key, or a storefront does with
 //! a secret one.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
