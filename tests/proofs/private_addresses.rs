@@ -22,7 +22,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::{Answer, Authority, Mismatches, PASSWORD, Program, Receiver, Reply, Server};
+use crate::support::{
+    Answer, Authority, Mismatches, PASSWORD, Program, Receiver, Reply, Server, free_port,
+};
 
 const PRIVATE: &str = "The name has an address that is not public.";
 
@@ -322,9 +324,11 @@ async fn a_name_that_turns_private_between_two_attempts_is_refused() {
 
 #[tokio::test]
 async fn a_connection_goes_to_the_address_that_was_checked_and_is_not_used_again() {
-    let first = receiver().await;
-    let second = format!("127.0.0.2:{}", first.port());
-    let second = Receiver::start_at(&second, None, |_| Reply::status(204)).await;
+    // Free at both addresses: it is below those that the system gives to others.
+    let port = free_port();
+    let at = |address: &str| format!("{address}:{port}");
+    let first = Receiver::start_at(&at("127.0.0.1"), None, |_| Reply::status(200)).await;
+    let second = Receiver::start_at(&at("127.0.0.2"), None, |_| Reply::status(204)).await;
     // `.invalid` is a name that no other resolver knows (RFC 6761).
     let url = format!("http://shop.invalid:{}/", first.port());
     let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.1"]]);
