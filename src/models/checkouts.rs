@@ -494,7 +494,7 @@ impl Model {
                     .await
                     .map_err(customers::unknown)?;
             }
-            // Nobody but the checkout has to be locked.
+            // No customer has to be locked before the checkout.
             _ => {}
         }
         let checkout = found(txn, buyer.find(id).lock_exclusive()).await?;
@@ -507,7 +507,7 @@ impl Model {
         }
     }
 
-    /// Makes it that customer's, who is locked before, if it still is nobody's.
+    /// Gives the checkout to that customer, unless somebody else has it by now. Locks the customer first.
     async fn claim(&self, txn: &Transaction, customer_id: i64) -> Result<()> {
         let (_, email) = customers::Model::contact_locked(txn, customer_id).await?;
         Entity::update_many()

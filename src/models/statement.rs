@@ -64,7 +64,7 @@ pub fn inserting<A: ActiveModelTrait>(
     statement(backend, &sql, values)
 }
 
-/// Sets the columns of the row with that id which are set, but for the id. A row that is not there is an error.
+/// Writes the columns that are set into the row with that id. It is an error when there is no such row.
 pub async fn update<A: ActiveModelTrait>(
     db: &impl ConnectionTrait,
     id: i64,

@@ -23,7 +23,7 @@ pub struct Order {
     /// How far it has come.
     #[schema(value_type = OrderStatus)]
     status: String,
-    /// Who ordered. Whoever calls with a publishable key is not shown.
+    /// The customer who ordered. With a publishable key this is null.
     #[schema(required)]
     customer: Option<OrderCustomer>,
     /// Whom it is written to; `null` once they were erased.

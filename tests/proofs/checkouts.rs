@@ -9,16 +9,13 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::support::{Answer, Client, Shop, address, assert_invariants, order_lines};
+use crate::support::{Answer, Client, OVERLOADED, Shop, address, assert_invariants, order_lines};
 
 /// How many want the same.
 const MANY: usize = 24;
 
 /// How many shoppers the great run has, unless it is said otherwise: all are answered in time.
 const MANY_AT_ONCE: u64 = 60;
-
-/// What the store answers when it has too much to do. Nothing was done.
-const OVERLOADED: &str = "503 unavailable";
 
 /// How often a code of the great run may be used.
 const USES: i64 = 10;

@@ -13,14 +13,13 @@ use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Program, Server, Shop, address, assert_invariants, order_lines};
+use crate::support::{
+    Answer, OVERLOADED, Program, Server, Shop, address, assert_invariants, order_lines,
+};
 
 /// How often the server is killed. By hand: `KILLS=100 cargo test --test mod -- proofs::crash --nocapture`.
 const KILLS: usize = 20;
 const SHOPPERS: usize = 8;
-
-/// What is answered when the database does not get done in time. Nothing was done, and it is tried again.
-const OVERLOADED: &str = "503 unavailable";
 const STOCK: i64 = 1_000_000;
 
 /// What the shoppers know: what each key was answered, and the keys that were not answered.

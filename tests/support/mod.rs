@@ -28,7 +28,8 @@ pub use self::{
     server::{Server, free_port, request_at},
     services::Service,
     shop::{
-        Answer, Client, PASSWORD, Shop, address, order_lines, shown_address, snapshot_settings,
+        Answer, Client, OVERLOADED, PASSWORD, Shop, address, order_lines, shown_address,
+        snapshot_settings,
     },
     small_disk::SmallDisk,
     smtp::{SmtpReply, SmtpServer},

@@ -38,6 +38,9 @@ use super::{TestDatabase, configure};
 /// The password of every account that a test makes.
 pub const PASSWORD: &str = "salt kettle 9 anvil fjord";
 
+/// What the store answers when it has too much to do. Nothing was done, so it may be asked again.
+pub const OVERLOADED: &str = "503 unavailable";
+
 /// The headers that belong to the contract.
 const SHOWN: [HeaderName; 7] = [
     header::ALLOW,

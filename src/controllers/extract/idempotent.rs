@@ -93,8 +93,8 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
     }
 }
 
-/// The key under which a request for a checkout is kept. All visitors share the key of their storefront, so that theirs
-/// has to be one that nobody guesses; and for one checkout it has nothing to do with the same for another one.
+/// The key under which a request for a checkout is kept. All visitors share one publishable key, so each of their
+/// `Idempotency-Key`s has to be a secret. It counts for one checkout: with another checkout it is another key.
 ///
 /// # Errors
 /// 400 `malformed-request` when it is too short for that.
