@@ -145,6 +145,9 @@ pub async fn connect(config: &config::Database) -> Result<DatabaseConnection, Db
                 // Kibibytes, when negative.
                 .pragma("cache_size", "-16384")
                 .pragma("journal_size_limit", "67108864")
+                // Pages, 16 MiB: the later they are moved to the database's own file, the more changes of one page are
+                // moved at once. From 4,063 on SQLite has two tables of them to search.
+                .pragma("wal_autocheckpoint", "4000")
                 // What is deleted is overwritten, not only forgotten.
                 .pragma("secure_delete", "ON")
         })

@@ -25,7 +25,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// How long the relay rests in any case while the shop is busy: what is sent a little later does no harm, and what takes
 /// processor time from orders does.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long attempts may still take when the server ends. What is not done by then is given back.
 const LAST_CALL: Duration = Duration::from_secs(5);

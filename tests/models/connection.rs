@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use boxcar::models::{connection, products};
+use boxcar::models::{connection, products, transaction::writer};
 use futures_util::future::join_all;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Statement, TransactionTrait,
@@ -31,6 +31,25 @@ async fn every_connection_to_sqlite_minds_foreign_keys() {
 #[tokio::test]
 async fn every_connection_to_sqlite_waits_five_seconds_for_a_writer() {
     assert_all(DbBackend::Sqlite, "PRAGMA busy_timeout", 5_000_i64).await;
+}
+
+#[tokio::test]
+async fn every_connection_to_sqlite_moves_the_log_at_sixteen_mebibytes() {
+    const PAGES: i64 = 4_000;
+    assert_all(DbBackend::Sqlite, "PRAGMA wal_autocheckpoint", PAGES).await;
+}
+
+#[tokio::test]
+async fn what_a_writer_of_sqlite_may_take_back_is_kept_in_memory() {
+    const MEMORY: i64 = 2;
+    let shop = Shop::open().await;
+    let Some(writer) = writer(&shop.ctx.db) else {
+        println!("the tests do not run on SQLite");
+        return;
+    };
+    let question = Statement::from_string(DbBackend::Sqlite, "PRAGMA temp_store");
+    let row = writer.query_one_raw(question).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), MEMORY);
 }
 
 #[tokio::test]

@@ -404,7 +404,11 @@ fn open_writer(pool: &DatabaseConnection) -> Arc<DatabaseConnection> {
     let pool = pool.get_sqlite_connection_pool();
     let one = pool.options().clone().min_connections(0).max_connections(1);
     let one = one.idle_timeout(None).max_lifetime(None);
-    let writer = one.connect_lazy_with(pool.connect_options().as_ref().clone());
+    // A savepoint keeps the pages that it may have to take back. An order has more of them than SQLite keeps in memory
+    // by itself: the rest, customers and all, would be written to a temporary file.
+    let options = pool.connect_options().as_ref().clone();
+    let options = options.pragma("temp_store", "MEMORY");
+    let writer = one.connect_lazy_with(options);
     let writer = Arc::new(SqlxSqliteConnector::from_sqlx_sqlite_pool(writer));
     if let Ok(runtime) = Handle::try_current() {
         let (end, kept) = (pool.close_event(), Arc::clone(&writer));
