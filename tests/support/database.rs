@@ -1,10 +1,12 @@
 //! A database for one test. Loco's test kit makes them on SQLite and PostgreSQL only.
 
+use std::sync::{Arc, Weak};
+
 use loco_rs::{app::Hooks, config::Config, environment::Environment};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use boxcar::app::App;
@@ -12,12 +14,19 @@ use boxcar::app::App;
 /// What the migrations have made on MySQL: each table, and each row.
 static MADE: OnceCell<Vec<String>> = OnceCell::const_new();
 
+/// What the migrations have made on PostgreSQL: a database that is there as long as one of its copies is.
+static TEMPLATE: Mutex<Weak<TestDatabase>> = Mutex::const_new(Weak::new());
+
 /// A database that is there as long as this is.
 pub enum TestDatabase {
     /// A file in a directory of its own.
     File { directory: TempDir },
     /// A database on the server behind `server`.
-    Server { server: String, name: String },
+    Server {
+        server: String,
+        name: String,
+        _template: Option<Arc<Self>>,
+    },
 }
 
 impl TestDatabase {
@@ -26,10 +35,15 @@ impl TestDatabase {
         Self::create_on(configuration().await.database.uri).await
     }
 
-    /// A new database for a shop. On MySQL what the migrations make is there already: step by step they take longer than
-    /// most tests.
+    /// A new database for a shop. On a server what the migrations make is there already: step by step they take longer
+    /// than most tests.
     pub async fn create_for_shop() -> Self {
-        let database = Self::create().await;
+        let server = configuration().await.database.uri;
+        if server.starts_with("postgres") {
+            let template = Box::pin(template()).await;
+            return Self::create_like(Some(template), server).await;
+        }
+        let database = Self::create_on(server).await;
         if database.uri().starts_with("mysql:") {
             let connection = Database::connect(database.uri()).await.unwrap();
             let made = MADE.get_or_init(|| Box::pin(made_by_migrations())).await;
@@ -44,21 +58,33 @@ impl TestDatabase {
 
     /// A new, empty database beside the one at `server`.
     pub async fn create_on(server: String) -> Self {
+        Self::create_like(None, server).await
+    }
+
+    async fn create_like(template: Option<Arc<Self>>, server: String) -> Self {
         if server.starts_with("sqlite:") {
             return Self::File {
                 directory: tempfile::tempdir().unwrap(),
             };
         }
         let name = format!("boxcar_test_{}", Uuid::new_v4().simple());
+        let like = match template.as_deref() {
+            Some(Self::Server { name, .. }) => format!(" TEMPLATE {name}"),
+            _ => String::new(),
+        };
         let connection = Database::connect(&server)
             .await
             .expect("the server answers");
         connection
-            .execute_unprepared(&format!("CREATE DATABASE {name}"))
+            .execute_unprepared(&format!("CREATE DATABASE {name}{like}"))
             .await
             .unwrap();
         connection.close().await.unwrap();
-        Self::Server { server, name }
+        Self::Server {
+            server,
+            name,
+            _template: template,
+        }
     }
 
     /// Where it is.
@@ -68,7 +94,7 @@ impl TestDatabase {
                 "sqlite://{}/boxcar.sqlite?mode=rwc",
                 directory.path().display()
             ),
-            Self::Server { server, name } => {
+            Self::Server { server, name, .. } => {
                 let (server, _) = server
                     .rsplit_once('/')
                     .expect("DATABASE_URL ends with a database's name");
@@ -89,7 +115,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Self::Server { server, name } = self else {
+        let Self::Server { server, name, .. } = self else {
             return;
         };
         let force = if server.starts_with("postgres") {
@@ -118,11 +144,31 @@ impl Drop for TestDatabase {
     }
 }
 
-/// The statements that make on MySQL what the migrations make.
-async fn made_by_migrations() -> Vec<String> {
+/// The database on PostgreSQL that those of shops are copies of.
+async fn template() -> Arc<TestDatabase> {
+    let mut known = TEMPLATE.lock().await;
+    if let Some(template) = known.upgrade() {
+        return template;
+    }
+    let (database, db) = migrated().await;
+    // Nothing is copied while somebody is connected to it.
+    db.close().await.unwrap();
+    let template = Arc::new(database);
+    *known = Arc::downgrade(&template);
+    template
+}
+
+/// A new database on which the migrations have run.
+async fn migrated() -> (TestDatabase, DatabaseConnection) {
     let database = TestDatabase::create().await;
     let db = Database::connect(database.uri()).await.unwrap();
     Migrator::up(&db, None).await.unwrap();
+    (database, db)
+}
+
+/// The statements that make on MySQL what the migrations make.
+async fn made_by_migrations() -> Vec<String> {
+    let (_database, db) = migrated().await;
     // A table may refer to one that comes later.
     let mut made = vec!["SET foreign_key_checks = 0".to_owned()];
     for table in texts(&db, 0, "SHOW TABLES").await {
