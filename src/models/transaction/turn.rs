@@ -404,8 +404,8 @@ fn open_writer(pool: &DatabaseConnection) -> Arc<DatabaseConnection> {
     let pool = pool.get_sqlite_connection_pool();
     let one = pool.options().clone().min_connections(0).max_connections(1);
     let one = one.idle_timeout(None).max_lifetime(None);
-    // A savepoint keeps the pages that it may have to take back. An order has more of them than SQLite keeps in memory
-    // by itself: the rest, customers and all, would be written to a temporary file.
+    // A savepoint keeps the old content of the pages that are changed. An order changes more than SQLite keeps in memory
+    // by itself: the rest would be written to a temporary file, with customers in it.
     let options = pool.connect_options().as_ref().clone();
     let options = options.pragma("temp_store", "MEMORY");
     let writer = one.connect_lazy_with(options);
