@@ -24,7 +24,7 @@ use crate::models::Result;
 const REST: Duration = Duration::from_secs(1);
 
 /// How long the relay rests in any case while the shop is busy: what is sent a little later does no harm, and what takes
-/// processor time from orders does.
+/// processor time from orders does. At most as long as [`REST`].
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long attempts may still take when the server ends. What is not done by then is given back.
