@@ -507,7 +507,7 @@ impl Model {
         }
     }
 
-    /// Gives the checkout to that customer, unless somebody else has it by now. Locks the customer first.
+    /// Makes the customer the owner of the checkout, unless it has another owner by now. Locks the customer first.
     async fn claim(&self, txn: &Transaction, customer_id: i64) -> Result<()> {
         let (_, email) = customers::Model::contact_locked(txn, customer_id).await?;
         Entity::update_many()

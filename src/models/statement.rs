@@ -64,7 +64,7 @@ pub fn inserting<A: ActiveModelTrait>(
     statement(backend, &sql, values)
 }
 
-/// Writes the columns that are set into the row with that id. It is an error when there is no such row.
+/// Updates the row with this id: only the columns that are set in `row`. Fails if there is no such row.
 pub async fn update<A: ActiveModelTrait>(
     db: &impl ConnectionTrait,
     id: i64,

@@ -93,8 +93,8 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
     }
 }
 
-/// The key under which a request for a checkout is kept. All visitors share one publishable key, so each of their
-/// `Idempotency-Key`s has to be a secret. It counts for one checkout: with another checkout it is another key.
+/// The key that the answer for a checkout is kept under. All visitors share one publishable key, so each of their
+/// `Idempotency-Key`s has to be secret. It is bound to its checkout: the same key for another checkout is another key.
 ///
 /// # Errors
 /// 400 `malformed-request` when it is too short for that.
