@@ -287,6 +287,9 @@ def is_about_the_store(response, case):
             # Nobody may guess codes: after 30 wrong ones no other is looked at.
             return isinstance(case.body, dict) and bool(case.body.get("discount_code"))
         case "/problems/malformed-request":
+            # The fuzzer takes ids from other answers, in which one may be null: a checkout need not have a customer.
+            if any(value in (None, "None") for value in case.path_parameters.values()):
+                return True
             # Only this list in this order gives out cursors for it. Some headers are made without their pattern.
             tags = case.headers.get("If-Match", "*")
             return bool(case.query.get("cursor")) or not ('"' in tags or tags == "*")
