@@ -64,7 +64,7 @@ pub fn inserting<A: ActiveModelTrait>(
     statement(backend, &sql, values)
 }
 
-/// Updates the row with this id: only the columns that are set in `row`. Fails if there is no such row.
+/// Updates one row, and of it only the columns that are set in `row`. Fails if no row has this id.
 pub async fn update<A: ActiveModelTrait>(
     db: &impl ConnectionTrait,
     id: i64,

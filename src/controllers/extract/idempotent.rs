@@ -93,7 +93,7 @@ impl<T: Input> FromRequest<Context> for Idempotent<T> {
     }
 }
 
-/// The key that the answer for a checkout is kept under. All visitors share one publishable key, so each of their
+/// Under this key the answer for a checkout is kept. All visitors share one publishable key, so each of their
 /// `Idempotency-Key`s has to be secret. It is bound to its checkout: the same key for another checkout is another key.
 ///
 /// # Errors
